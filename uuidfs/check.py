@@ -1,0 +1,184 @@
+"""Every promise that can be checked on disk, and the repair of what can be repaired."""
+
+from dataclasses import dataclass
+
+from uuidfs import plan as planner
+from uuidfs.daemon import name_of
+from uuidfs.dirs import Dirs
+from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
+from uuidfs.layout import Kind, Layout
+from uuidfs.operate import Options, RunResult, convert
+from uuidfs.rivals import settle
+from uuidfs.scan import Scan, scan_all
+from uuidfs.survey import Surveyor
+from uuidfs.xmlread import Identity, Reader, read_lxml
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A promise that does not hold at ``path``; ``repairable`` by ``check --repair``."""
+
+    promise: str
+    path: str
+    problem: str
+    advice: str
+    repairable: bool
+    uuid: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """``repaired`` is what was found before a repair and is gone after it."""
+
+    findings: tuple[Finding, ...]
+    repaired: tuple[Finding, ...] = ()
+    busy: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """3 when something is (still) wrong, 75 when that is because a domain was busy."""
+        if not self.findings:
+            return EXIT_OK
+        return EXIT_BUSY if self.busy else EXIT_FOUND
+
+
+def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
+    """Look at everything and change nothing. A host that was never converted is in order."""
+    with Dirs(layout) as dirs:
+        surveyor = Surveyor(dirs, reader)
+        scan = scan_all(surveyor.documents)
+        findings = [
+            Finding("P1", p.path, p.reason, "put it right by hand, or move it away", False)
+            for p in scan.problems
+        ]
+        findings += [
+            Finding("P3", path, "uuidfs did not put this into its store",
+                    "find out who did, and move it away", False)
+            for path in scan.strangers
+        ]
+        inodes: dict[tuple[int, int], str] = {}
+        for uuid in scan.uuids():
+            findings += _domain(surveyor, scan, uuid, inodes)
+            surveyor.documents.forget()
+    return CheckResult(tuple(findings))
+
+
+def _domain(
+    surveyor: Surveyor, scan: Scan, uuid: str, inodes: dict[tuple[int, int], str]
+) -> list[Finding]:
+    layout = surveyor.layout
+    try:
+        view = surveyor.view(scan, uuid)
+    except Changed:
+        return []  # libvirt is at work on it right now; that is no finding
+    except UuidfsError as error:
+        return [Finding("P7", getattr(error, "path", ""), str(error), "see the message", False,
+                        uuid)]
+    plan = planner.convert(layout, planner.keep_taken(view, frozenset(scan.names_of)))
+    findings = [
+        Finding("P6" if view.rivals else "P1", p.path, p.reason,
+                "run: uuidfs check --repair" if view.rivals else "put it right by hand",
+                bool(view.rivals), uuid)
+        for p in plan.problems
+    ]
+    plain = all(
+        type(step) is planner.Fold or isinstance(step, planner.Refile) for step in plan.steps
+    ) and not uuid_has_store(scan, uuid)
+    if not plain:
+        findings += [
+            Finding(_promise(step), step.path(layout), f"to do: {step.describe(layout)}",
+                    "run: uuidfs check --repair", True, uuid)
+            for step in plan.steps
+        ]
+    findings += _contents(surveyor, view.name, uuid)
+    stored = [view.config.in_store] if view.config is not None else []
+    stored += [pair.in_store for pair in view.metadata] + [kept for _, kept in view.log_store]
+    for entry in stored:
+        if entry is not None and entry.is_file:
+            other = inodes.setdefault((entry.dev, entry.ino), uuid)
+            if other != uuid:
+                findings.append(Finding(
+                    "P5", layout.uuid_path(Kind.CONFIG, uuid),
+                    f"a file of this domain (inode {entry.ino}) is one of {other} as well",
+                    "restore one of the two from a backup", False, uuid,
+                ))
+    return findings
+
+
+def uuid_has_store(scan: Scan, uuid: str) -> bool:
+    """Whether anything of this UUID was ever converted."""
+    return (
+        f"{uuid}.xml" in scan.config_store
+        or uuid in scan.log_store
+        or uuid in scan.leftovers
+        or any(uuid in stored for stored in scan.meta_store.values())
+    )
+
+
+def _promise(step: planner.Step) -> str:
+    if isinstance(step, (planner.Discard, planner.Prune)):
+        return "P6"
+    return "P3" if isinstance(step, planner.Trash) else "P2"
+
+
+def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
+    """What a link's target says inside has to agree with the names outside."""
+    fd = surveyor.dirs.store(Kind.CONFIG)
+    if fd is None:
+        return []
+    entry = f"{uuid}.xml"
+    path = f"{surveyor.layout.stores[Kind.CONFIG].path}/{entry}"
+    try:
+        surveyor.dirs.names(Kind.CONFIG)
+        identity = surveyor.documents.identify(fd, entry, path)
+    except UuidfsError as error:
+        return [Finding("P2", path, str(error), "see the message", False, uuid)]
+    if isinstance(identity, Identity):
+        if identity.uuid != uuid:
+            return [Finding("P5", path, f"this config is of the UUID {identity.uuid}",
+                            "somebody changed the store: restore it from a backup", False, uuid)]
+        if name is not None and identity.name != name:
+            return [Finding("P2", path, f"{name!r} links to a config that names {identity.name!r}",
+                            "somebody renamed the link: name it as the config does", False, uuid)]
+        return []
+    if entry in os_listing(surveyor):
+        return [Finding("P2", path, identity, "restore it from a backup or the trash", False, uuid)]
+    return []
+
+
+def os_listing(surveyor: Surveyor) -> frozenset[str]:
+    """The names in the config store, to tell a missing file from a damaged one."""
+    from uuidfs.dirs import listed
+
+    fd = surveyor.dirs.store(Kind.CONFIG)
+    path = surveyor.layout.stores[Kind.CONFIG].path
+    return frozenset(listed(fd, path)) if fd is not None else frozenset()
+
+
+def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
+    """Do what can be done, then check again.
+
+    Domains that were never converted stay plain. Raises UuidfsError when nothing could be
+    looked at.
+    """
+    before = check(layout, options.reader)
+    errors: list[Finding] = []
+    uuids = dict.fromkeys(f.uuid for f in before.findings if f.repairable and f.uuid is not None)
+    for uuid in [f.uuid for f in before.findings if f.promise == "P6" and f.uuid is not None]:
+        try:
+            settle(layout, uuid, lambda: name_of(layout, uuid), options)
+        except UuidfsError as error:
+            errors.append(Finding("P6", getattr(error, "path", ""), str(error),
+                                  "see the message", False, uuid))
+    run = RunResult("repair", ())
+    if uuids:
+        run = convert(layout, Options(
+            tuple(uuids), lock_timeout=options.lock_timeout, reader=options.reader
+        ))
+    after = check(layout, options.reader)
+    remaining = {(f.path, f.problem) for f in after.findings}
+    return CheckResult(
+        (*after.findings, *errors),
+        tuple(f for f in before.findings if (f.path, f.problem) not in remaining),
+        busy=any(domain.busy for domain in run.domains),
+    ), run

@@ -1,0 +1,275 @@
+"""The command line: parse, call, render, exit code. All work is done elsewhere."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+
+from uuidfs import __version__, hookfile, operate, render, report
+from uuidfs import check as checker
+from uuidfs import layout as layouts
+from uuidfs.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, UuidfsError, show
+from uuidfs.layout import Kind, Layout
+from uuidfs.locks import DEFAULT_TIMEOUT
+from uuidfs.progress import Progress
+
+# Newer typers carry their own copy of click: its base class is found through what they export.
+ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="uuidfs",
+    help="UUID-named files for libvirt domains, behind name symlinks, on stock libvirt.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+hook_app = typer.Typer(
+    help="Install, remove or inspect the libvirt qemu hook.", no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(hook_app, name="hook")
+
+DOMAINS = typer.Argument(None, metavar="[DOMAIN]...", help="Names or UUIDs.", show_default=False)
+DOMAIN = typer.Argument(..., metavar="DOMAIN", help="A name or a UUID.")
+ALL = typer.Option(False, "--all", help="All domains.")
+DRY_RUN = typer.Option(False, "--dry-run", help="Print what would be done; change nothing.")
+JSON = typer.Option(False, "--json", help="Print JSON, errors too.")
+ROOT = typer.Option(
+    None, "--root", metavar="DIR", help="Use the system layout below DIR.", show_default=False
+)
+CONNECT = typer.Option(
+    None, "--connect", "-c", metavar="URI", show_default=False,
+    help="qemu:///system (default), qemu:///session or qemu:///embed?root=DIR.",
+)
+LOCK_TIMEOUT = typer.Option(
+    DEFAULT_TIMEOUT, "--lock-timeout", metavar="SECONDS", min=0.0,
+    help="How long to wait for a busy domain before it is skipped.",
+)
+KIND = typer.Option(Kind.CONFIG, "--kind", help="Which of the domain's files.")
+REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"uuidfs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    root: str = ROOT,
+    connect: str = CONNECT,
+    _: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """UUID-named files for libvirt domains, behind name symlinks, on stock libvirt."""
+    ctx.obj = (root, connect)
+
+
+def _layout(ctx: typer.Context, root: str | None, connect: str | None) -> Layout:
+    """--root and --connect are taken before and behind the command's name."""
+    parent_root, parent_connect = ctx.find_root().obj or (None, None)
+    root = root if root is not None else parent_root
+    connect = connect if connect is not None else parent_connect
+    if root is not None and connect is not None:
+        raise UsageError("--root and --connect exclude each other")
+    if root is not None:
+        if not os.path.isdir(root):
+            raise UsageError(f"--root {show(root)}: there is no such directory")
+        return layouts.system(root)
+    if connect is None:
+        return layouts.system()
+    return layouts.from_uri(connect, dict(os.environ))
+
+
+@app.command()
+def convert(
+    ctx: typer.Context,
+    domains: list[str] = DOMAINS,
+    all_domains: bool = ALL,
+    dry_run: bool = DRY_RUN,
+    as_json: bool = JSON,
+    lock_timeout: float = LOCK_TIMEOUT,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Move files to UUID names, with symlinks under the domains' names."""
+    _run(operate.convert, "Converting", _layout(ctx, root, connect), as_json,
+         _options(domains, all_domains, dry_run, lock_timeout))
+
+
+@app.command()
+def revert(
+    ctx: typer.Context,
+    domains: list[str] = DOMAINS,
+    all_domains: bool = ALL,
+    dry_run: bool = DRY_RUN,
+    as_json: bool = JSON,
+    lock_timeout: float = LOCK_TIMEOUT,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Give libvirt's own file names back, exactly as they were."""
+    _run(operate.revert, "Reverting", _layout(ctx, root, connect), as_json,
+         _options(domains, all_domains, dry_run, lock_timeout))
+
+
+def _options(
+    domains: list[str] | None, all_domains: bool, dry_run: bool, lock_timeout: float
+) -> operate.Options:
+    if bool(domains) == all_domains:
+        raise UsageError("give either the names or UUIDs of domains, or --all")
+    chosen = None if all_domains else tuple(domains or ())
+    return operate.Options(chosen, dry_run=dry_run, lock_timeout=lock_timeout)
+
+
+def _run(
+    action: Callable[[Layout, operate.Options], operate.RunResult],
+    label: str,
+    layout: Layout,
+    as_json: bool,
+    chosen: operate.Options,
+) -> NoReturn:
+    result = action(layout, operate.with_progress(chosen, Progress(label)))
+    if as_json:
+        typer.echo(render.run_json(result))
+    else:
+        _print(render.run_lines(result), render.run_errors(result))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def status(
+    ctx: typer.Context,
+    domains: list[str] = DOMAINS,
+    as_json: bool = JSON,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Show domains, UUIDs and the state of each kind of file."""
+    result = report.status(_layout(ctx, root, connect), tuple(domains) if domains else None)
+    if as_json:
+        typer.echo(render.status_json(result))
+    else:
+        _print(render.status_lines(result), [])
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    repair: bool = REPAIR,
+    as_json: bool = JSON,
+    lock_timeout: float = LOCK_TIMEOUT,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Check every promise that can be checked on disk."""
+    layout = _layout(ctx, root, connect)
+    errors: list[str] = []
+    if repair:
+        result, run = checker.repair(layout, operate.Options(lock_timeout=lock_timeout))
+        errors = render.run_errors(run)
+    else:
+        result = checker.check(layout)
+    if as_json:
+        typer.echo(render.check_json(result))
+    else:
+        _print(render.check_lines(result), errors)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def path(
+    ctx: typer.Context,
+    domain: str = DOMAIN,
+    kind: Kind = KIND,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Print the UUID path of a domain's files, for scripts."""
+    layout = _layout(ctx, root, connect)
+    typer.echo(report.uuid_path(layout, domain, kind))
+
+
+@hook_app.command("install")
+def hook_install(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
+    """Install the hook, beside a foreign one where there is one."""
+    result = hookfile.install(_layout(ctx, root, connect))
+    _print([f"installed {result.path}"] if result.changed else [], [])
+    if result.reload:
+        typer.echo(hookfile.RELOAD, err=True)
+
+
+@hook_app.command("remove")
+def hook_remove(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
+    """Remove the hook; a foreign one is never touched."""
+    result = hookfile.remove(_layout(ctx, root, connect))
+    _print([f"removed {result.path}"] if result.changed else [], [])
+
+
+@hook_app.command("status")
+def hook_status(
+    ctx: typer.Context, as_json: bool = JSON, root: str = ROOT, connect: str = CONNECT
+) -> None:
+    """Tell whether and where the hook is installed; exit code 1 when it is not."""
+    result = hookfile.status(_layout(ctx, root, connect))
+    if as_json:
+        typer.echo(render.as_json(
+            installed=result.installed, path=result.path, foreign=list(result.foreign),
+            interpreter=result.interpreter,
+        ))
+    else:
+        lines = [f"installed as {result.path}, runs {result.interpreter}"
+                 if result.installed else "not installed; run: uuidfs hook install"]
+        lines += [f"somebody else's hook: {show(path)}" for path in result.foreign]
+        _print(lines, [])
+    raise typer.Exit(EXIT_OK if result.installed else EXIT_FAILED)
+
+
+def _print(lines: list[str], errors: list[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+    for line in errors:
+        typer.echo(line, err=True)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a documented code; never with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = typer.main.get_command(app).main(prog_name="uuidfs", standalone_mode=False)
+    except UuidfsError as error:
+        _fail(str(error), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be said there
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        _fail(str(error), EXIT_FAILED)
+    except Exception as error:
+        if not isinstance(error, ClickException):
+            raise
+        message: str = error.format_message()  # type: ignore[attr-defined] # found by its name
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(message, err=True)
+            sys.exit(EXIT_USAGE)
+        _fail(message, EXIT_USAGE)
+    sys.exit(code if isinstance(code, int) else EXIT_OK)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    message = " ".join(message.split())
+    if "--json" in sys.argv[1:]:
+        typer.echo(render.error_json(message, exit_code))
+    else:
+        typer.echo(f"uuidfs: {message}", err=True)
+    sys.exit(exit_code)

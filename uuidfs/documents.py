@@ -1,0 +1,64 @@
+"""Reads libvirt's documents once, and knows which symlinks are ours."""
+
+import os
+
+from uuidfs import fs
+from uuidfs.dirs import Dirs
+from uuidfs.errors import SystemCallFailed, Unreadable
+from uuidfs.layout import STORE
+from uuidfs.names import is_uuid, split_log
+from uuidfs.xmlread import MAX_BYTES, Identity, Reader
+
+
+class Documents:
+    """The documents of one layout; remembers what it parsed as long as the file is the same."""
+
+    def __init__(self, dirs: Dirs, reader: Reader) -> None:
+        self.dirs = dirs
+        self.layout = dirs.layout
+        self._reader = reader
+        self._read: dict[tuple[int, int], Identity | str] = {}
+
+    def identify(self, fd: int, entry: str, path: str) -> Identity | str:
+        """Return who a document is about, or the reason why that cannot be told.
+
+        libvirt replaces documents, it never rewrites them in place, so an inode that was
+        read once is not read again (a changed mtime or size makes it another key).
+        """
+        try:
+            found = os.stat(entry, dir_fd=fd, follow_symlinks=False)
+            key = (found.st_ino, found.st_ctime_ns)
+            if key not in self._read:
+                data, _ = fs.read_small(fd, entry, MAX_BYTES, path)
+                self._read[key] = self._reader(data)
+            return self._read[key]
+        except Unreadable as error:
+            return error.reason
+        except OSError as error:
+            return str(SystemCallFailed("read", path, error))
+
+    def forget(self) -> None:
+        """Drop what was remembered of documents."""
+        self._read.clear()
+
+
+def link_text(fd: int, entry: str) -> str | None:
+    """The text of a symlink, or None for anything else."""
+    try:
+        return os.readlink(entry, dir_fd=fd)
+    except OSError:
+        return None
+
+
+def config_target(text: str) -> str | None:
+    """The UUID that one of our config links names, or None when it is not ours."""
+    uuid = text[len(STORE) + 1 : -4]
+    return uuid if text == f"{STORE}/{uuid}.xml" and is_uuid(uuid) else None
+
+
+def log_target(text: str) -> tuple[str, str] | None:
+    """The UUID and suffix that one of our log links names, or None when it is not ours."""
+    if not text.startswith(f"{STORE}/"):
+        return None
+    parts = split_log(text[len(STORE) + 1 :])
+    return parts if parts is not None and is_uuid(parts[0]) else None

@@ -1,0 +1,115 @@
+"""Everything that uuidfs reports as an error, with its exit code.
+
+An error says what happened, to which path, and what to do. Its class tells
+whether trying again can help: :class:`Retryable` means that somebody else was
+at work in the same place, all others are final until a person acts.
+"""
+
+import errno
+import os
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_FOUND = 3
+EXIT_BUSY = 75
+
+
+class UuidfsError(Exception):
+    """Base of all errors; ``exit_code`` is what the command ends with."""
+
+    exit_code = EXIT_FAILED
+
+
+class UsageError(UuidfsError):
+    """The command line asks for something that cannot be: no such domain, no such URI."""
+
+    exit_code = EXIT_USAGE
+
+
+class Retryable(UuidfsError):
+    """Somebody else was at work; the next run sees the new state."""
+
+
+class NoSuchDomain(UuidfsError):
+    """No config and no status file binds this name or UUID."""
+
+    def __init__(self, domain: str, reason: str = "") -> None:
+        super().__init__(
+            f"no domain {show(domain)!r}" + (f": {reason}" if reason else
+                                             "; uuidfs status lists those that are known")
+        )
+        self.domain = domain
+
+
+class Busy(Retryable):
+    """The domain's lock is held by another process.
+
+    Exit code 75 is EX_TEMPFAIL of sysexits.h.
+    """
+
+    exit_code = EXIT_BUSY
+
+    def __init__(self, path: str, waited: float) -> None:
+        super().__init__(
+            f"busy: {show(path)} is held by another process (waited {waited:g} s); "
+            "run again later or raise --lock-timeout"
+        )
+        self.path = path
+        self.waited = waited
+
+
+class Changed(Retryable):
+    """A file was replaced between the look and the step; nothing was done to it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{show(path)} changed while it was being handled; run again")
+        self.path = path
+
+
+class Refused(UuidfsError):
+    """A file or directory is not what it has to be; it is left alone."""
+
+    def __init__(self, path: str, reason: str, advice: str = "") -> None:
+        super().__init__(f"{show(path)}: {reason}" + (f"; {advice}" if advice else ""))
+        self.path = path
+        self.reason = reason
+        self.advice = advice
+
+
+class Unreadable(Refused):
+    """A document that cannot be parsed, or says too little; it is left alone."""
+
+
+class SystemCallFailed(UuidfsError):
+    """The kernel refused a step; what the step was to change is as it was."""
+
+    ADVICE = {  # noqa: RUF012 - a constant table, never written to
+        "EXDEV": "names and store must be on one file system",
+        "ENOSPC": "free some space and run again",
+        "EDQUOT": "free some space and run again",
+        "EROFS": "the file system is read-only; remount it and run again",
+        "EACCES": "run as the user that owns these files (root for qemu:///system)",
+        "EPERM": "run as the user that owns these files (root for qemu:///system)",
+        "EIO": "the disk reports an error; see the kernel's log",
+    }
+
+    def __init__(self, action: str, path: str, error: OSError) -> None:
+        code = errno.errorcode.get(error.errno or 0, "")
+        advice = self.ADVICE.get(code, "")
+        super().__init__(
+            f"cannot {action} {show(path)}: {error.strerror or error}"
+            + (f"; {advice}" if advice else "")
+        )
+        self.action = action
+        self.path = path
+        self.errno = error.errno
+
+
+def show(path: str) -> str:
+    """Return ``path`` for a message: on one line, control and undecodable bytes escaped."""
+    if path.isprintable():
+        return path
+    raw = os.fsencode(path)
+    text = raw.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

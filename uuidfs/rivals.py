@@ -1,0 +1,112 @@
+"""Finishes a rename that a crash cut in half: two names, two configs, one UUID.
+
+libvirt (9.0 and 11.3) writes new.xml as its fourth step and removes old.xml as its fifth.
+What is left to do is that fifth step, for the name that lost.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from uuidfs import fs
+from uuidfs.apply import Applier
+from uuidfs.dirs import Dirs, listed, opened, opened_below
+from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.layout import Kind, Layout
+from uuidfs.locks import Locks
+from uuidfs.operate import Options
+from uuidfs.scan import Scan, scan_all
+from uuidfs.survey import Surveyor
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was decided."""
+
+    uuid: str
+    winner: str
+    losers: tuple[str, ...]
+
+
+def settle(
+    layout: Layout, uuid: str, ask: Callable[[], str | None], options: Options
+) -> Settled | None:
+    """Remove the losing names of a UUID, under its lock. None when there is one name only.
+
+    ``ask`` returns libvirt's name for the UUID, or None when no daemon runs: then the
+    regular file wins over links, since it was written last. Raises Refused when neither
+    tells, Busy when the lock is held. Files that are not links go to the trash.
+    """
+    with Dirs(layout) as dirs, Locks(layout, options.lock_timeout).hold(uuid):
+        surveyor = Surveyor(dirs, options.reader)
+        scan = scan_all(surveyor.documents)
+        names = scan.names_of.get(uuid, [])
+        if len(names) < 2:
+            return None
+        winner = _winner(layout, scan, uuid, names, ask())
+        losers = tuple(name for name in names if name != winner)
+        with Applier(dirs) as applier:
+            for loser in losers:
+                _retire(dirs, applier, uuid, loser)
+        return Settled(uuid, winner, losers)
+
+
+def _winner(layout: Layout, scan: Scan, uuid: str, names: list[str], told: str | None) -> str:
+    if told is not None:
+        if told in names:
+            return told
+        raise Refused(
+            layout.names[Kind.CONFIG].path,
+            f"libvirt calls {uuid} {told!r}, which is none of {', '.join(map(repr, names))}",
+            "restart the daemon and run again",
+        )
+    regular = [name for name in names if scan.configs.get(f"{name}.xml") is None]
+    if len(regular) == 1:
+        return regular[0]
+    raise Refused(
+        layout.names[Kind.CONFIG].path,
+        f"cannot tell which of {', '.join(map(repr, names))} is the domain's name",
+        "start the libvirt daemon and run again",
+    )
+
+
+def _retire(dirs: Dirs, applier: Applier, uuid: str, loser: str) -> None:
+    """libvirt's fifth step: config, autostart link, snapshot and checkpoint directories."""
+    layout = dirs.layout
+    config = dirs.names(Kind.CONFIG)
+    if config is None:
+        return
+    try:
+        # The config goes first: while it is there, the name is the domain's.
+        applier.retire(Kind.CONFIG, uuid, config, f"{loser}.xml", layout.names[Kind.CONFIG])
+        place = layout.names[Kind.CONFIG].child("autostart")
+        autostart = opened(place)
+        if autostart is not None:
+            try:
+                for entry in (f"{loser}.xml", f"{loser}.xml.once"):
+                    fs.unlink(autostart, entry)
+            finally:
+                os.close(autostart)
+        for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
+            _retire_metadata(dirs, applier, kind, uuid, loser)
+    except OSError as error:
+        path = layout.names[Kind.CONFIG].path
+        raise SystemCallFailed(f"finish the rename of {loser!r} in", path, error) from error
+
+
+def _retire_metadata(dirs: Dirs, applier: Applier, kind: Kind, uuid: str, loser: str) -> None:
+    parent = dirs.names(kind)
+    if parent is None:
+        return
+    place = dirs.layout.name_place(kind, loser)
+    fd = opened_below(parent, loser, place.path)
+    if fd is None:
+        return
+    try:
+        if os.fstat(fd).st_uid not in dirs.trusted:
+            return
+        for entry in listed(fd, place.path):
+            applier.retire(kind, uuid, fd, entry, place)
+    finally:
+        os.close(fd)
+    fs.remove_directory(parent, loser)
