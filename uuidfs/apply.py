@@ -9,6 +9,7 @@ missing, torn or older than before, and no kill leaves more than a placeholder.
 
 import os
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from uuidfs import fs
@@ -16,21 +17,7 @@ from uuidfs.dirs import Dirs, opened_below
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.fs import Entry, NoExchangeError
 from uuidfs.layout import STORE, TRASH, Kind, Place
-from uuidfs.plan import (
-    AddLink,
-    Discard,
-    DropLink,
-    DropStore,
-    Fold,
-    PointLink,
-    Prune,
-    Refile,
-    Refold,
-    Share,
-    Step,
-    Trash,
-    Unfold,
-)
+from uuidfs.plan import Op, Step
 from uuidfs.scan import KEEP_TEMP, LINK_TEMP
 
 
@@ -47,6 +34,20 @@ class Applier:
         self.layout = dirs.layout
         self._touched: dict[Place, None] = {}
         self._subs: dict[tuple[Kind, bool, str], int] = {}
+        self._actions: dict[Op, Callable[[Step], None]] = {
+            Op.FOLD: self._fold,
+            Op.REFOLD: self._refold,
+            Op.UNFOLD: self._unfold,
+            Op.ADD_LINK: self._add_link,
+            Op.POINT_LINK: self._point_link,
+            Op.DROP_LINK: self._drop_link,
+            Op.SHARE: self._share,
+            Op.DROP_STORE: self._discard,
+            Op.DISCARD: self._discard,
+            Op.TRASH: self._trash,
+            Op.REFILE: self._refile,
+            Op.PRUNE: self._prune,
+        }
 
     def __enter__(self) -> "Applier":
         return self
@@ -67,33 +68,9 @@ class Applier:
         it cannot be done. After an error the name opens the file that it opened before.
         """
         try:
-            match step:
-                case Refold():
-                    self._refold(step)
-                case Fold():
-                    self._fold(step)
-                case Unfold():
-                    self._unfold(step)
-                case AddLink():
-                    self._add_link(step)
-                case PointLink():
-                    self._point_link(step)
-                case DropLink():
-                    self._drop_link(step)
-                case Share():
-                    self._share(step)
-                case DropStore() | Discard():
-                    self._discard(step)
-                case Trash():
-                    self._trash(step)
-                case Refile():
-                    self._refile(step)
-                case Prune():
-                    self._prune(step)
-                case _:
-                    raise AssertionError(step)
+            self._actions[step.op](step)
         except OSError as error:
-            raise SystemCallFailed(step.verb, step.path(self.layout), error) from error
+            raise SystemCallFailed(step.op.value, step.path(self.layout), error) from error
 
     def close_domain(self) -> None:
         """Close the descriptors of one domain's directories."""
@@ -206,7 +183,7 @@ class Applier:
 
     # -- the folding protocol ------------------------------------------------------------
 
-    def _fold(self, step: Fold) -> None:
+    def _fold(self, step: Step) -> None:
         """First fold: placeholder at the store's name, then the swap."""
         names = self._names(step.kind, step.subdir)
         store = self._store(step)
@@ -221,7 +198,7 @@ class Applier:
         fs.trace("fold: placeholder made")
         self._swap(step, names, store)
 
-    def _refold(self, step: Refold) -> None:
+    def _refold(self, step: Step) -> None:
         """The store has an older version: the newer one replaces it under both names.
 
         The waiting room makes the placeholder resolve while it is still in the store: its
@@ -265,7 +242,7 @@ class Applier:
             if room is not None:
                 os.close(room)
 
-    def _swap(self, step: Fold, names: int, store: int) -> None:
+    def _swap(self, step: Step, names: int, store: int) -> None:
         """Exchange the placeholder with the name's file, whichever that is by now."""
         try:
             fs.exchange(store, step.store_entry, names, step.entry)
@@ -284,7 +261,7 @@ class Applier:
         if got is None or not got.same_inode(step.expect):
             self._check_newer(step, names, store, got)
 
-    def _check_newer(self, step: Fold, names: int, store: int, got: Entry | None) -> None:
+    def _check_newer(self, step: Step, names: int, store: int, got: Entry | None) -> None:
         """libvirt wrote between look and swap. Its own next version is what we want; any
         other file (the name was given to another domain meanwhile) goes back at once."""
         if got is not None and got.is_file and self._same_owner(step, store, got):
@@ -293,7 +270,7 @@ class Applier:
         self._withdraw(step, store)
         raise Changed(step.path(self.layout))
 
-    def _same_owner(self, step: Fold, store: int, got: Entry) -> bool:
+    def _same_owner(self, step: Step, store: int, got: Entry) -> bool:
         from uuidfs.xmlread import MAX_BYTES, read_expat
 
         if step.kind is Kind.LOG:
@@ -304,7 +281,7 @@ class Applier:
         identity = read_expat(data)
         return not isinstance(identity, str) and identity.uuid in {step.uuid, None}
 
-    def _swap_without_exchange(self, step: Fold, names: int, store: int) -> None:
+    def _swap_without_exchange(self, step: Step, names: int, store: int) -> None:
         """The fallback: hard link into the store, look once more, rename the link over the name.
 
         Between the last look and the rename libvirt could put a newer version at the name,
@@ -332,7 +309,7 @@ class Applier:
             self._withdraw(step, store)
             raise
 
-    def _withdraw(self, step: Fold, store: int) -> None:
+    def _withdraw(self, step: Step, store: int) -> None:
         """Take back what a fold that did not happen has made; the name was never touched."""
         for entry in (self._temp_link(step), self._temp_keep(step)):
             fs.unlink(store, entry)
@@ -411,25 +388,25 @@ class Applier:
 
     # -- inside the store ----------------------------------------------------------------
 
-    def _share(self, step: Share) -> None:
+    def _share(self, step: Step) -> None:
         store = self._store(step)
         there = fs.look(store, step.store_entry)
         if there is None or not there.same_inode(step.expect):
             raise Changed(step.uuid_path(self.layout))
-        target = fs.look(store, step.to_entry)
+        target = fs.look(store, step.other)
         if target is None:
-            fs.link(store, step.store_entry, store, step.to_entry)
+            fs.link(store, step.store_entry, store, step.other)
         elif not target.same_inode(there):
             keep = self._temp_keep(step)
             fs.unlink(store, keep)
             fs.link(store, step.store_entry, store, keep)
-            fs.rename(store, keep, store, step.to_entry)
+            fs.rename(store, keep, store, step.other)
         fs.trace("share: linked")
 
-    def _discard(self, step: DropStore | Discard) -> None:
+    def _discard(self, step: Step) -> None:
         store = self._store(step)
         place = self.layout.store_place(step.kind, step.uuid)
-        room = isinstance(step, Discard) and step.room
+        room = step.room
         fd = self._inner(store, STORE, place) if room else store
         try:
             there = fs.look(fd, step.store_entry)
@@ -437,8 +414,8 @@ class Applier:
                 return
             if not there.same_inode(step.expect):
                 raise Changed(step.uuid_path(self.layout))
-            if isinstance(step, DropStore):
-                twin = fs.look(store, step.twin_entry)
+            if step.op is Op.DROP_STORE:
+                twin = fs.look(store, step.other)
                 if twin is None or not twin.same_inode(there):
                     raise Changed(step.uuid_path(self.layout))
             fs.unlink(fd, step.store_entry)
@@ -446,7 +423,7 @@ class Applier:
             if room:
                 os.close(fd)
 
-    def _trash(self, step: Trash) -> None:
+    def _trash(self, step: Step) -> None:
         """Rename into trash/UUID~TIME~REASON/, beside the store's files and on their disk."""
         store = self._store(step)
         top = self.dirs.store(step.kind)
@@ -456,7 +433,7 @@ class Applier:
         if there is None or not there.same_inode(step.expect):
             raise Changed(step.uuid_path(self.layout))
         place = self.layout.stores[step.kind]
-        reason = step.reason.split(" from ")[0].replace(" ", "-").replace("/", "-")
+        reason = step.other.split(" from ")[0].replace(" ", "-").replace("/", "-")
         source = self._inner(store, STORE, place) if step.room else store
         try:
             trash = self._inner(top, TRASH, place)
@@ -480,7 +457,7 @@ class Applier:
         if there.text is not None:
             fs.unlink(directory, entry)
             return
-        step = Trash(kind, uuid, store_entry=entry, expect=there, reason="lost a rename")
+        step = Step(Op.TRASH, kind, uuid, store_entry=entry, expect=there)
         self._store(step)
         top = self.dirs.store(kind)
         if top is None or not there.is_file:
@@ -491,7 +468,7 @@ class Applier:
         finally:
             os.close(trash)
 
-    def _into_trash(self, step: Trash, source: int, trash: int, label: str) -> None:
+    def _into_trash(self, step: Step, source: int, trash: int, label: str) -> None:
         place = self.layout.stores[step.kind].child(TRASH)
         for number in range(1000):
             name = label if not number else f"{label}~{number}"
@@ -504,7 +481,7 @@ class Applier:
                 os.close(inner)
         raise Refused(place.path, "it is full of files of one second", "empty it")
 
-    def _refile(self, step: Refile) -> None:
+    def _refile(self, step: Step) -> None:
         """snapshot/NAME/CHK.xml -> the checkpoint store, linked from checkpoint/NAME."""
         wrong = self._names(Kind.SNAPSHOT, step.subdir)
         self._expect(wrong, step)
@@ -532,7 +509,7 @@ class Applier:
         self._expect(wrong, step)
         fs.unlink(wrong, step.entry)
 
-    def _checkpoint_names(self, step: Refile) -> int:
+    def _checkpoint_names(self, step: Step) -> int:
         """checkpoint/NAME, made as libvirt makes it: by root, mode 0777 less the umask."""
         parent = self.dirs.names(Kind.CHECKPOINT)
         if parent is None:
@@ -541,7 +518,7 @@ class Applier:
             self._touch(self.layout.names[Kind.CHECKPOINT])
         return self._names(Kind.CHECKPOINT, step.subdir)
 
-    def _prune(self, step: Prune) -> None:
+    def _prune(self, step: Step) -> None:
         top = self.dirs.store(step.kind)
         if top is None:
             return

@@ -82,7 +82,7 @@ def _domain(
         for p in plan.problems
     ]
     plain = all(
-        type(step) is planner.Fold or isinstance(step, planner.Refile) for step in plan.steps
+        step.op in {planner.Op.FOLD, planner.Op.REFILE} for step in plan.steps
     ) and not uuid_has_store(scan, uuid)
     if not plain:
         findings += [
@@ -116,9 +116,9 @@ def uuid_has_store(scan: Scan, uuid: str) -> bool:
 
 
 def _promise(step: planner.Step) -> str:
-    if isinstance(step, (planner.Discard, planner.Prune)):
+    if step.op in {planner.Op.DISCARD, planner.Op.PRUNE}:
         return "P6"
-    return "P3" if isinstance(step, planner.Trash) else "P2"
+    return "P3" if step.op is planner.Op.TRASH else "P2"
 
 
 def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
@@ -164,9 +164,9 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
     before = check(layout, options.reader)
     errors: list[Finding] = []
     uuids = dict.fromkeys(f.uuid for f in before.findings if f.repairable and f.uuid is not None)
-    for uuid in [f.uuid for f in before.findings if f.promise == "P6" and f.uuid is not None]:
+    for uuid in uuids:
         try:
-            settle(layout, uuid, lambda: name_of(layout, uuid), options)
+            settle(layout, uuid, name_of, options)
         except UuidfsError as error:
             errors.append(Finding("P6", getattr(error, "path", ""), str(error),
                                   "see the message", False, uuid))

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from uuidfs.errors import Refused, Unreadable
 from uuidfs.layout import Place
@@ -23,8 +23,7 @@ trace: Callable[[str], None] = lambda point: None  # noqa: E731 - replaced by te
 """Called with the name of each point between two steps of a protocol; inert in production."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What lies at a name: enough to recognise it again before it is replaced or removed.
 
     ``text`` is set for symlinks only; ``form`` is the S_IFMT part of the mode.

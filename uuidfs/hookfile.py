@@ -72,7 +72,7 @@ def _quoted(text: str) -> str:
 
 def status(layout: Layout) -> HookState:
     """Look where the hook is; changes nothing."""
-    place, base = _places(layout)
+    _, base = _places(layout)
     foreign = []
     found = None
     for relative in ("qemu", "qemu.d/uuidfs"):

@@ -171,7 +171,8 @@ class _Run:
                 if attempt == TRIES - 1:
                     raise
                 self.applier.close_domain()
-                self.scan = scan_all(self.surveyor.documents)  # rotated or renamed: names are new as well
+                # Rotated or renamed: there are new names as well.
+                self.scan = scan_all(self.surveyor.documents)
             else:
                 return plan
         raise AssertionError("unreachable")
@@ -201,7 +202,9 @@ class _Run:
         return DomainResult(
             name,
             plan.uuid,
-            tuple(dict.fromkeys(step.path(self.layout) for step in steps)),
+            tuple(dict.fromkeys(
+                step.path(self.layout) for step in steps if step.op is not planner.Op.PRUNE
+            )),
             tuple(step.describe(self.layout) for step in steps),
             "; ".join(texts) or None,
         )

@@ -5,7 +5,8 @@ it expects to find, so that :mod:`uuidfs.apply` can refuse when that has changed
 a dry run prints exactly what a run does.
 """
 
-from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import NamedTuple
 
 from uuidfs.documents import log_target
 from uuidfs.fs import Entry
@@ -14,161 +15,81 @@ from uuidfs.scan import Problem
 from uuidfs.survey import LogName, Pair, View
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Op(Enum):
+    """What a step does; the value is how messages put it."""
+
+    FOLD = "move"
+    """The name's regular file goes to the store, a link takes its place."""
+    REFOLD = "move over an older version"
+    """As FOLD, where the store has an older version, which the name's file replaces."""
+    UNFOLD = "move back"
+    """The store's file takes the place of the name's link."""
+    ADD_LINK = "link"
+    """Make the name's link where there is nothing."""
+    POINT_LINK = "point the link"
+    """Replace a link of ours by one to ``store_entry``."""
+    DROP_LINK = "remove the link"
+    """Remove a link of ours."""
+    SHARE = "rename in the store"
+    """Give the store's file the second name ``other`` there."""
+    DROP_STORE = "forget the former name"
+    """Remove a store name of an inode that has its other name ``other`` by now."""
+    DISCARD = "clean up"
+    """Remove from the store what is not needed: placeholder, second name, old version."""
+    TRASH = "trash"
+    """Rename an unreferenced file of the store into its trash; ``other`` is the reason."""
+    REFILE = "refile the checkpoint"
+    """A checkpoint that domrename wrote into snapshot/NAME goes where libvirt will look
+    (libvirt 9.0 and 11.3, docs/libvirt-facts.md "Renaming loses checkpoints")."""
+    PRUNE = "remove the empty directory"
+    """Remove the UUID's directory in the store, when it is empty."""
+
+
+class Step(NamedTuple):
     """One thing to do. ``entry`` is in libvirt's directory, ``store_entry`` in ours.
 
-    ``subdir`` is the domain's name for metadata, else empty. The path that a step is about
-    is the name path, or the UUID path where there is no name.
+    ``subdir`` is the domain's name for metadata, else empty. ``expect`` is what the step is
+    made for: a regular file or link at the name, or the store's file where there is no name.
+    ``room``: the store's entry is in the waiting room.
     """
 
+    op: Op
     kind: Kind
     uuid: str
     subdir: str = ""
     entry: str = ""
     store_entry: str = ""
     expect: Entry | None = None
-
-    verb = "handle"
-
-    def describe(self, layout: Layout) -> str:
-        """The line that a dry run prints."""
-        return f"{self.verb} {self.path(layout)}"
+    other: str = ""
+    room: bool = False
 
     def path(self, layout: Layout) -> str:
-        """The path that changes."""
+        """The path that changes: the name path, or the UUID path where there is no name."""
         if self.entry:
             return f"{layout.name_place(self.kind, self.subdir).path}/{self.entry}"
-        return f"{layout.store_place(self.kind, self.uuid).path}/{self.store_entry}"
+        return self.uuid_path(layout)
 
     def uuid_path(self, layout: Layout) -> str:
         """The path in the store."""
-        return f"{layout.store_place(self.kind, self.uuid).path}/{self.store_entry}"
-
-
-@dataclass(frozen=True, slots=True)
-class Fold(Step):
-    """The name's regular file (``expect``) goes to the store, a link takes its place."""
-
-    verb = "move"
+        return f"{layout.store_place(self.kind, self.uuid).path}/{self.store_entry}".rstrip("/")
 
     def describe(self, layout: Layout) -> str:
-        return f"move {self.path(layout)} -> {self.uuid_path(layout)}"
+        """The line that a dry run prints."""
+        name, target = self.path(layout), self.uuid_path(layout)
+        match self.op:
+            case Op.FOLD | Op.REFOLD | Op.ADD_LINK | Op.POINT_LINK:
+                return f"{self.op.value}: {name} -> {target}"
+            case Op.UNFOLD:
+                return f"{self.op.value}: {target} -> {name}"
+            case Op.SHARE:
+                return f"{self.op.value}: {target} -> {self.other}"
+            case Op.TRASH:
+                return f"{self.op.value}: {name} ({self.other})"
+            case _:
+                return f"{self.op.value}: {name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refold(Fold):
-    """As Fold, where the store has an older version, which the name's file replaces."""
-
-    verb = "move over"
-
-    def describe(self, layout: Layout) -> str:
-        return f"move {self.path(layout)} -> {self.uuid_path(layout)} (over an older version)"
-
-
-@dataclass(frozen=True, slots=True)
-class Unfold(Step):
-    """The store's file takes the place of the name's link (``expect``)."""
-
-    verb = "move back"
-
-    def describe(self, layout: Layout) -> str:
-        return f"move {self.uuid_path(layout)} -> {self.path(layout)}"
-
-
-@dataclass(frozen=True, slots=True)
-class AddLink(Step):
-    """Make the name's link where there is nothing."""
-
-    verb = "link"
-
-    def describe(self, layout: Layout) -> str:
-        return f"link {self.path(layout)} -> {self.uuid_path(layout)}"
-
-
-@dataclass(frozen=True, slots=True)
-class PointLink(Step):
-    """Replace a link of ours (``expect``) by one to ``store_entry``."""
-
-    verb = "point"
-
-    def describe(self, layout: Layout) -> str:
-        return f"point {self.path(layout)} -> {self.uuid_path(layout)}"
-
-
-@dataclass(frozen=True, slots=True)
-class DropLink(Step):
-    """Remove a link of ours (``expect``)."""
-
-    verb = "remove the link"
-
-
-@dataclass(frozen=True, slots=True)
-class Share(Step):
-    """Give the store's file ``store_entry`` (``expect``) the second name ``to_entry`` there."""
-
-    to_entry: str = ""
-    verb = "rename"
-
-    def describe(self, layout: Layout) -> str:
-        base = layout.store_place(self.kind, self.uuid).path
-        return f"rename {base}/{self.store_entry} -> {base}/{self.to_entry}"
-
-
-@dataclass(frozen=True, slots=True)
-class DropStore(Step):
-    """Remove a store name of an inode (``expect``) that has its other name by now."""
-
-    twin_entry: str = ""
-    verb = "forget"
-
-
-@dataclass(frozen=True, slots=True)
-class Discard(Step):
-    """Remove from the store what is not needed: a placeholder, a second name, an old version."""
-
-    room: bool = False
-    verb = "clean up"
-
-
-@dataclass(frozen=True, slots=True)
-class Trash(Step):
-    """Rename an unreferenced file of the store into its trash."""
-
-    reason: str = ""
-    room: bool = False
-    verb = "trash"
-
-    def describe(self, layout: Layout) -> str:
-        return f"trash {self.path(layout)} ({self.reason})"
-
-
-@dataclass(frozen=True, slots=True)
-class Refile(Step):
-    """A checkpoint that domrename wrote into snapshot/NAME goes where libvirt will look.
-
-    libvirt 9.0 and 11.3, docs/libvirt-facts.md "Renaming loses checkpoints".
-    """
-
-    verb = "refile"
-
-    def describe(self, layout: Layout) -> str:
-        wrong = layout.name_place(Kind.SNAPSHOT, self.subdir).path
-        return f"move {wrong}/{self.entry} -> {self.uuid_path(layout)}, link {self.path(layout)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Prune(Step):
-    """Remove the UUID's directory in the store, when it is empty."""
-
-    verb = "remove the directory"
-
-    def path(self, layout: Layout) -> str:
-        return layout.store_place(self.kind, self.uuid).path
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Steps in their order, and what is left alone and why."""
 
     uuid: str
@@ -177,14 +98,14 @@ class Plan:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass
 class _Draft:
     """A plan in the making."""
 
-    layout: Layout
-    view: View
-    steps: list[Step] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    def __init__(self, layout: Layout, view: View) -> None:
+        self.layout = layout
+        self.view = view
+        self.steps: list[Step] = []
+        self.problems: list[Problem] = []
 
     def finish(self) -> Plan:
         problems = (*self.view.problems, *self.problems)
@@ -193,6 +114,18 @@ class _Draft:
     def leave(self, kind: Kind, subdir: str, entry: str, reason: str) -> None:
         path = f"{self.layout.name_place(kind, subdir).path}/{entry}"
         self.problems.append(Problem(path, reason, self.view.name))
+
+    def add(self, op: Op, pair: Pair, expect: Entry | None) -> None:
+        self.steps.append(Step(
+            op, pair.kind, self.view.uuid, pair.subdir, pair.entry, pair.store_entry, expect
+        ))
+
+    def in_store(  # a step about a store's name only
+        self, op: Op, kind: Kind, entry: str, expect: Entry, other: str = "", *, room: bool = False
+    ) -> None:
+        self.steps.append(Step(
+            op, kind, self.view.uuid, store_entry=entry, expect=expect, other=other, room=room
+        ))
 
 
 def convert(layout: Layout, view: View, *, log_link: bool = False) -> Plan:
@@ -209,9 +142,7 @@ def convert(layout: Layout, view: View, *, log_link: bool = False) -> Plan:
     # Logs first: the hook takes a config's link as the sign that the log's link was settled.
     _logs(draft, log_link=log_link)
     for pair in view.misfiled:
-        draft.steps.append(Refile(
-            Kind.CHECKPOINT, view.uuid, pair.subdir, pair.entry, pair.entry, pair.at_name
-        ))
+        draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
     refiled = {pair.entry for pair in view.misfiled}
     for pair in _pairs(view):
         if pair.kind is Kind.CHECKPOINT and pair.entry in refiled:
@@ -263,10 +194,6 @@ def is_placeholder(layout: Layout, pair: Pair, uuid: str) -> bool:
     return entry is not None and entry.text == layout.link_text(pair.kind, uuid, pair.store_entry)
 
 
-def _step(cls: type[Step], view: View, pair: Pair, expect: Entry | None) -> Step:
-    return cls(pair.kind, view.uuid, pair.subdir, pair.entry, pair.store_entry, expect)
-
-
 def _fold(draft: _Draft, pair: Pair) -> None:
     """Config and metadata: one name, one UUID path."""
     view, name, stored = draft.view, pair.at_name, pair.in_store
@@ -284,7 +211,7 @@ def _fold(draft: _Draft, pair: Pair) -> None:
     elif name.is_file and view.name is None:
         return  # libvirt's directory of an undefined domain: not ours to convert
     elif name.is_file:
-        draft.steps.append(_step(Fold if stored is None or holder else Refold, view, pair, name))
+        draft.add(Op.FOLD if stored is None or holder else Op.REFOLD, pair, name)
     elif name.text != draft.layout.link_text(pair.kind, view.uuid, pair.store_entry):
         noun = "a symlink that uuidfs did not make" if name.text is not None else name.noun
         draft.leave(pair.kind, pair.subdir, pair.entry, f"{noun} is in the place of the file")
@@ -298,12 +225,10 @@ def _orphan(draft: _Draft, pair: Pair, stored: Entry | None, holder: bool) -> No
     if stored is None:
         return
     if holder:
-        draft.steps.append(Discard(pair.kind, view.uuid, store_entry=pair.store_entry,
-                                   expect=stored))
+        draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
     elif view.orphan_safe:
         reason = "undefined" if view.name is None else f"deleted by libvirt from {view.name}"
-        draft.steps.append(Trash(pair.kind, view.uuid, store_entry=pair.store_entry,
-                                 expect=stored, reason=reason))
+        draft.in_store(Op.TRASH, pair.kind, pair.store_entry, stored, reason)
     # Else something could not be read that may refer to it: it is kept, and status shows it.
 
 
@@ -315,25 +240,19 @@ def _unfold(draft: _Draft, pair: Pair) -> None:
         elif stored is None or not stored.is_file:
             draft.leave(pair.kind, pair.subdir, pair.entry, "its file is missing from the store")
         else:
-            draft.steps.append(_step(Unfold, view, pair, name))
+            draft.add(Op.UNFOLD, pair, name)
     elif stored is not None and is_placeholder(draft.layout, pair, view.uuid):
-        draft.steps.append(Discard(pair.kind, view.uuid, store_entry=pair.store_entry,
-                                   expect=stored))
+        draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
     elif stored is not None and stored.is_file:
         if name is not None and name.is_file:  # an older version, as folding would replace it
-            draft.steps.append(Discard(pair.kind, view.uuid, store_entry=pair.store_entry,
-                                       expect=stored))
+            draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
         else:
             _drop_stored(draft, pair.kind, pair.store_entry, stored, "no name refers to it")
 
 
 def _drop_stored(draft: _Draft, kind: Kind, entry: str, found: Entry, reason: str) -> None:
     """Whatever is in the store under no name of libvirt's: never removed, always trashed."""
-    uuid = draft.view.uuid
-    if found.is_file:
-        draft.steps.append(Trash(kind, uuid, store_entry=entry, expect=found, reason=reason))
-    else:
-        draft.steps.append(Discard(kind, uuid, store_entry=entry, expect=found))
+    draft.in_store(Op.TRASH if found.is_file else Op.DISCARD, kind, entry, found, reason)
 
 
 def _unfold_log(draft: _Draft, log: LogName, stored: dict[str, Entry]) -> None:
@@ -343,27 +262,23 @@ def _unfold_log(draft: _Draft, log: LogName, stored: dict[str, Entry]) -> None:
     for suffix in list(stored):
         text = draft.layout.link_text(Kind.LOG, view.uuid, f"{view.uuid}.log{suffix}")
         if log.at_name.text == text and stored[suffix].is_file:
-            draft.steps.append(Unfold(Kind.LOG, view.uuid, "", log.entry,
-                                      f"{view.uuid}.log{suffix}", log.at_name))
+            draft.steps.append(Step(Op.UNFOLD, Kind.LOG, view.uuid, "", log.entry,
+                                    f"{view.uuid}.log{suffix}", log.at_name))
             del stored[suffix]
             return
     prefix = draft.layout.link_prefix(Kind.LOG, view.uuid) + view.uuid
     if log.at_name.text.startswith(prefix):
         # Dangling: made for a start that never wrote a log. A plain host has no file here.
-        draft.steps.append(DropLink(Kind.LOG, view.uuid, "", log.entry, expect=log.at_name))
+        draft.steps.append(Step(Op.DROP_LINK, Kind.LOG, view.uuid, "", log.entry,
+                                expect=log.at_name))
 
 
 def _leftovers(draft: _Draft) -> None:
     """What a kill left: a second name of a file is removed, an only one is kept in the trash."""
     for left in draft.view.leftovers:
-        common = Discard(left.kind, draft.view.uuid, store_entry=left.entry, expect=left.found,
-                         room=left.room)
-        if left.found.is_file and not left.twin:
-            draft.steps.append(Trash(left.kind, draft.view.uuid, store_entry=left.entry,
-                                     expect=left.found, reason="left over from a kill",
-                                     room=left.room))
-        else:
-            draft.steps.append(common)
+        op = Op.TRASH if left.found.is_file and not left.twin else Op.DISCARD
+        reason = "left over from a kill" if op is Op.TRASH else ""
+        draft.in_store(op, left.kind, left.entry, left.found, reason, room=left.room)
 
 
 def _prune(draft: _Draft, kind: Kind) -> None:
@@ -373,12 +288,12 @@ def _prune(draft: _Draft, kind: Kind) -> None:
     if kind not in view.store_dirs:
         return
     for step in draft.steps:
-        if step.kind is kind and isinstance(step, (Trash, Discard, Unfold)):
+        if step.kind is kind and step.op in {Op.TRASH, Op.DISCARD, Op.UNFOLD}:
             kept.discard(step.store_entry)
-        elif step.kind is kind and isinstance(step, (Fold, Refile)):
+        elif step.kind is kind and step.op in {Op.FOLD, Op.REFOLD, Op.REFILE}:
             return
     if not kept:
-        draft.steps.append(Prune(kind, view.uuid))
+        draft.steps.append(Step(Op.PRUNE, kind, view.uuid))
 
 
 # -- logs: a chain of rotations ---------------------------------------------------------------
@@ -403,14 +318,16 @@ def _logs(draft: _Draft, *, log_link: bool) -> None:
     chain.finish(view.taken, log_link=log_link)
 
 
-@dataclass
 class _Chain:
-    draft: _Draft
-    stored: dict[str, Entry]
-    todo: dict[str, LogName] = field(default_factory=dict)  # suffix by name -> name
-    points: dict[str, str | None] = field(default_factory=dict)  # suffix -> store suffix, or file
-    settled: set[str] = field(default_factory=set)  # store suffixes that a name rightly links to
-    shared: dict[str, str] = field(default_factory=dict)  # store suffix -> its new suffix
+    """The rotations of one domain's log, by name and in the store, while a plan is made."""
+
+    def __init__(self, draft: _Draft, stored: dict[str, Entry]) -> None:
+        self.draft = draft
+        self.stored = stored
+        self.todo: dict[str, LogName] = {}  # suffix by name -> what lies there
+        self.points: dict[str, str | None] = {}  # suffix by name -> store suffix; None: a file
+        self.settled: set[str] = set()  # store suffixes that a name rightly links to
+        self.shared: dict[str, str] = {}  # store suffix -> the suffix that its file moves to
 
     def _entry(self, suffix: str) -> str:
         return f"{self.draft.view.uuid}.log{suffix}"
@@ -426,13 +343,13 @@ class _Chain:
         if target == log.suffix:
             self.settled.add(log.suffix)
             if log.suffix not in self.stored and log.suffix:
-                self._emit(DropLink, log.suffix, log)  # its file was rotated in the store
+                self._emit(Op.DROP_LINK, log.suffix, log)  # its file was rotated in the store
                 self.settled.discard(log.suffix)
         elif log.at_name.is_file or (target is not None and target in self.stored):
             self.todo[log.suffix] = log
             self.points[log.suffix] = target
         elif target is not None:
-            self._emit(DropLink, log.suffix, log)  # dangling, and under the wrong number
+            self._emit(Op.DROP_LINK, log.suffix, log)  # dangling, and under the wrong number
         else:
             noun = "a symlink that uuidfs did not make" if log.at_name.text else log.at_name.noun
             self.draft.leave(Kind.LOG, "", log.entry, f"{noun} is in the place of the log")
@@ -448,28 +365,30 @@ class _Chain:
         for log in away:
             target = self._target(log)
             if target is None or target not in self.stored:
-                self._emit(DropLink, log.suffix, log)
+                self._emit(Op.DROP_LINK, log.suffix, log)
                 continue
             suffix = target
             if suffix in self.todo or (suffix in self.settled):
                 numbers = [int(s[1:]) for s in (*self.todo, *self.settled, *self.stored)
                            if s[1:].isdigit() and s[0] == "."]
                 suffix = f".{max(numbers, default=-1) + 1}"
-                self._emit_share(target, suffix)
+                self._share(target, suffix)
             name_entry = f"{view.name}.log{suffix}"
-            self.draft.steps.append(AddLink(Kind.LOG, view.uuid, "", name_entry,
-                                            self._entry(suffix)))
-            self._emit(DropLink, log.suffix, log)
+            self._add_link(name_entry, suffix)
+            self._emit(Op.DROP_LINK, log.suffix, log)
             self.settled.add(suffix)
 
-    def _emit(self, cls: type[Step], suffix: str, log: LogName) -> None:
-        self.draft.steps.append(cls(Kind.LOG, self.draft.view.uuid, "", log.entry,
-                                    self._entry(suffix), log.at_name))
+    def _emit(self, op: Op, suffix: str, log: LogName) -> None:
+        self.draft.steps.append(Step(op, Kind.LOG, self.draft.view.uuid, "", log.entry,
+                                     self._entry(suffix), log.at_name))
 
-    def _emit_share(self, old: str, new: str) -> None:
-        self.draft.steps.append(Share(Kind.LOG, self.draft.view.uuid,
-                                      store_entry=self._entry(old), expect=self.stored[old],
-                                      to_entry=self._entry(new)))
+    def _add_link(self, entry: str, suffix: str) -> None:
+        self.draft.steps.append(Step(Op.ADD_LINK, Kind.LOG, self.draft.view.uuid, "", entry,
+                                     self._entry(suffix)))
+
+    def _share(self, old: str, new: str) -> None:
+        self.draft.in_store(Op.SHARE, Kind.LOG, self._entry(old), self.stored[old],
+                            self._entry(new))
         self.shared[old] = new
         self.stored[new] = self.stored[old]
 
@@ -493,25 +412,19 @@ class _Chain:
             self._displace(suffix, taken)
         if target is None:
             over = suffix in self.stored
-            self._emit(Refold if over else Fold, suffix, log)
+            self._emit(Op.REFOLD if over else Op.FOLD, suffix, log)
             self.stored[suffix] = log.at_name
             self.shared.pop(suffix, None)
         else:
-            self._emit_share(target, suffix)
+            self._share(target, suffix)
             self.shared.pop(suffix, None)
-            self._emit(PointLink, suffix, log)
+            self._emit(Op.POINT_LINK, suffix, log)
         self.settled.add(suffix)
 
     def _displace(self, suffix: str, taken: Entry) -> None:
         """The store has a file there that no name refers to: it fell off the end."""
-        if taken.is_file:
-            self.draft.steps.append(Trash(
-                Kind.LOG, self.draft.view.uuid, store_entry=self._entry(suffix), expect=taken,
-                reason="rotated away",
-            ))
-        else:
-            self.draft.steps.append(Discard(Kind.LOG, self.draft.view.uuid,
-                                            store_entry=self._entry(suffix), expect=taken))
+        op = Op.TRASH if taken.is_file else Op.DISCARD
+        self.draft.in_store(op, Kind.LOG, self._entry(suffix), taken, "rotated away")
         del self.stored[suffix]
 
     def finish(self, taken: tuple[LogName, ...], *, log_link: bool) -> None:
@@ -520,32 +433,26 @@ class _Chain:
         alive = "" in self.settled and "" in self.stored
         for suffix in sorted(set(self.stored) - self.settled):
             found = self.stored[suffix]
+            entry = self._entry(suffix)
             if suffix in self.shared:
-                self.draft.steps.append(DropStore(
-                    Kind.LOG, view.uuid, store_entry=self._entry(suffix), expect=found,
-                    twin_entry=self._entry(self.shared[suffix]),
-                ))
+                self.draft.in_store(Op.DROP_STORE, Kind.LOG, entry, found,
+                                    self._entry(self.shared[suffix]))
             elif not found.is_file:
-                self.draft.steps.append(Discard(Kind.LOG, view.uuid,
-                                                store_entry=self._entry(suffix), expect=found))
+                self.draft.in_store(Op.DISCARD, Kind.LOG, entry, found)
             elif alive and suffix:
                 # Rotated inside the store (logrotate): the name follows.
-                self.draft.steps.append(AddLink(Kind.LOG, view.uuid, "",
-                                                f"{view.name}.log{suffix}", self._entry(suffix)))
+                self._add_link(f"{view.name}.log{suffix}", suffix)
             else:
-                self.draft.steps.append(Trash(
-                    Kind.LOG, view.uuid, store_entry=self._entry(suffix), expect=found,
-                    reason=f"deleted by libvirt from {view.name}",
-                ))
+                self.draft.in_store(Op.TRASH, Kind.LOG, entry, found,
+                                    f"deleted by libvirt from {view.name}")
         for log in taken:
             if log.suffix == "" and log_link:
-                self._emit(PointLink, "", log)
+                self._emit(Op.POINT_LINK, "", log)
             else:
-                self._emit(DropLink, log.suffix, log)
+                self._emit(Op.DROP_LINK, log.suffix, log)
         names = {log.suffix for log in taken} | self.settled
         if log_link and "" not in names:
-            self.draft.steps.append(AddLink(Kind.LOG, view.uuid, "", f"{view.name}.log",
-                                            self._entry("")))
+            self._add_link(f"{view.name}.log", "")
 
 
 def keep_taken(view: View, bound: frozenset[str]) -> View:
@@ -557,4 +464,4 @@ def keep_taken(view: View, bound: frozenset[str]) -> View:
         log for log in view.taken
         if log.at_name.text is None or (log_target(log.at_name.text) or ("",))[0] not in bound
     )
-    return replace(view, taken=kept)
+    return view._replace(taken=kept)

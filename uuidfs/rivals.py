@@ -29,7 +29,7 @@ class Settled:
 
 
 def settle(
-    layout: Layout, uuid: str, ask: Callable[[], str | None], options: Options
+    layout: Layout, uuid: str, ask: Callable[[Layout, str], str | None], options: Options
 ) -> Settled | None:
     """Remove the losing names of a UUID, under its lock. None when there is one name only.
 
@@ -43,7 +43,7 @@ def settle(
         names = scan.names_of.get(uuid, [])
         if len(names) < 2:
             return None
-        winner = _winner(layout, scan, uuid, names, ask())
+        winner = _winner(layout, scan, uuid, names, ask(layout, uuid))
         losers = tuple(name for name in names if name != winner)
         with Applier(dirs) as applier:
             for loser in losers:

@@ -5,7 +5,7 @@ only regular configs are parsed. Nothing here changes anything.
 """
 
 import os
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from uuidfs.dirs import listed, opened, opened_below
 from uuidfs.documents import Documents, config_target, link_text, log_target
@@ -18,8 +18,7 @@ LINK_TEMP = "~link"  # of a config or log: UUID~link; in a metadata store's UUID
 KEEP_TEMP = "~keep"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that is left alone, and why; ``name`` when it concerns one domain."""
 
     path: str
@@ -27,28 +26,28 @@ class Problem:
     name: str | None = None
 
 
-@dataclass
 class Scan:
     """The whole tree at a glance; :func:`scan_all` makes it."""
 
-    layout: Layout
-    configs: dict[str, str | None] = field(default_factory=dict)  # entry -> link text
-    uuid_of: dict[str, str] = field(default_factory=dict)  # name -> UUID
-    source_of: dict[str, str] = field(default_factory=dict)  # name -> "config" | "status"
-    names_of: dict[str, list[str]] = field(default_factory=dict)  # UUID -> names
-    logs: dict[str, str | None] = field(default_factory=dict)
-    logs_of_name: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    logs_of_uuid: dict[str, list[str]] = field(default_factory=dict)
-    config_store: set[str] = field(default_factory=set)
-    log_store: dict[str, list[str]] = field(default_factory=dict)  # UUID -> suffixes
-    meta_names: dict[Kind, set[str]] = field(default_factory=dict)
-    meta_store: dict[Kind, set[str]] = field(default_factory=dict)
-    referenced: dict[tuple[Kind, str], str] = field(default_factory=dict)  # by dirs of no domain
-    leftovers: dict[str, list[tuple[Kind, bool, str]]] = field(default_factory=dict)
-    strangers: list[str] = field(default_factory=list)  # paths that are not ours, in a store
-    problems: list[Problem] = field(default_factory=list)
-    broken: set[Kind] = field(default_factory=set)  # kinds that cannot be handled at all
-    blind: bool = False
+    def __init__(self, layout: Layout, *, blind: bool = False) -> None:
+        self.layout = layout
+        self.configs: dict[str, str | None] = {}  # entry -> link text
+        self.uuid_of: dict[str, str] = {}  # name -> UUID
+        self.source_of: dict[str, str] = {}  # name -> "config", "status" or "hook"
+        self.names_of: dict[str, list[str]] = {}  # UUID -> names
+        self.logs: dict[str, str | None] = {}  # entry -> link text
+        self.logs_of_name: dict[str, list[tuple[str, str]]] = {}  # name -> suffix, entry
+        self.logs_of_uuid: dict[str, list[str]] = {}  # UUID -> entries that link to its logs
+        self.config_store: set[str] = set()
+        self.log_store: dict[str, list[str]] = {}  # UUID -> suffixes
+        self.meta_names: dict[Kind, set[str]] = {}
+        self.meta_store: dict[Kind, set[str]] = {}
+        self.referenced: dict[tuple[Kind, str], str] = {}  # by directories of no domain
+        self.leftovers: dict[str, list[tuple[Kind, bool, str]]] = {}
+        self.strangers: list[str] = []  # paths in a store that are not ours
+        self.problems: list[Problem] = []
+        self.broken: set[Kind] = set()  # kinds that cannot be handled at all
+        self.blind = blind  # something that may refer to a store's file could not be read
 
     def bind(self, name: str, uuid: str, source: str) -> None:
         """Record that ``name`` stands for ``uuid``."""

@@ -5,7 +5,7 @@ Nothing here changes anything.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from uuidfs import fs
 from uuidfs.dirs import Dirs, listed, opened_below
@@ -19,8 +19,7 @@ from uuidfs.xmlread import Reader
 MISFILED = "misfiled"
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(NamedTuple):
     """A temporary name that a kill left in a store; ``twin``: another name has its inode."""
 
     kind: Kind
@@ -30,8 +29,7 @@ class Leftover:
     twin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A name path and the UUID path that belongs to it, and what lies at each.
 
     ``why_not`` says why the name's file must not be moved; the plan leaves it alone.
@@ -46,8 +44,7 @@ class Pair:
     why_not: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LogName:
+class LogName(NamedTuple):
     """A log's name path: which rotation it is by its name, and what lies there."""
 
     entry: str
@@ -55,14 +52,14 @@ class LogName:
     at_name: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """All that concerns one UUID. ``name`` is None when nothing binds the UUID to a name.
 
     ``rivals`` are two or more names whose configs carry this UUID: a rename in flight, or
-    cut in half; ``linked`` are those whose config is our link. ``away`` are links to this domain's logs under other names. ``taken`` are
-    names of this domain's logs that link to another UUID's. ``orphan_safe`` is false when
-    something could not be read that might still refer to this UUID's files.
+    cut in half; ``linked`` are those whose config is our link. ``away`` are links to this
+    domain's logs under other names. ``taken`` are names of this domain's logs that link to
+    another UUID's. ``orphan_safe`` is false when something could not be read that might
+    still refer to this UUID's files.
     """
 
     uuid: str
@@ -315,14 +312,14 @@ def _with_twins(temps: list[Leftover], known: Iterable[Entry | None]) -> list[Le
     """Mark the leftovers whose inode has a proper name as well."""
     others = [entry for entry in known if entry is not None]
     return [
-        replace(temp, twin=any(temp.found.same_inode(other) for other in others))
+        temp._replace(twin=any(temp.found.same_inode(other) for other in others))
         for temp in temps
     ]
 
 
 def _joined(kind: Kind, subdir: str, here: list[Pair], kept: dict[str, Entry]) -> list[Pair]:
     """Pair what is at the names with what is in the store, in the order of their names."""
-    pairs = {pair.entry: replace(pair, in_store=kept.get(pair.entry)) for pair in here}
+    pairs = {pair.entry: pair._replace(in_store=kept.get(pair.entry)) for pair in here}
     for entry, found in kept.items():
         pairs.setdefault(entry, Pair(kind, subdir, entry, None, entry, found))
     return [pairs[entry] for entry in sorted(pairs)]

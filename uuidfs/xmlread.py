@@ -6,8 +6,7 @@ the network: a document type declaration alone is a refusal, libvirt never write
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from uuidfs.names import normal_uuid
 
@@ -16,8 +15,7 @@ MAX_BYTES = 16 * 1024 * 1024  # libvirt's own limit for a string on the wire is 
 ROOTS = ("domain", "domstatus", "domainsnapshot", "domaincheckpoint")
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """``root`` element; ``name`` and ``uuid`` of the domain that the document describes.
 
     For a snapshot or checkpoint ``name`` is that object's own, and ``uuid`` is None when
