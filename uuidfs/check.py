@@ -10,6 +10,7 @@ from uuidfs.layout import Kind, Layout
 from uuidfs.operate import Options, RunResult, convert
 from uuidfs.rivals import settle
 from uuidfs.scan import Scan, scan_all
+from uuidfs.steps import Op, Step
 from uuidfs.survey import Surveyor
 from uuidfs.xmlread import Identity, Reader, read_lxml
 
@@ -82,7 +83,7 @@ def _domain(
         for p in plan.problems
     ]
     plain = all(
-        step.op in {planner.Op.FOLD, planner.Op.REFILE} for step in plan.steps
+        step.op in {Op.FOLD, Op.REFILE} for step in plan.steps
     ) and not uuid_has_store(scan, uuid)
     if not plain:
         findings += [
@@ -115,10 +116,10 @@ def uuid_has_store(scan: Scan, uuid: str) -> bool:
     )
 
 
-def _promise(step: planner.Step) -> str:
-    if step.op in {planner.Op.DISCARD, planner.Op.PRUNE}:
+def _promise(step: Step) -> str:
+    if step.op in {Op.DISCARD, Op.PRUNE}:
         return "P6"
-    return "P3" if step.op is planner.Op.TRASH else "P2"
+    return "P3" if step.op is Op.TRASH else "P2"
 
 
 def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:

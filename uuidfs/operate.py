@@ -18,8 +18,8 @@ from uuidfs.errors import (
 from uuidfs.layout import Layout
 from uuidfs.locks import Locks
 from uuidfs.names import normal_uuid
-from uuidfs.plan import Plan
 from uuidfs.scan import Problem, Scan, scan_all
+from uuidfs.steps import Op, Plan, Step
 from uuidfs.survey import Surveyor
 from uuidfs.tidy import is_tidy
 from uuidfs.xmlread import Reader, read_lxml
@@ -143,7 +143,7 @@ class _Run:
         name = names[0] if len(names) == 1 else None
         if self.action == "convert" and is_tidy(self.dirs, self.scan, uuid):
             return DomainResult(name, uuid)
-        done: list[planner.Step] = []
+        done: list[Step] = []
         try:
             if self.options.dry_run or not names:
                 plan = self._plan(uuid)
@@ -159,7 +159,7 @@ class _Run:
         finally:
             self.applier.close_domain()
 
-    def _apply(self, uuid: str, done: list[planner.Step]) -> Plan:
+    def _apply(self, uuid: str, done: list[Step]) -> Plan:
         """Look, plan and apply under the lock; look again when libvirt was faster."""
         for attempt in range(TRIES):
             plan = self._plan(uuid)
@@ -193,7 +193,7 @@ class _Run:
         return uuid in self._second_scan.names_of
 
     def _result(
-        self, name: str | None, plan: Plan, steps: Iterable[planner.Step], error: str | None = None
+        self, name: str | None, plan: Plan, steps: Iterable[Step], error: str | None = None
     ) -> DomainResult:
         steps = tuple(steps)
         texts = [f"{p.path}: {p.reason}" for p in plan.problems]
@@ -203,7 +203,7 @@ class _Run:
             name,
             plan.uuid,
             tuple(dict.fromkeys(
-                step.path(self.layout) for step in steps if step.op is not planner.Op.PRUNE
+                step.path(self.layout) for step in steps if step.op is not Op.PRUNE
             )),
             tuple(step.describe(self.layout) for step in steps),
             "; ".join(texts) or None,

@@ -1,0 +1,149 @@
+"""The open directories of a run, made where they are ours and missing, synced at its end."""
+
+import os
+
+from uuidfs import fs
+from uuidfs.dirs import Dirs, opened_below
+from uuidfs.errors import Changed, Refused, SystemCallFailed
+from uuidfs.layout import Kind, Place
+from uuidfs.scan import KEEP_TEMP, LINK_TEMP
+from uuidfs.steps import Step
+
+
+class Handles:
+    """Descriptors of one domain's directories, and the list of all that were touched."""
+
+    def __init__(self, dirs: Dirs) -> None:
+        self.dirs = dirs
+        self.layout = dirs.layout
+        self._touched: dict[Place, None] = {}
+        self._subs: dict[tuple[Kind, bool, str], int] = {}
+
+    def close_domain(self) -> None:
+        """Close the descriptors of one domain's directories."""
+        for fd in self._subs.values():
+            os.close(fd)
+        self._subs.clear()
+
+    def sync(self) -> None:
+        """fsync every directory that was touched since the last call.
+
+        Raises SystemCallFailed: the changes are visible, but may not survive a power cut.
+        """
+        touched, self._touched = self._touched, {}
+        for place in touched:
+            try:
+                fd = fs.open_place(place)
+            except (OSError, Refused):
+                continue  # removed since: its parent is synced
+            try:
+                fs.sync_directory(fd)
+            except OSError as error:
+                raise SystemCallFailed("sync", place.path, error) from error
+            finally:
+                os.close(fd)
+
+    def touch(self, place: Place) -> None:
+        self._touched[place] = None
+
+    def names(self, kind: Kind, subdir: str) -> int:
+        """libvirt's directory; it exists, or there would be no step."""
+        place = self.layout.name_place(kind, subdir)
+        self.touch(place)
+        parent = self.dirs.names(kind)
+        if parent is None:
+            raise Changed(place.path)
+        return self._sub(kind, False, subdir, parent, place) if kind.is_metadata else parent
+
+    def store(self, step: Step, kind: Kind | None = None) -> int:
+        """Our directory, made when it is missing."""
+        kind = kind or step.kind
+        place = self.layout.store_place(kind, step.uuid)
+        self.touch(place)
+        top = self.dirs.store(kind)
+        if top is None:
+            top = self._make_store(kind)
+        if not kind.is_metadata:
+            return top
+        if (kind, True, step.uuid) not in self._subs:
+            found = os.fstat(top)
+            if fs.make_directory(top, step.uuid, found.st_mode & 0o7755, found.st_gid):
+                self.touch(self.layout.stores[kind])
+        return self._sub(kind, True, step.uuid, top, place)
+
+    def _sub(self, kind: Kind, store: bool, name: str, parent: int, place: Place) -> int:
+        key = (kind, store, name)
+        if key not in self._subs:
+            fd = opened_below(parent, name, place.path)
+            if fd is None:
+                raise Changed(place.path)
+            self._subs[key] = fd
+            if store:
+                self.dirs.check_store(fd, place)
+            elif os.fstat(fd).st_uid not in self.dirs.trusted:
+                raise Refused(place.path, "this directory is not libvirt's")
+        return self._subs[key]
+
+    def _make_store(self, kind: Kind) -> int:
+        """Make by-uuid (and by-uuid/KIND): mode and group of the directory above, owner us."""
+        place = self.layout.stores[kind]
+        depth = len(place.below) - (2 if kind.is_metadata else 1)
+        for level in range(depth, len(place.below)):
+            above = Place(place.base, place.below[:level])
+            fd = fs.open_place(above)
+            try:
+                found = os.fstat(fd)
+                names = self.dirs.names(kind)
+                if names is not None and os.fstat(names).st_dev != found.st_dev:
+                    raise Refused(
+                        place.path,
+                        f"it would be on another file system than "
+                        f"{self.layout.names[kind].path} (EXDEV)",
+                        "files are moved, never copied: mount both together",
+                    )
+                mode = found.st_mode & 0o7755
+                if fs.make_directory(fd, place.below[level], mode, found.st_gid):
+                    self.touch(above)
+            finally:
+                os.close(fd)
+        self.dirs.reopen_store(kind)
+        made = self.dirs.store(kind)
+        if made is None:
+            raise Changed(place.path)
+        return made
+
+    def inner(self, top: int, name: str, place: Place) -> int:
+        """Open a directory of our own inside a store (waiting room, trash), made when missing.
+
+        The caller closes it.
+        """
+        found = os.fstat(top)
+        if fs.make_directory(top, name, found.st_mode & 0o7755, found.st_gid):
+            self.touch(place)
+        fd = opened_below(top, name, place.child(name).path)
+        if fd is None:
+            raise Changed(place.child(name).path)
+        self.touch(place.child(name))
+        return fd
+
+    def close_store(self, step: Step) -> None:
+        """Close one UUID's directory: it is about to be removed."""
+        fd = self._subs.pop((step.kind, True, step.uuid), None)
+        if fd is not None:
+            os.close(fd)
+
+    def expect(self, directory: int, step: Step) -> None:
+        """Compare what lies at the name with what the plan was made for; raises Changed."""
+        there = fs.look(directory, step.entry)
+        if there is None or not there.same_inode(step.expect):
+            raise Changed(step.path(self.layout))
+
+
+def temp_link(step: Step) -> str:
+    """The temporary name of a link, in the store, where the next run finds and knows it."""
+    return LINK_TEMP if step.kind.is_metadata else step.uuid + LINK_TEMP
+
+
+def temp_keep(step: Step) -> str:
+    """The temporary name of a file, likewise."""
+    return KEEP_TEMP if step.kind.is_metadata else step.uuid + KEEP_TEMP

@@ -1,0 +1,163 @@
+"""Plans a domain's logs: a chain of rotations that names and store have to agree on."""
+
+from uuidfs.draft import Draft
+from uuidfs.fs import Entry
+from uuidfs.layout import Kind
+from uuidfs.steps import Op, Step
+from uuidfs.survey import LogName
+
+
+def plan_logs(draft: Draft, *, log_link: bool) -> None:
+    """Bring the store's rotations in line with the names', highest first.
+
+    Rotating renames links as they are (virtlogd, libvirt 9.0 and 11.3): afterwards NAME.log.0
+    points at UUID.log and NAME.log is a regular file. Every name keeps opening the same file
+    all the time: a file gets its new name in the store before the link is changed, and a name
+    in the store is only taken once no link points at it any more.
+    """
+    view = draft.view
+    if view.name is None:
+        return  # undefined: logs stay under their UUID, with their link
+    chain = _Chain(draft, dict(view.log_store))
+    for log in view.logs:
+        chain.add(log)
+    chain.adopt(view.away)
+    chain.run()
+    chain.finish(view.taken, log_link=log_link)
+
+
+class _Chain:
+    """The rotations of one domain's log, by name and in the store, while a plan is made."""
+
+    def __init__(self, draft: Draft, stored: dict[str, Entry]) -> None:
+        self.draft = draft
+        self.stored = stored
+        self.todo: dict[str, LogName] = {}  # suffix by name -> what lies there
+        self.points: dict[str, str | None] = {}  # suffix by name -> store suffix; None: a file
+        self.settled: set[str] = set()  # store suffixes that a name rightly links to
+        self.shared: dict[str, str] = {}  # store suffix -> the suffix that its file moves to
+
+    def _entry(self, suffix: str) -> str:
+        return f"{self.draft.view.uuid}.log{suffix}"
+
+    def _target(self, log: LogName) -> str | None:
+        text = log.at_name.text
+        prefix = self.draft.layout.link_prefix(Kind.LOG, "") + self.draft.view.uuid + ".log"
+        return text[len(prefix):] if text is not None and text.startswith(prefix) else None
+
+    def add(self, log: LogName) -> None:
+        """Take one of the domain's own names into account."""
+        target = self._target(log)
+        if target == log.suffix:
+            self.settled.add(log.suffix)
+            if log.suffix not in self.stored and log.suffix:
+                self._emit(Op.DROP_LINK, log.suffix, log)  # its file was rotated in the store
+                self.settled.discard(log.suffix)
+        elif log.at_name.is_file or (target is not None and target in self.stored):
+            self.todo[log.suffix] = log
+            self.points[log.suffix] = target
+        elif target is not None:
+            self._emit(Op.DROP_LINK, log.suffix, log)  # dangling, and under the wrong number
+        else:
+            noun = "a symlink that uuidfs did not make" if log.at_name.text else log.at_name.noun
+            self.draft.leave(Kind.LOG, "", log.entry, f"{noun} is in the place of the log")
+            self.settled.add(log.suffix)
+
+    def adopt(self, away: tuple[LogName, ...]) -> None:
+        """Logs that a rename left under another name come along, under the same number.
+
+        Where the new name has a log of its own already (the domain was started without the
+        hook), the old one goes on as the next higher rotation.
+        """
+        view = self.draft.view
+        for log in away:
+            target = self._target(log)
+            if target is None or target not in self.stored:
+                self._emit(Op.DROP_LINK, log.suffix, log)
+                continue
+            suffix = target
+            if suffix in self.todo or (suffix in self.settled):
+                numbers = [int(s[1:]) for s in (*self.todo, *self.settled, *self.stored)
+                           if s[1:].isdigit() and s[0] == "."]
+                suffix = f".{max(numbers, default=-1) + 1}"
+                self._share(target, suffix)
+            name_entry = f"{view.name}.log{suffix}"
+            self._add_link(name_entry, suffix)
+            self._emit(Op.DROP_LINK, log.suffix, log)
+            self.settled.add(suffix)
+
+    def _emit(self, op: Op, suffix: str, log: LogName) -> None:
+        self.draft.steps.append(Step(op, Kind.LOG, self.draft.view.uuid, "", log.entry,
+                                     self._entry(suffix), log.at_name))
+
+    def _add_link(self, entry: str, suffix: str) -> None:
+        self.draft.steps.append(Step(Op.ADD_LINK, Kind.LOG, self.draft.view.uuid, "", entry,
+                                     self._entry(suffix)))
+
+    def _share(self, old: str, new: str) -> None:
+        self.draft.in_store(Op.SHARE, Kind.LOG, self._entry(old), self.stored[old],
+                            self._entry(new))
+        self.shared[old] = new
+        self.stored[new] = self.stored[old]
+
+    def run(self) -> None:
+        """Settle every name, each once no other name points at the store name that it takes."""
+        while self.todo:
+            ready = [s for s in sorted(self.todo, reverse=True)
+                     if not any(t == s for o, t in self.points.items() if o != s)]
+            if not ready:
+                for log in self.todo.values():
+                    self.draft.leave(Kind.LOG, "", log.entry, "rotated logs point at each other")
+                    self.settled |= {log.suffix, self.points[log.suffix] or ""}
+                return
+            self._settle(ready[0])
+
+    def _settle(self, suffix: str) -> None:
+        log = self.todo.pop(suffix)
+        target = self.points.pop(suffix)
+        taken = self.stored.get(suffix)
+        if taken is not None and suffix not in self.shared:
+            self._displace(suffix, taken)
+        if target is None:
+            over = suffix in self.stored
+            self._emit(Op.REFOLD if over else Op.FOLD, suffix, log)
+            self.stored[suffix] = log.at_name
+            self.shared.pop(suffix, None)
+        else:
+            self._share(target, suffix)
+            self.shared.pop(suffix, None)
+            self._emit(Op.POINT_LINK, suffix, log)
+        self.settled.add(suffix)
+
+    def _displace(self, suffix: str, taken: Entry) -> None:
+        """The store has a file there that no name refers to: it fell off the end."""
+        op = Op.TRASH if taken.is_file else Op.DISCARD
+        self.draft.in_store(op, Kind.LOG, self._entry(suffix), taken, "rotated away")
+        del self.stored[suffix]
+
+    def finish(self, taken: tuple[LogName, ...], *, log_link: bool) -> None:
+        """What is in the store and under no name yet; names that another UUID still has."""
+        view = self.draft.view
+        alive = "" in self.settled and "" in self.stored
+        for suffix in sorted(set(self.stored) - self.settled):
+            found = self.stored[suffix]
+            entry = self._entry(suffix)
+            if suffix in self.shared:
+                self.draft.in_store(Op.DROP_STORE, Kind.LOG, entry, found,
+                                    self._entry(self.shared[suffix]))
+            elif not found.is_file:
+                self.draft.in_store(Op.DISCARD, Kind.LOG, entry, found)
+            elif alive and suffix:
+                # Rotated inside the store (logrotate): the name follows.
+                self._add_link(f"{view.name}.log{suffix}", suffix)
+            else:
+                self.draft.in_store(Op.TRASH, Kind.LOG, entry, found,
+                                    f"deleted by libvirt from {view.name}")
+        for log in taken:
+            if log.suffix == "" and log_link:
+                self._emit(Op.POINT_LINK, "", log)
+            else:
+                self._emit(Op.DROP_LINK, log.suffix, log)
+        names = {log.suffix for log in taken} | self.settled
+        if log_link and "" not in names:
+            self._add_link(f"{view.name}.log", "")
