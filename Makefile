@@ -1,0 +1,40 @@
+# make demo   set up, then the main job on a sample tree; no root, no libvirt
+# make test   set up, then all tests; those that need root or libvirt skip where it is missing
+# make test-debian   unit and property tests on Debian's own python3-* packages
+# make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
+# make bench  the figures of docs/performance.md
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: demo test lint test-debian test-trixie bench clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	@$(BIN)/python -m tests.demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-debian:
+	/usr/bin/python3 -m pytest -p no:cacheprovider tests/unit tests/property
+
+test-trixie:
+	tests/chroot/run trixie tests/unit tests/property tests/live
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
