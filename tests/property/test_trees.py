@@ -1,0 +1,275 @@
+"""Any tree, and any sequence of libvirt's own changes to it, with uuidfs in between."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.moves import (
+    libvirt_clean_up,
+    libvirt_domrename,
+    libvirt_save,
+    virtlogd_rollover,
+)
+from tests.trees import Domain, Host, awkward_names, build, domain_xml, snapshot_xml, uuid_for
+from tests.truth import broken_promises, facts, fingerprint, lost
+from uuidfs import plan as planner
+from uuidfs.check import check
+from uuidfs.dirs import Dirs
+from uuidfs.errors import EXIT_OK
+from uuidfs.layout import system
+from uuidfs.operate import Options, RunResult, convert, revert
+from uuidfs.scan import scan_all
+from uuidfs.survey import Surveyor
+from uuidfs.tidy import is_tidy
+from uuidfs.xmlread import read_lxml
+
+COMMON = settings(
+    max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+SHORT_NAMES = [name for name in awkward_names() if len(os.fsencode(name)) <= 200]
+SNAPS = ("s1", "before upgrade", "ünï", "s" * 240)
+
+
+@st.composite
+def domains(draw: st.DrawFn) -> tuple[Domain, ...]:
+    """One to four domains with any of the kinds of files."""
+    names = draw(st.lists(
+        st.sampled_from(SHORT_NAMES)
+        | st.text(st.characters(exclude_characters="/\0\r", exclude_categories=["Cs"],
+                                max_codepoint=0xFFFD, min_codepoint=9), min_size=1, max_size=20)
+        .filter(lambda n: n not in {".", ".."} and len(n.encode()) <= 200 and _xml(n)),
+        min_size=1, max_size=4, unique=True,
+    ))
+    return tuple(
+        Domain(
+            name, uuid_for(f"{number}"),
+            transient=(transient := bool(number) and draw(st.booleans())),
+            autostart=not transient and draw(st.booleans()),
+            log_suffixes=tuple(draw(st.lists(
+                st.sampled_from(["", ".0", ".1", ".2", ".1.gz", "-20260101"]), unique=True))),
+            snapshots=tuple(draw(st.lists(st.sampled_from(SNAPS), unique=True, max_size=3))),
+            checkpoints=tuple(draw(st.lists(st.sampled_from(SNAPS), unique=True, max_size=2))),
+        )
+        for number, name in enumerate(names)
+    )
+
+
+def _xml(name: str) -> bool:
+    """Whether a name can stand in an XML document at all."""
+    return all(c in "\t\n" or ord(c) >= 32 for c in name)
+
+
+@contextmanager
+def tree(of: tuple[Domain, ...]) -> Iterator[Host]:
+    base = Path(tempfile.mkdtemp(prefix="uuidfs-property-"))
+    try:
+        yield build(base, of).host
+    finally:
+        shutil.rmtree(base)
+
+
+def run(action: Callable[..., RunResult], host: Host) -> RunResult:
+    result = action(system(os.fspath(host.root)), Options())
+    assert result.exit_code == EXIT_OK, result
+    return result
+
+
+def bindings(of: tuple[Domain, ...]) -> dict[str, str]:
+    return {domain.name: domain.uuid for domain in of}
+
+
+@COMMON
+@given(domains())
+def test_convert_moves_everything_and_nothing_else(of: tuple[Domain, ...]) -> None:
+    with tree(of) as host:
+        truth = facts(host)
+        run(convert, host)
+        assert broken_promises(host, truth, bindings(of)) == []
+        assert check(system(os.fspath(host.root))).findings == ()
+
+
+@COMMON
+@given(domains())
+def test_a_second_convert_changes_nothing_not_even_a_ctime(of: tuple[Domain, ...]) -> None:
+    with tree(of) as host:
+        run(convert, host)
+        before = fingerprint(host.root, ctime=True)
+        again = run(convert, host)
+        assert [d.changed for d in again.domains if d.changed] == []
+        assert fingerprint(host.root, ctime=True) == before
+
+
+@COMMON
+@given(domains())
+def test_convert_and_revert_are_the_identity(of: tuple[Domain, ...]) -> None:
+    with tree(of) as host:
+        before = fingerprint(host.root)
+        run(convert, host)
+        run(revert, host)
+        assert fingerprint(host.root) == before
+
+
+@COMMON
+@given(domains())
+def test_a_dry_run_changes_nothing_and_says_what_the_run_then_does(of: tuple[Domain, ...]) -> None:
+    with tree(of) as host:
+        layout = system(os.fspath(host.root))
+        for action in (convert, revert):
+            before = fingerprint(host.root, ctime=True)
+            dry = action(layout, Options(dry_run=True))
+            assert fingerprint(host.root, ctime=True) == before
+            wet = action(layout, Options())
+            assert [(d.uuid, d.steps) for d in dry.domains] == [
+                (d.uuid, d.steps) for d in wet.domains]
+
+
+class Libvirt:
+    """Applies changes that libvirt, virtlogd or virsh make, chosen by hypothesis."""
+
+    def __init__(self, host: Host, of: tuple[Domain, ...]) -> None:
+        self.host = host
+        self.of = {d.name: d.uuid for d in of if not d.transient}
+        self.writes = 0
+
+    def pick(self, number: int) -> str | None:
+        names = sorted(self.of)
+        return names[number % len(names)] if names else None
+
+    def save(self, number: int) -> None:
+        if (name := self.pick(number)) is not None:
+            self.writes += 1
+            libvirt_save(self.host.config_of(name),
+                         domain_xml(name, self.of[name], f"write {self.writes}"))
+
+    def rename(self, number: int) -> None:
+        if (name := self.pick(number)) is not None:
+            new = f"renamed{number % 3}"
+            if new not in self.of:
+                libvirt_domrename(self.host, name, new, misfile=number % 2 == 0)
+                self.of[new] = self.of.pop(name)
+
+    def define_under_old_name(self, number: int) -> None:
+        new = f"renamed{number % 3}"
+        if new not in self.of:
+            self.of[new] = uuid_for(f"new {self.writes} {number}")
+            self.writes += 1
+            libvirt_clean_up(self.host, new)
+            libvirt_save(self.host.config_of(new), domain_xml(new, self.of[new], "defined"))
+
+    def undefine(self, number: int) -> None:
+        if (name := self.pick(number)) is not None:
+            libvirt_clean_up(self.host, name)
+            del self.of[name]
+
+    def snapshot(self, number: int) -> None:
+        if (name := self.pick(number)) is not None:
+            directory = self.host.snapshot / name
+            directory.mkdir(exist_ok=True, mode=0o755)
+            libvirt_save(directory / f"s{number % 3}.xml",
+                         snapshot_xml(f"s{number % 3}", name, self.of[name]))
+
+    def snapshot_delete(self, number: int) -> None:
+        if (name := self.pick(number)) is not None:
+            for path in sorted((self.host.snapshot / name).glob("*.xml"))[:1]:
+                path.unlink()
+
+    def rollover(self, number: int) -> None:
+        name = self.pick(number)
+        if name is not None and self.host.log_of(name).exists():
+            self.writes += 1
+            for _ in range(1 + number % 3):
+                virtlogd_rollover(self.host, name, f"{self.of[name]} {self.writes}\n".encode())
+
+    def remove_logs(self, number: int) -> None:
+        if (name := self.pick(number)) is not None:
+            for suffix in ("", ".0", ".1", ".2"):
+                self.host.log_of(name, suffix).unlink(missing_ok=True)
+
+    def convert(self, _: int) -> None:
+        run(convert, self.host)
+
+    def revert(self, _: int) -> None:
+        assert revert(system(os.fspath(self.host.root)), Options()).exit_code == EXIT_OK
+
+
+MOVES = ["save", "rename", "define_under_old_name", "undefine", "snapshot", "snapshot_delete",
+         "rollover", "remove_logs", "convert", "revert"]
+
+
+@COMMON
+@given(domains(), st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=14))
+def test_whatever_libvirt_does_a_convert_brings_the_layout_back(
+    of: tuple[Domain, ...], moves: list[tuple[str, int]]
+) -> None:
+    with tree(of) as host:
+        libvirt = Libvirt(host, of)
+        run(convert, host)
+        for move, number in moves:
+            getattr(libvirt, move)(number)
+        configs = {name: host.config_of(name).read_bytes() for name in libvirt.of}
+        snaps = {path: path.read_bytes() for name in libvirt.of
+                 for path in (host.snapshot / name).glob("*.xml")
+                 if b"<domainsnapshot" in path.read_bytes()}
+        run(convert, host)
+        assert {name: host.config_of(name).read_bytes() for name in libvirt.of} == configs
+        assert {path: path.read_bytes() for path in snaps} == snaps
+        assert {name: os.readlink(host.config_of(name)) for name in libvirt.of} == {
+            name: f"by-uuid/{uuid}.xml" for name, uuid in libvirt.of.items()}
+        assert check(system(os.fspath(host.root))).findings == ()
+        for path in host.log.glob("*.log*"):
+            if path.is_symlink() and (owner := libvirt.of.get(path.name.split(".log")[0])):
+                assert owner in os.readlink(path), "two domains share a log"
+        assert [d.changed for d in run(convert, host).domains if d.changed] == []
+        run(revert, host)
+        assert {name: host.config_of(name).read_bytes() for name in libvirt.of} == configs
+
+
+@COMMON
+@given(domains(), st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=8))
+def test_a_plan_is_deterministic_and_tidy_means_that_it_is_empty(
+    of: tuple[Domain, ...], moves: list[tuple[str, int]]
+) -> None:
+    with tree(of) as host:
+        libvirt = Libvirt(host, of)
+        for move, number in moves:
+            getattr(libvirt, move)(number)
+        layout = system(os.fspath(host.root))
+        with Dirs(layout) as dirs:
+            surveyor = Surveyor(dirs, read_lxml)
+            scan = scan_all(surveyor.documents)
+            for uuid in scan.uuids():
+                plans = [planner.convert(layout, surveyor.view(scan, uuid)) for _ in range(2)]
+                assert plans[0] == plans[1]
+                if is_tidy(dirs, scan, uuid):
+                    assert plans[0].steps == ()
+                    assert plans[0].problems == ()
+
+
+@COMMON
+@given(domains(), st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=8))
+def test_no_rotation_of_a_log_is_ever_lost_or_out_of_order(
+    of: tuple[Domain, ...], moves: list[tuple[str, int]]
+) -> None:
+    with tree(of) as host:
+        libvirt = Libvirt(host, of)
+        for move, number in moves:
+            getattr(libvirt, move)(number)
+        truth = {rel: fact for rel, fact in facts(host).items() if rel.startswith("var/log/")
+                 and os.path.basename(rel).split(".log")[0] in libvirt.of}
+        run(convert, host)
+        moved = {rel for rel in truth if lost(host, {rel: truth[rel]})}
+        # A name that was another domain's loses its link to a stranger's log, nothing else.
+        for rel in moved:
+            owner = libvirt.of[os.path.basename(rel).split(".log")[0]]
+            path = host.root / rel
+            assert not path.is_symlink() or owner in os.readlink(path)
+            assert not truth[rel].data.startswith(owner.encode())
