@@ -49,7 +49,7 @@ LOCK_TIMEOUT = typer.Option(
     DEFAULT_TIMEOUT, "--lock-timeout", metavar="SECONDS", min=0.0,
     help="How long to wait for a busy domain before it is skipped.",
 )
-KIND = typer.Option(Kind.CONFIG, "--kind", help="Which of the domain's files.")
+KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
 
 

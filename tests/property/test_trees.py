@@ -44,7 +44,7 @@ def domains(draw: st.DrawFn) -> tuple[Domain, ...]:
     """One to four domains with any of the kinds of files."""
     names = draw(st.lists(
         st.sampled_from(SHORT_NAMES)
-        | st.text(st.characters(exclude_characters="/\0\r", exclude_categories=["Cs"],
+        | st.text(st.characters(blacklist_characters="/\0\r", blacklist_categories=["Cs"],
                                 max_codepoint=0xFFFD, min_codepoint=9), min_size=1, max_size=20)
         .filter(lambda n: n not in {".", ".."} and len(n.encode()) <= 200 and _xml(n)),
         min_size=1, max_size=4, unique=True,

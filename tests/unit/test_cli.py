@@ -18,8 +18,9 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes file
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("convert",), ("revert",), ("convert", "web", "--all"), ("nonsense",), ("convert", "--bogus"),
-        ("convert", "--all", "--lock-timeout", "soon"), ("convert", "--all", "--lock-timeout", "-1"),
+        ("convert",), ("revert",), ("convert", "web", "--all"), ("nonsense",),
+        ("convert", "--bogus"), ("convert", "--all", "--lock-timeout", "soon"),
+        ("convert", "--all", "--lock-timeout", "-1"),
         ("--connect", "xen:///", "status"), ("path",), ("path", "vm0000", "--kind", "disk"),
         ("--connect", "qemu:///system", "status"), ("hook", "nonsense"),
     ],
@@ -224,6 +225,16 @@ def test_a_store_that_others_could_write_to_is_refused(
     assert tree.host.log_of("vm0000").is_symlink()
 
 
+def _plant_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _plant_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
 def _plant_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -233,8 +244,8 @@ def _plant_directory(path: Path) -> None:
     ("plant", "clean"),
     [
         (_plant_directory, lambda path: path.rmdir()),
-        (lambda path: (path.unlink(), os.mkfifo(path)), lambda path: path.unlink()),
-        (lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), lambda path: path.unlink()),
+        (_plant_fifo, lambda path: path.unlink()),
+        (_plant_link, lambda path: path.unlink()),
     ],
 )
 def test_what_is_no_file_at_a_logs_name_is_reported_and_the_others_go_on(

@@ -48,7 +48,9 @@ def test_a_logs_name_splits_into_domain_and_rotation(
     assert split_log(entry) == parts
 
 
-@pytest.mark.parametrize("name", [".", "..", "", "a/b", "a\0b", b"\xff".decode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize(
+    "name", [".", "..", "", "a/b", "a\0b", b"\xff".decode("utf-8", "surrogateescape")]
+)
 def test_names_that_cannot_be_handled_are_refused_with_a_reason(name: str) -> None:
     assert refusal(name)
 
