@@ -26,13 +26,12 @@ class Kind(Enum):
     SNAPSHOT = "snapshot"
     CHECKPOINT = "checkpoint"
 
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at every look-up
+
     @property
     def is_metadata(self) -> bool:
         """Snapshots and checkpoints: a directory per domain, one file per object."""
-        return self in _METADATA
-
-
-_METADATA = frozenset({Kind.SNAPSHOT, Kind.CHECKPOINT})
+        return self is Kind.SNAPSHOT or self is Kind.CHECKPOINT
 
 
 class Place(NamedTuple):
@@ -44,7 +43,7 @@ class Place(NamedTuple):
     @property
     def path(self) -> str:
         """The whole path, for messages."""
-        return os.path.join(self.base, *self.below)
+        return "/".join((self.base.rstrip("/"), *self.below))
 
     def child(self, *parts: str) -> "Place":
         """The place below this one."""

@@ -6,6 +6,7 @@ the network: a document type declaration alone is a refusal, libvirt never write
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from uuidfs.names import normal_uuid
@@ -47,11 +48,7 @@ def judge(root: str, name: str | None, uuid: str | None) -> Identity | str:
 
 def read_lxml(data: bytes) -> Identity | str:
     """Read a document with lxml; texts are taken as libvirt does, by XPath's string()."""
-    from lxml import etree
-
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False
-    )
+    etree, parser = _lxml()
     try:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
@@ -70,9 +67,19 @@ def read_lxml(data: bytes) -> Identity | str:
     )
 
 
+@cache
+def _lxml() -> tuple[Any, Any]:  # a module and its parser, imported when first needed
+    from lxml import etree
+
+    return etree, etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False,
+        remove_comments=True, remove_pis=True,
+    )
+
+
 def _string(element: Any) -> str:  # an lxml element; its stubs know only private types
     """As XPath's string(): all text inside, without comments."""
-    return "".join(str(piece) for piece in element.itertext("*"))
+    return "".join(element.itertext()) if len(element) else element.text or ""
 
 
 def read_expat(data: bytes) -> Identity | str:
