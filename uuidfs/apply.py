@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from uuidfs import fs
-from uuidfs.dirs import Dirs
+from uuidfs.dirs import Dirs, listed, opened_below
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.fold import Folder
 from uuidfs.fs import NoExchangeError
@@ -205,6 +205,9 @@ class Applier:
                 if fs.look(inner, step.store_entry) is None:
                     fs.rename(source, step.store_entry, inner, step.store_entry)
                     return
+            except OSError:
+                fs.remove_directory(trash, name)
+                raise
             finally:
                 os.close(inner)
         raise Refused(place.path, "it is full of files of one second", "empty it")
@@ -270,9 +273,14 @@ def remove_stores(dirs: Dirs) -> list[str]:
         fd = dirs.store(kind)
         if fd is None:
             continue
+        trash = opened_below(fd, TRASH, f"{place.path}/{TRASH}")
+        if trash is not None:
+            for name in listed(trash, f"{place.path}/{TRASH}"):
+                fs.remove_directory(trash, name)  # a kill left it empty; the others stay
+            os.close(trash)
         for name in (STORE, TRASH):
             fs.remove_directory(fd, name)
-        kept += [f"{place.path}/{name}" for name in sorted(os.listdir(fd))]
+        kept += [f"{place.path}/{name}" for name in sorted(listed(fd, place.path))]
     dirs.forget()
     for kind in Kind:
         place = dirs.layout.stores[kind]
