@@ -108,7 +108,6 @@ class _Run:
         self.applier = Applier(dirs)
         self.locks = Locks(layout, options.lock_timeout)
         self.scan = scan_all(self.surveyor.documents)
-        self._bound = frozenset(self.scan.names_of)
         self._second_scan: Scan | None = None
 
     def all(self) -> RunResult:
@@ -119,7 +118,6 @@ class _Run:
                 if self.options.progress is not None:
                     self.options.progress(number, len(uuids))
                 results.append(self._one(uuid))
-                self.surveyor.documents.forget()
         if self.options.progress is not None:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
@@ -162,8 +160,8 @@ class _Run:
     def _apply(self, uuid: str, done: list[Step]) -> Plan:
         """Look, plan and apply under the lock; look again when libvirt was faster."""
         for attempt in range(TRIES):
-            plan = self._plan(uuid)
             try:
+                plan = self._plan(uuid)
                 for step in plan.steps:
                     self.applier.run(step)
                     done.append(step)
@@ -173,24 +171,31 @@ class _Run:
                 self.applier.close_domain()
                 # Rotated or renamed: there are new names as well.
                 self.scan = scan_all(self.surveyor.documents)
+                self._second_scan = None
             else:
                 return plan
         raise AssertionError("unreachable")
 
     def _plan(self, uuid: str) -> Plan:
-        view = self.surveyor.view(self.scan, uuid)
-        if self.action == "revert":
-            return planner.revert(self.layout, view)
-        if not view.name and not view.rivals and self._bound_meanwhile(uuid):
-            return Plan(uuid, None)
-        return planner.convert(self.layout, planner.keep_taken(view, self._bound))
-
-    def _bound_meanwhile(self, uuid: str) -> bool:
-        """A listing that runs while libvirt renames can miss both names: look a second time
-        before a UUID counts as undefined."""
+        plan = self._plan_from(self.scan, uuid)
+        if not _trashed(plan):
+            return plan
+        # A listing that runs while libvirt renames a domain, or virtlogd rotates a log, can
+        # miss both the old and the new name: nothing is unreferenced before a second scan
+        # has found the same.
         if self._second_scan is None:
             self._second_scan = scan_all(self.surveyor.documents)
-        return uuid in self._second_scan.names_of
+        again = self._plan_from(self._second_scan, uuid)
+        if not _trashed(again) <= _trashed(plan):
+            self._second_scan = None
+            raise Changed(next(iter(plan.steps)).path(self.layout))
+        return again
+
+    def _plan_from(self, scan: Scan, uuid: str) -> Plan:
+        view = self.surveyor.view(scan, uuid)
+        if self.action == "revert":
+            return planner.revert(self.layout, view)
+        return planner.convert(self.layout, planner.keep_taken(view, scan.names_of))
 
     def _result(
         self, name: str | None, plan: Plan, steps: Iterable[Step], error: str | None = None
@@ -208,6 +213,10 @@ class _Run:
             tuple(step.describe(self.layout) for step in steps),
             "; ".join(texts) or None,
         )
+
+
+def _trashed(plan: Plan) -> set[tuple[object, ...]]:
+    return {(s.kind, s.store_entry, s.room) for s in plan.steps if s.op is Op.TRASH}
 
 
 def find(scan: Scan, domain: str) -> str:

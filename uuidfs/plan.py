@@ -5,6 +5,8 @@ it expects to find, so that :mod:`uuidfs.apply` can refuse when that has changed
 a dry run prints exactly what a run does.
 """
 
+from collections.abc import Container
+
 from uuidfs.documents import log_target
 from uuidfs.draft import Draft
 from uuidfs.fs import Entry
@@ -183,7 +185,7 @@ def _prune(draft: Draft, kind: Kind) -> None:
         draft.steps.append(Step(Op.PRUNE, kind, view.uuid))
 
 
-def keep_taken(view: View, bound: frozenset[str]) -> View:
+def keep_taken(view: View, bound: Container[str]) -> View:
     """Leave names of logs alone that still link to a domain that has a name of its own.
 
     That domain's own plan moves the link to its name, so that its history is not cut off.
