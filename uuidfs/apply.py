@@ -228,7 +228,11 @@ class Applier:
         if kept.same_inode(fs.look(store, step.store_entry)):
             fs.unlink(store, keep)  # rename(2) of two links to one inode removes neither
         else:
-            fs.rename(store, keep, store, step.store_entry)
+            try:
+                fs.rename(store, keep, store, step.store_entry)
+            except OSError:
+                fs.unlink(store, keep)
+                raise
         names = self._checkpoint_names(step)
         try:
             fs.symlink(text, names, step.entry)

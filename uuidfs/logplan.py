@@ -35,7 +35,7 @@ class _Chain:
         self.todo: dict[str, LogName] = {}  # suffix by name -> what lies there
         self.points: dict[str, str | None] = {}  # suffix by name -> store suffix; None: a file
         self.settled: set[str] = set()  # store suffixes that a name rightly links to
-        self.shared: dict[str, str] = {}  # store suffix -> the suffix that its file moves to
+        self.blocked: set[str] = set()  # suffixes that are left alone
 
     def _entry(self, suffix: str) -> str:
         return f"{self.draft.view.uuid}.log{suffix}"
@@ -61,7 +61,7 @@ class _Chain:
         else:
             noun = "a symlink that uuidfs did not make" if log.at_name.text else log.at_name.noun
             self.draft.leave(Kind.LOG, "", log.entry, f"{noun} is in the place of the log")
-            self.settled.add(log.suffix)
+            self.blocked.add(log.suffix)
 
     def adopt(self, away: tuple[LogName, ...]) -> None:
         """Logs that a rename left under another name come along, under the same number.
@@ -76,7 +76,12 @@ class _Chain:
                 self._emit(Op.DROP_LINK, log.suffix, log)
                 continue
             suffix = target
-            if suffix in self.todo or (suffix in self.settled):
+            if suffix in self.settled:  # a kill came between the new link and the old one's end
+                self._emit(Op.DROP_LINK, log.suffix, log)
+                continue
+            if suffix in self.blocked:
+                continue
+            if suffix in self.todo:
                 numbers = [int(s[1:]) for s in (*self.todo, *self.settled, *self.stored)
                            if s[1:].isdigit() and s[0] == "."]
                 suffix = f".{max(numbers, default=-1) + 1}"
@@ -97,8 +102,13 @@ class _Chain:
     def _share(self, old: str, new: str) -> None:
         self.draft.in_store(Op.SHARE, Kind.LOG, self._entry(old), self.stored[old],
                             self._entry(new))
-        self.shared[old] = new
         self.stored[new] = self.stored[old]
+
+    def _twin(self, suffix: str) -> str | None:
+        """Another store name of the same file, one that a name refers to if there is one."""
+        twins = [other for other, found in self.stored.items()
+                 if other != suffix and found.same_inode(self.stored[suffix])]
+        return min(twins, key=lambda other: (other not in self.settled, other), default=None)
 
     def run(self) -> None:
         """Settle every name, each once no other name points at the store name that it takes."""
@@ -108,7 +118,7 @@ class _Chain:
             if not ready:
                 for log in self.todo.values():
                     self.draft.leave(Kind.LOG, "", log.entry, "rotated logs point at each other")
-                    self.settled |= {log.suffix, self.points[log.suffix] or ""}
+                    self.blocked |= {log.suffix, self.points[log.suffix] or ""}
                 return
             self._settle(ready[0])
 
@@ -116,16 +126,18 @@ class _Chain:
         log = self.todo.pop(suffix)
         target = self.points.pop(suffix)
         taken = self.stored.get(suffix)
-        if taken is not None and suffix not in self.shared:
+        # A second name of the same file, left by a kill, is no file that fell off the end.
+        twin = taken is not None and (
+            taken.same_inode(log.at_name) or self._twin(suffix) is not None
+        )
+        if taken is not None and not twin:
             self._displace(suffix, taken)
         if target is None:
             over = suffix in self.stored
             self._emit(Op.REFOLD if over else Op.FOLD, suffix, log)
             self.stored[suffix] = log.at_name
-            self.shared.pop(suffix, None)
         else:
             self._share(target, suffix)
-            self.shared.pop(suffix, None)
             self._emit(Op.POINT_LINK, suffix, log)
         self.settled.add(suffix)
 
@@ -139,12 +151,12 @@ class _Chain:
         """What is in the store and under no name yet; names that another UUID still has."""
         view = self.draft.view
         alive = "" in self.settled and "" in self.stored
-        for suffix in sorted(set(self.stored) - self.settled):
+        for suffix in sorted(set(self.stored) - self.settled - self.blocked):
             found = self.stored[suffix]
             entry = self._entry(suffix)
-            if suffix in self.shared:
-                self.draft.in_store(Op.DROP_STORE, Kind.LOG, entry, found,
-                                    self._entry(self.shared[suffix]))
+            if (twin := self._twin(suffix)) is not None:
+                self.draft.in_store(Op.DROP_STORE, Kind.LOG, entry, found, self._entry(twin))
+                del self.stored[suffix]
             elif not found.is_file:
                 self.draft.in_store(Op.DISCARD, Kind.LOG, entry, found)
             elif alive and suffix:
@@ -158,6 +170,6 @@ class _Chain:
                 self._emit(Op.POINT_LINK, "", log)
             else:
                 self._emit(Op.DROP_LINK, log.suffix, log)
-        names = {log.suffix for log in taken} | self.settled
+        names = {log.suffix for log in taken} | self.settled | self.blocked
         if log_link and "" not in names:
             self._add_link(f"{view.name}.log", "")

@@ -113,8 +113,9 @@ class Surveyor:
             subdir = focus or scan.referenced.get((kind, uuid), "")
             here, wrong = self._view_names(kind, uuid, subdir, problems)
             kept, temps, exists = self._view_store(kind, uuid)
-            leftovers += _with_twins(temps, [*(pair.at_name for pair in here), *kept.values()])
             misfiled += wrong
+            known = [pair.at_name for pair in (*here, *misfiled)] + list(kept.values())
+            leftovers += _with_twins(temps, known)
             pairs += _joined(kind, subdir, here, kept)
             if exists:
                 store_dirs.append(kind)
