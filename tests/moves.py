@@ -59,15 +59,15 @@ def libvirt_domrename(
 
     if steps >= 1:
         libvirt_clean_up(host, new)
-    if steps >= 2 and (host.autostart / f"{old}.xml").is_symlink():  # noqa: PLR2004 - as numbered
+    if steps >= 2 and (host.autostart / f"{old}.xml").is_symlink():
         (host.autostart / f"{new}.xml").symlink_to(f"../{new}.xml")
-    if steps >= 3:  # noqa: PLR2004 - the numbers of the documented steps
+    if steps >= 3:
         for top in (host.snapshot, host.checkpoint):
             target = (host.snapshot if misfile else top) / new
             for path in sorted((top / old).glob("*.xml")):
                 target.mkdir(mode=0o755, exist_ok=True)
                 libvirt_save(target / path.name, renamed(path))
-    if steps >= 4:  # noqa: PLR2004 - the numbers of the documented steps
+    if steps >= 4:
         libvirt_save(host.config_of(new), renamed(host.config_of(old)))
     if steps >= RENAME_STEPS:
         libvirt_clean_up(host, old)

@@ -8,7 +8,7 @@ docs/design.md. All answers are lists of sentences, empty when all is well.
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +49,18 @@ def fact(path: Path) -> Fact:
         os.close(fd)
 
 
-def facts(host: Host) -> dict[str, Fact]:
-    """The truth of a whole tree: every name path, relative to the root, and what it opens."""
-    return {rel: fact(host.root / rel) for rel in name_paths(host)
+def facts(host: Host, rels: Iterable[str] | None = None) -> dict[str, Fact]:
+    """The truth of a whole tree: every name path, relative to the root, and what it opens.
+
+    Or of some paths only.
+    """
+    return {rel: fact(host.root / rel) for rel in (name_paths(host) if rels is None else rels)
             if (host.root / rel).exists()}
 
 
-def lost(host: Host, truth: Mapping[str, Fact], moved: Mapping[str, str] | None = None) -> list[str]:
+def lost(
+    host: Host, truth: Mapping[str, Fact], moved: Mapping[str, str] | None = None
+) -> list[str]:
     """Name paths that do not open the file that they should, with all its attributes.
 
     ``moved``: names that uuidfs is to move (a log after a rename, a misfiled checkpoint);
@@ -91,7 +96,7 @@ def fingerprint(top: Path, *, ctime: bool = False) -> dict[str, tuple[object, ..
 
     ``ctime`` also tells attempts that were undone; directories' own times are left out else.
     """
-    result = {}
+    result: dict[str, tuple[object, ...]] = {}
     for path in _walk(top):
         rel = os.path.relpath(path, top)
         if rel == "run/uuidfs" or rel.startswith("run/uuidfs/"):
@@ -151,6 +156,8 @@ def broken_promises(
     for rel in sorted(there & set(after)):
         want = _expected_link(rel, bindings) if converted else None
         problems += _judge_name(host, rel, want)
+        if not (host.root / rel).exists():
+            continue  # told by lost() already
         if want is not None or not (host.root / rel).is_symlink():
             found = (host.root / rel).stat()
             key = (found.st_dev, found.st_ino)
@@ -171,7 +178,7 @@ def unconverted(host: Host, bindings: Mapping[str, str]) -> set[str]:
 def _owner(rel: str) -> tuple[str, str, str]:
     """Kind, domain's name and rest of the file's name, from a name path."""
     parts = rel.split("/")
-    if rel.startswith("etc/libvirt/qemu/") and len(parts) == 4 and rel.endswith(".xml"):  # noqa: PLR2004 - etc/libvirt/qemu/X
+    if rel.startswith("etc/libvirt/qemu/") and len(parts) == 4 and rel.endswith(".xml"):
         return "config", parts[3][:-4], ""
     match = _LOG.fullmatch(parts[-1])
     if rel.startswith("var/log/") and match is not None:

@@ -1,0 +1,99 @@
+"""Private hosts for the tests here, or the reason why there are none."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.live import guest
+from tests.live.bench import PrivateHost, uuidfs_command
+
+PROGRAMS = ("libvirtd", "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
+MakeHost = Callable[..., PrivateHost]
+
+
+def missing() -> str | None:
+    """Say what this machine lacks for a private host, or None."""
+    if os.geteuid() != 0:
+        return "not root"
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    for program in PROGRAMS:
+        if shutil.which(program, path=path) is None:
+            return f"no {program}"
+    probe = subprocess.run(
+        ["unshare", "--mount", "--pid", "--net", "--fork", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"unshare: {probe.stderr.strip()}" if probe.returncode else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this directory is a live test."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.live)
+
+
+@pytest.fixture(scope="session")
+def able() -> None:
+    """Skip, or with UUIDFS_REQUIRE_LIVE=1 fail, when there can be no private host here."""
+    reason = missing()
+    if reason:
+        text = f"no private libvirt host here: {reason}"
+        if os.environ.get("UUIDFS_REQUIRE_LIVE") == "1":
+            pytest.fail(text)
+        pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def shared(able: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all hosts start from: a disk, and libvirt's cache of what QEMU can do."""
+    directory = tmp_path_factory.mktemp("shared")
+    guest.make_disk_template(directory)
+    with PrivateHost() as host:
+        host.virsh("domcapabilities", "--virttype", "qemu").ok()
+        shutil.copytree(host.path("/var/cache/libvirt"), directory / "cache")
+    return directory
+
+
+@pytest.fixture
+def make_host(shared: Path) -> Iterator[MakeHost]:
+    """A function that starts a private host, closed at the end of the test."""
+    with ExitStack() as stack:
+
+        def make(**options: int) -> PrivateHost:
+            host = stack.enter_context(PrivateHost(cache=shared / "cache", **options))
+            guest.add_disks(host, shared / "boot.qcow2")
+            return host
+
+        yield make
+
+
+@pytest.fixture
+def host(make_host: MakeHost) -> PrivateHost:
+    """A private host without uuidfs."""
+    return make_host()
+
+
+@pytest.fixture
+def converted(make_host: MakeHost, uuidfs_works: None) -> PrivateHost:
+    """A private host with the hook installed."""
+    private = make_host()
+    private.install_hook()
+    return private
+
+
+@pytest.fixture(scope="session")
+def uuidfs_works(able: None) -> None:
+    """Fail at once and clearly when the program under test does not even start."""
+    command, env = uuidfs_command()
+    done = subprocess.run(
+        [*command, "--help"], env=os.environ | env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command} --help: {done.stderr}"
