@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
     """Measure, print, judge."""
     options = arguments(argv)
     disk.enter_namespace("benchmarks.run", argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the trees are removed
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a text stream
     base = Path(tempfile.mkdtemp(prefix="uuidfs-benchmarks-", dir=options.base))
     pythons = [options.python]

@@ -63,6 +63,9 @@ class Applier:
         """
         try:
             self._actions[step.op](step)
+        except FileNotFoundError as error:
+            # Rotated, renamed or removed by libvirt since the look: not a failure of the disk.
+            raise Changed(step.path(self.layout)) from error
         except OSError as error:
             raise SystemCallFailed(step.op.value, step.path(self.layout), error) from error
 
@@ -269,7 +272,7 @@ def _now() -> str:
 def remove_stores(dirs: Dirs) -> list[str]:
     """After a revert of everything: remove our directories, as far as they are empty.
 
-    Returns the paths that stay because something is in them.
+    Returns the paths that stay because something is in them; raises SystemCallFailed.
     """
     kept = []
     for kind in Kind:
@@ -277,21 +280,36 @@ def remove_stores(dirs: Dirs) -> list[str]:
         fd = dirs.store(kind)
         if fd is None:
             continue
-        trash = opened_below(fd, TRASH, f"{place.path}/{TRASH}")
-        if trash is not None:
-            for name in listed(trash, f"{place.path}/{TRASH}"):
-                fs.remove_directory(trash, name)  # a kill left it empty; the others stay
-            os.close(trash)
-        for name in (STORE, TRASH):
-            fs.remove_directory(fd, name)
-        kept += [f"{place.path}/{name}" for name in sorted(listed(fd, place.path))]
+        try:
+            kept += _empty_store(fd, place)
+        except OSError as error:
+            raise SystemCallFailed("clean up", place.path, error) from error
     dirs.forget()
     for kind in Kind:
         place = dirs.layout.stores[kind]
         levels = 2 if kind.is_metadata else 1
         for level in range(len(place.below) - 1, len(place.below) - 1 - levels, -1):
-            _remove(Place(place.base, place.below[:level]), place.below[level])
+            above = Place(place.base, place.below[:level])
+            try:
+                _remove(above, place.below[level])
+            except OSError as error:
+                path = above.child(place.below[level]).path
+                raise SystemCallFailed("remove", path, error) from error
     return kept
+
+
+def _empty_store(fd: int, place: Place) -> list[str]:
+    """Remove waiting room and trash when nothing is in them; return what is left."""
+    trash = opened_below(fd, TRASH, f"{place.path}/{TRASH}")
+    if trash is not None:
+        try:
+            for name in listed(trash, f"{place.path}/{TRASH}"):
+                fs.remove_directory(trash, name)  # a kill left it empty; the others stay
+        finally:
+            os.close(trash)
+    for name in (STORE, TRASH):
+        fs.remove_directory(fd, name)
+    return [f"{place.path}/{name}" for name in sorted(listed(fd, place.path))]
 
 
 def _remove(above: Place, name: str) -> None:

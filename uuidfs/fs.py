@@ -88,17 +88,27 @@ def open_below(parent: int, name: str) -> int:
 
 
 def look(directory: int, name: str) -> Entry | None:
-    """Return what lies at ``name``, or None."""
-    try:
-        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        text = None
-        if stat.S_ISLNK(found.st_mode):
-            text = os.readlink(name, dir_fd=directory)
-    except FileNotFoundError:
-        return None
-    return Entry(
-        stat.S_IFMT(found.st_mode), found.st_dev, found.st_ino, found.st_uid, found.st_nlink, text
-    )
+    """Return what lies at ``name``, or None.
+
+    Between the stat and the readlink of a symlink virtlogd or libvirt can put a regular file
+    there (EINVAL): then this looks again.
+    """
+    while True:
+        try:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            text = None
+            if stat.S_ISLNK(found.st_mode):
+                text = os.readlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                continue
+            raise
+        return Entry(
+            stat.S_IFMT(found.st_mode), found.st_dev, found.st_ino, found.st_uid,
+            found.st_nlink, text,
+        )
 
 
 def read_small(directory: int, name: str, limit: int, path: str) -> tuple[bytes, Entry]:
@@ -210,7 +220,7 @@ def remove_directory(parent: int, name: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY}:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR}:
             return False
         raise
     return True

@@ -250,8 +250,8 @@ class Surveyor:
                 return pairs, misfiled
             for entry in sorted(listed(fd, path)):
                 found = fs.look(fd, entry)
-                if found is None:
-                    continue
+                if found is None or entry.endswith(".xml.new"):
+                    continue  # libvirt is writing it: it renames that over the name next
                 verdict = self._judge_metadata(kind, uuid, fd, entry, path, found)
                 if verdict == MISFILED:
                     misfiled.append(Pair(kind, subdir, entry, found, entry, None))

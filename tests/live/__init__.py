@@ -11,5 +11,5 @@ qemu-system-x86 and qemu-utils; without them the tests are skipped with the reas
                                              plain against plain: is the bench deterministic?
 
 bench.py is the host, keeper.py its process 1, guest.py the guests, views.py what libvirt
-says, script.py runs steps on two hosts, scripts.py and names.py hold the steps.
+says, script.py runs steps on two hosts, scripts*.py and names.py hold the steps.
 """

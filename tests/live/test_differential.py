@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.live import names, scripts
+from tests.live import names, scripts, scripts_metadata
 from tests.live.bench import PrivateHost
 from tests.live.conftest import MakeHost
 from tests.live.script import Script, Seen, differences, run_both
@@ -17,13 +17,40 @@ BETWEEN: dict[str, Between] = {
     "restarts": PrivateHost.restart,
     "reloads": PrivateHost.reload,
 }
-ALL = [(script, how) for how in BETWEEN for script in scripts.SCRIPTS]
+# Where the state in the daemon's memory matters: run without a restart in between as well.
+LIVELY = (
+    scripts_metadata.SNAPSHOTS,
+    scripts.RENAME,
+    scripts.SWAP,
+    scripts.RENAME_WITHOUT_STOPS,
+    scripts.OLD_NAME,
+    scripts.UNDEFINE,
+    scripts.TRANSIENT,
+)
+RELOADED = (scripts.LIFE, scripts.RENAME, scripts.DROPPED_FILES)
+SCRIPTS = (
+    scripts.LIFE,
+    scripts_metadata.SNAPSHOTS,
+    scripts_metadata.EXTERNAL,
+    scripts_metadata.CHECKPOINTS,
+    scripts_metadata.MANAGED_SAVE,
+    scripts.RENAME,
+    scripts.SWAP,
+    scripts.RENAME_WITHOUT_STOPS,
+    scripts.OLD_NAME,
+    scripts.UNDEFINE,
+    scripts.TRANSIENT,
+    scripts.REFUSALS,
+    scripts.LOGS,
+    scripts.DROPPED_FILES,
+)
+ALL = [(script, how) for how in BETWEEN for script in SCRIPTS]
 # Every script with a restart after each step; without, or with reloads, where it matters.
 # UUIDFS_LIVE_ALL=1 runs all scripts in all ways.
 CHOSEN = [
-    *((script, "restarts") for script in scripts.SCRIPTS),
-    *((script, "at once") for script in scripts.LIVELY),
-    *((script, "reloads") for script in scripts.RELOADED),
+    *((script, "restarts") for script in SCRIPTS),
+    *((script, "at once") for script in LIVELY),
+    *((script, "reloads") for script in RELOADED),
 ]
 RUNS = ALL if os.environ.get("UUIDFS_LIVE_ALL") == "1" else CHOSEN
 # With UUIDFS_BENCH_ITSELF=1 both hosts are plain: a test of the bench, for who changes it.
