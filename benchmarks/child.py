@@ -29,8 +29,13 @@ def uuidfs_command(python: str, root: Path, *words: str) -> list[str]:
 
 
 def import_command(python: str) -> list[str]:
-    """A process that imports what the command line imports, and ends."""
-    return [python, "-I", "-c", f"{_IMPORT_UUIDFS}; import lxml.etree, filelock"]
+    """A process that imports all that a run of the command line imports, and ends.
+
+    typer 0.29 imports pydantic when the first option is parsed; older ones have no _adapters.
+    """
+    late = ("import contextlib, lxml.etree, filelock\n"
+            "with contextlib.suppress(ImportError): import typer._adapters")
+    return [python, "-I", "-c", f"{_IMPORT_UUIDFS}\n{late}"]
 
 
 def bare_command(python: str, root: Path, table: Path) -> list[str]:

@@ -35,6 +35,7 @@ class Applier:
             Op.ADD_LINK: self._add_link,
             Op.POINT_LINK: self._point_link,
             Op.DROP_LINK: self._drop_link,
+            Op.MARK: self._mark,
             Op.SHARE: self._share,
             Op.DROP_STORE: self._discard,
             Op.DISCARD: self._discard,
@@ -118,6 +119,15 @@ class Applier:
         fs.unlink(names, step.entry)
 
     # -- inside the store ----------------------------------------------------------------
+
+    def _mark(self, step: Step) -> None:
+        """A symlink, so that one call makes it; it needs no lock of the other domain, whose
+        own plan reads and removes it."""
+        store = self.handles.store(step)
+        try:
+            fs.symlink("taken", store, step.store_entry)
+        except FileExistsError:
+            pass
 
     def _share(self, step: Step) -> None:
         store = self.handles.store(step)

@@ -75,7 +75,7 @@ def _domain(
     except UuidfsError as error:
         return [Finding("P7", getattr(error, "path", ""), str(error), "see the message", False,
                         uuid)]
-    plan = planner.convert(layout, planner.keep_taken(view, scan.names_of))
+    plan = planner.convert(layout, view, scan.names_of)
     findings = [
         Finding("P6" if view.rivals else "P1", p.path, p.reason,
                 "run: uuidfs check --repair" if view.rivals else "put it right by hand",

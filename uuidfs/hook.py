@@ -69,54 +69,57 @@ def convert_one(layout: Layout, name: str, data: bytes, *, start: bool) -> None:
     with Dirs(layout) as dirs:
         surveyor = Surveyor(dirs, read_expat)
         scan = scan_domain(surveyor.documents, name, identity.uuid)
-        others = _other_owners(scan, name, identity.uuid)
-        if others is None:
-            scan, others = _wide(surveyor, name, identity.uuid)
-        for other in others:
-            # The name belonged to another domain. Where that one has a new name, its log's
-            # link moves there first, so that its history is not cut off.
-            try:
-                _convert(layout, dirs, surveyor, scan, other, wait=0.0, start=False)
-            except UuidfsError as error:
-                _tell(name, "prepare", str(error))
-        _convert(layout, dirs, surveyor, scan, identity.uuid, wait=LOCK_WAIT, start=start)
+        if _needs_all(scan, name, identity.uuid):
+            scan = _wide(surveyor, name, identity.uuid)
+            for other in _former_owners(scan, name, identity.uuid):
+                # Its log gets its new name before the old one is taken. Where that fails, a
+                # mark tells its next conversion (steps.Op.MARK).
+                try:
+                    _convert(layout, dirs, surveyor, scan, scan.names_of[other][0], other,
+                             wait=0.0, start=False)
+                except UuidfsError as error:
+                    _tell(name, "prepare", str(error))
+        _convert(layout, dirs, surveyor, scan, name, identity.uuid, wait=LOCK_WAIT, start=start)
 
 
-def _other_owners(scan: Scan, name: str, uuid: str) -> list[str] | None:
-    """UUIDs whose logs this name links to; None when only a scan of everything can tell.
-
-    That is so when the log's link may be under another name: after a rename.
-    """
-    entries = [entry for _, entry in scan.logs_of_name.get(name, ())]
-    mine = set(scan.logs_of_uuid.get(uuid, ()))
-    if any(scan.logs[entry] is not None and entry not in mine for entry in entries):
-        return None
-    if uuid in scan.log_store and f"{name}.log" not in mine:
-        return None
-    return []
-
-
-def _wide(surveyor: Surveyor, name: str, uuid: str) -> tuple[Scan, list[str]]:
-    scan = scan_all(surveyor.documents)
-    if scan.uuid_of.get(name) != uuid:
-        scan.rebind(name, uuid, "hook")
+def _former_owners(scan: Scan, name: str, uuid: str) -> list[str]:
+    """The domains, under other names now, whose logs this name still links to."""
     entries = {entry for _, entry in scan.logs_of_name.get(name, ())}
-    others = [
+    return [
         other for other, links in scan.logs_of_uuid.items()
         if other != uuid and other in scan.names_of and entries.intersection(links)
     ]
-    return scan, others
 
 
-def _convert(
-    layout: Layout, dirs: Dirs, surveyor: Surveyor, scan: Scan, uuid: str,
+def _needs_all(scan: Scan, name: str, uuid: str) -> bool:
+    """Whether only a scan of everything tells what to do with the logs.
+
+    So it is when the name links to another domain's, which may have another name by now, or
+    when this domain's link is not under its name: after a rename.
+    """
+    mine = set(scan.logs_of_uuid.get(uuid, ()))
+    entries = [entry for _, entry in scan.logs_of_name.get(name, ())]
+    if any(scan.logs[entry] is not None and entry not in mine for entry in entries):
+        return True
+    return uuid in scan.log_store and f"{name}.log" not in mine
+
+
+def _wide(surveyor: Surveyor, name: str, uuid: str) -> Scan:
+    scan = scan_all(surveyor.documents)
+    if scan.uuid_of.get(name) != uuid:
+        scan.rebind(name, uuid, "hook")
+    return scan
+
+
+def _convert(  # the one domain, with all that was found of it
+    layout: Layout, dirs: Dirs, surveyor: Surveyor, scan: Scan, name: str, uuid: str,
     *, wait: float, start: bool,
 ) -> None:
     problems: list[str] = []
     with Applier(dirs) as applier, _lock(layout.locks, uuid, wait):
         for attempt in range(TRIES):
             view = surveyor.view(scan, uuid)
-            plan = planner.convert(layout, view, log_link=start)
+            plan = planner.convert(layout, view, scan.names_of, log_link=start)
             problems = [f"{p.path}: {p.reason}" for p in plan.problems]
             try:
                 for step in plan.steps:
@@ -126,8 +129,7 @@ def _convert(
                 if attempt == TRIES - 1:
                     raise
                 applier.close_domain()
-                name = scan.names_of[uuid][0]
-                scan = scan_domain(surveyor.documents, name, uuid)
+                scan = _wide(surveyor, name, uuid)
     if problems:
         raise UuidfsError("; ".join(problems))
 

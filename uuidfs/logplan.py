@@ -1,13 +1,17 @@
 """Plans a domain's logs: a chain of rotations that names and store have to agree on."""
 
+from collections.abc import Container
+
+from uuidfs.documents import log_target
 from uuidfs.draft import Draft
 from uuidfs.fs import Entry
 from uuidfs.layout import Kind
+from uuidfs.scan import MOVED_MARK
 from uuidfs.steps import Op, Step
 from uuidfs.survey import LogName
 
 
-def plan_logs(draft: Draft, *, log_link: bool) -> None:
+def plan_logs(draft: Draft, bound: Container[str], *, log_link: bool) -> None:
     """Bring the store's rotations in line with the names', highest first.
 
     Rotating renames links as they are (virtlogd, libvirt 9.0 and 11.3): afterwards NAME.log.0
@@ -16,22 +20,26 @@ def plan_logs(draft: Draft, *, log_link: bool) -> None:
     in the store is only taken once no link points at it any more.
     """
     view = draft.view
-    if view.name is None:
-        return  # undefined: logs stay under their UUID, with their link
-    chain = _Chain(draft, dict(view.log_store))
-    for log in view.logs:
-        chain.add(log)
-    chain.adopt(view.away)
-    chain.run()
-    chain.finish(view.taken, log_link=log_link)
+    if view.name is not None:
+        chain = _Chain(draft, bound)
+        for log in view.logs:
+            chain.add(log)
+        chain.adopt(view.away)
+        chain.run()
+        chain.finish(log_link=log_link)
+    # Undefined: logs stay under their UUID, with their link.
+    if view.moved is not None:
+        draft.in_store(Op.DISCARD, Kind.LOG, view.uuid + MOVED_MARK, view.moved)
 
 
 class _Chain:
     """The rotations of one domain's log, by name and in the store, while a plan is made."""
 
-    def __init__(self, draft: Draft, stored: dict[str, Entry]) -> None:
+    def __init__(self, draft: Draft, bound: Container[str]) -> None:
         self.draft = draft
-        self.stored = stored
+        self.bound = bound
+        self.stored = dict(draft.view.log_store)
+        self.taken = {log.suffix: log for log in draft.view.taken}
         self.todo: dict[str, LogName] = {}  # suffix by name -> what lies there
         self.points: dict[str, str | None] = {}  # suffix by name -> store suffix; None: a file
         self.settled: set[str] = set()  # store suffixes that a name rightly links to
@@ -69,7 +77,6 @@ class _Chain:
         Where the new name has a log of its own already (the domain was started without the
         hook), the old one goes on as the next higher rotation.
         """
-        view = self.draft.view
         for log in away:
             target = self._target(log)
             if target is None or target not in self.stored:
@@ -86,8 +93,7 @@ class _Chain:
                            if s[1:].isdigit() and s[0] == "."]
                 suffix = f".{max(numbers, default=-1) + 1}"
                 self._share(target, suffix)
-            name_entry = f"{view.name}.log{suffix}"
-            self._add_link(name_entry, suffix)
+            self._link(suffix)
             self._emit(Op.DROP_LINK, log.suffix, log)
             self.settled.add(suffix)
 
@@ -95,9 +101,23 @@ class _Chain:
         self.draft.steps.append(Step(op, Kind.LOG, self.draft.view.uuid, "", log.entry,
                                      self._entry(suffix), log.at_name))
 
-    def _add_link(self, entry: str, suffix: str) -> None:
-        self.draft.steps.append(Step(Op.ADD_LINK, Kind.LOG, self.draft.view.uuid, "", entry,
-                                     self._entry(suffix)))
+    def _link(self, suffix: str) -> None:
+        """Make the name's link, or take it from the domain that had the name before."""
+        view = self.draft.view
+        if (log := self.taken.pop(suffix, None)) is not None:
+            self._mark(log)
+            self._emit(Op.POINT_LINK, suffix, log)
+        else:
+            self.draft.steps.append(Step(Op.ADD_LINK, Kind.LOG, view.uuid, "",
+                                         f"{view.name}.log{suffix}", self._entry(suffix)))
+
+    def _mark(self, log: LogName) -> None:
+        """Tell a domain that has another name by now that its log's link was not deleted."""
+        target = log_target(log.at_name.text or "")
+        if target is not None and target[0] in self.bound:
+            step = Step(Op.MARK, Kind.LOG, target[0], store_entry=target[0] + MOVED_MARK)
+            if step not in self.draft.steps:
+                self.draft.steps.append(step)
 
     def _share(self, old: str, new: str) -> None:
         self.draft.in_store(Op.SHARE, Kind.LOG, self._entry(old), self.stored[old],
@@ -147,7 +167,7 @@ class _Chain:
         self.draft.in_store(op, Kind.LOG, self._entry(suffix), taken, "rotated away")
         del self.stored[suffix]
 
-    def finish(self, taken: tuple[LogName, ...], *, log_link: bool) -> None:
+    def finish(self, *, log_link: bool) -> None:
         """What is in the store and under no name yet; names that another UUID still has."""
         view = self.draft.view
         alive = "" in self.settled and "" in self.stored
@@ -159,17 +179,15 @@ class _Chain:
                 del self.stored[suffix]
             elif not found.is_file:
                 self.draft.in_store(Op.DISCARD, Kind.LOG, entry, found)
-            elif alive and suffix:
-                # Rotated inside the store (logrotate): the name follows.
-                self._add_link(f"{view.name}.log{suffix}", suffix)
+            elif (alive and suffix) or view.moved is not None:
+                # Rotated inside the store (logrotate), or its link was taken: the name follows.
+                self._link(suffix)
+                self.settled.add(suffix)
             else:
                 self.draft.in_store(Op.TRASH, Kind.LOG, entry, found,
                                     f"deleted by libvirt from {view.name}")
-        for log in taken:
-            if log.suffix == "" and log_link:
-                self._emit(Op.POINT_LINK, "", log)
-            else:
-                self._emit(Op.DROP_LINK, log.suffix, log)
-        names = {log.suffix for log in taken} | self.settled | self.blocked
-        if log_link and "" not in names:
-            self._add_link(f"{view.name}.log", "")
+        if log_link and "" not in self.settled | self.blocked:
+            self._link("")
+        for log in self.taken.values():
+            self._mark(log)
+            self._emit(Op.DROP_LINK, log.suffix, log)

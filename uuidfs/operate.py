@@ -195,7 +195,7 @@ class _Run:
         view = self.surveyor.view(scan, uuid)
         if self.action == "revert":
             return planner.revert(self.layout, view)
-        return planner.convert(self.layout, planner.keep_taken(view, scan.names_of))
+        return planner.convert(self.layout, view, scan.names_of)
 
     def _result(
         self, name: str | None, plan: Plan, steps: Iterable[Step], error: str | None = None
@@ -208,7 +208,7 @@ class _Run:
             name,
             plan.uuid,
             tuple(dict.fromkeys(
-                step.path(self.layout) for step in steps if step.op is not Op.PRUNE
+                step.path(self.layout) for step in steps if step.op not in {Op.PRUNE, Op.MARK}
             )),
             tuple(step.describe(self.layout) for step in steps),
             "; ".join(texts) or None,

@@ -7,21 +7,22 @@ a dry run prints exactly what a run does.
 
 from collections.abc import Container
 
-from uuidfs.documents import log_target
 from uuidfs.draft import Draft
 from uuidfs.fs import Entry
 from uuidfs.layout import Kind, Layout
 from uuidfs.logplan import plan_logs
-from uuidfs.scan import Problem
+from uuidfs.scan import MOVED_MARK, Problem
 from uuidfs.steps import Op, Plan, Step
 from uuidfs.survey import LogName, Pair, View
 
 
-def convert(layout: Layout, view: View, *, log_link: bool = False) -> Plan:
+def convert(
+    layout: Layout, view: View, bound: Container[str] = (), *, log_link: bool = False
+) -> Plan:
     """Plan the way to the UUID layout.
 
-    ``log_link``: the domain is about to start, so its log's link has to be there before
-    virtlogd opens the log, even if there is no log yet.
+    ``bound``: the UUIDs that have a name. ``log_link``: the domain is about to start, so its
+    log's link has to be there before virtlogd opens the log, even if there is no log yet.
     """
     draft = Draft(layout, view)
     _leftovers(draft)
@@ -29,7 +30,7 @@ def convert(layout: Layout, view: View, *, log_link: bool = False) -> Plan:
         _report_rivals(draft)
         return draft.finish()
     # Logs first: the hook takes a config's link as the sign that the log's link was settled.
-    plan_logs(draft, log_link=log_link)
+    plan_logs(draft, bound, log_link=log_link)
     for pair in view.misfiled:
         draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
     refiled = {pair.entry for pair in view.misfiled}
@@ -54,6 +55,8 @@ def revert(layout: Layout, view: View) -> Plan:
     stored = dict(view.log_store)
     for log in (*view.logs, *view.away):
         _unfold_log(draft, log, stored)
+    if view.moved is not None:
+        draft.in_store(Op.DISCARD, Kind.LOG, view.uuid + MOVED_MARK, view.moved)
     for suffix, found in sorted(stored.items()):
         entry = f"{view.uuid}.log{suffix}"
         _drop_stored(draft, Kind.LOG, entry, found, "no name refers to this log")
@@ -183,15 +186,3 @@ def _prune(draft: Draft, kind: Kind) -> None:
             return
     if not kept:
         draft.steps.append(Step(Op.PRUNE, kind, view.uuid))
-
-
-def keep_taken(view: View, bound: Container[str]) -> View:
-    """Leave names of logs alone that still link to a domain that has a name of its own.
-
-    That domain's own plan moves the link to its name, so that its history is not cut off.
-    """
-    kept = tuple(
-        log for log in view.taken
-        if log.at_name.text is None or (log_target(log.at_name.text) or ("",))[0] not in bound
-    )
-    return view._replace(taken=kept)

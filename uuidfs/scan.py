@@ -16,6 +16,7 @@ from uuidfs.xmlread import Identity
 
 LINK_TEMP = "~link"  # of a config or log: UUID~link; in a metadata store's UUID directory: as is
 KEEP_TEMP = "~keep"
+MOVED_MARK = "~moved"  # in the log store, UUID~moved: see steps.Op.MARK
 
 
 class Problem(NamedTuple):
@@ -40,6 +41,7 @@ class Scan:
         self.logs_of_uuid: dict[str, list[str]] = {}  # UUID -> entries that link to its logs
         self.config_store: set[str] = set()
         self.log_store: dict[str, list[str]] = {}  # UUID -> suffixes
+        self.moved: set[str] = set()  # UUIDs whose log's link another domain has taken
         self.meta_names: dict[Kind, set[str]] = {}
         self.meta_store: dict[Kind, set[str]] = {}
         self.referenced: dict[tuple[Kind, str], str] = {}  # by directories of no domain
@@ -69,6 +71,7 @@ class Scan:
         """All UUIDs that are bound or have files in a store, in the order of their names."""
         bound = sorted(self.names_of, key=lambda uuid: (self.names_of[uuid][0], uuid))
         rest = {entry[:-4] for entry in self.config_store} | set(self.log_store)
+        rest |= self.moved
         rest |= set(self.leftovers).union(*self.meta_store.values())
         return bound + sorted(rest.difference(self.names_of))
 
@@ -137,6 +140,8 @@ class _Scanner:
             for entry in listed(store, self.layout.stores[Kind.LOG].path):
                 if entry.startswith(f"{uuid}.log"):
                     result.log_store.setdefault(uuid, []).append(entry[40:])
+                elif entry == uuid + MOVED_MARK:
+                    result.moved.add(uuid)
         for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
             result.meta_names[kind] = {name}
             result.meta_store[kind] = {uuid}
@@ -263,7 +268,9 @@ class _Scanner:
         uuid = entry[:36]
         if entry == TRASH:
             return
-        if is_uuid(uuid) and entry[36:] in {LINK_TEMP, KEEP_TEMP}:
+        if is_uuid(uuid) and entry[36:] == MOVED_MARK:
+            result.moved.add(uuid)
+        elif is_uuid(uuid) and entry[36:] in {LINK_TEMP, KEEP_TEMP}:
             result.leftovers.setdefault(uuid, []).append((kind, False, entry))
         elif entry == STORE:
             room = opened_below(fd, entry, f"{base}/{entry}")

@@ -23,6 +23,9 @@ class Op(Enum):
     """Replace a link of ours by one to ``store_entry``."""
     DROP_LINK = "remove the link"
     """Remove a link of ours."""
+    MARK = "note that the link was taken"
+    """Before a log's link is taken from a domain that has another name now: its own plan then
+    knows that libvirt did not delete the log, and links it under its new name."""
     SHARE = "rename in the store"
     """Give the store's file the second name ``other`` there."""
     DROP_STORE = "forget the former name"

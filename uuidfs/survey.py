@@ -13,7 +13,7 @@ from uuidfs.documents import Documents, config_target, log_target
 from uuidfs.errors import Changed
 from uuidfs.fs import Entry
 from uuidfs.layout import STORE, Kind
-from uuidfs.scan import KEEP_TEMP, LINK_TEMP, Problem, Scan
+from uuidfs.scan import KEEP_TEMP, LINK_TEMP, MOVED_MARK, Problem, Scan
 from uuidfs.xmlread import Reader
 
 MISFILED = "misfiled"
@@ -58,7 +58,8 @@ class View(NamedTuple):
     ``rivals`` are two or more names whose configs carry this UUID: a rename in flight, or
     cut in half; ``linked`` are those whose config is our link. ``away`` are links to this
     domain's logs under other names. ``taken`` are names of this domain's logs that link to
-    another UUID's. ``orphan_safe`` is false when something could not be read that might
+    another UUID's. ``moved`` is the mark that another domain took this one's link.
+    ``orphan_safe`` is false when something could not be read that might
     still refer to this UUID's files.
     """
 
@@ -72,6 +73,7 @@ class View(NamedTuple):
     log_store: tuple[tuple[str, Entry], ...] = ()
     away: tuple[LogName, ...] = ()
     taken: tuple[LogName, ...] = ()
+    moved: Entry | None = None
     metadata: tuple[Pair, ...] = ()
     misfiled: tuple[Pair, ...] = ()
     store_dirs: tuple[Kind, ...] = ()
@@ -125,6 +127,7 @@ class Surveyor:
             linked=tuple(linked),
             config=config,
             logs=logs, log_store=store, away=away, taken=taken,
+            moved=self._view_mark(scan, uuid),
             metadata=tuple(pairs), misfiled=tuple(misfiled), store_dirs=tuple(store_dirs),
             leftovers=tuple(leftovers),
             problems=tuple(problems),
@@ -182,7 +185,8 @@ class Surveyor:
                 taken.append(LogName(entry, suffix, at_name))
             else:
                 mine.append(LogName(entry, suffix, at_name))
-        own = {log.entry for log in mine}
+        # By name, not by what was found: mid-rotation a name can be missing for a moment.
+        own = {entry for _, entry in scan.logs_of_name.get(name or "", ())}
         for entry in sorted(scan.logs_of_uuid.get(uuid, ())):
             at_name = fs.look(names, entry)
             if at_name is None or at_name.text is None or entry in own:
@@ -197,6 +201,10 @@ class Surveyor:
                 if kept is not None:
                     found.append((suffix, kept))
         return tuple(mine), tuple(away), tuple(taken), tuple(found)
+
+    def _view_mark(self, scan: Scan, uuid: str) -> Entry | None:
+        store = self.dirs.store(Kind.LOG) if uuid in scan.moved else None
+        return fs.look(store, uuid + MOVED_MARK) if store is not None else None
 
     def _view_leftovers(
         self,

@@ -165,3 +165,34 @@ def test_a_save_during_a_revert_goes_back_to_its_name(make_tree: Build, at: At) 
     run(tree, revert)
     assert b"newer" in tree.host.config_of(NAME).read_bytes()
     assert not tree.host.store("config").exists()
+
+
+def test_two_domains_that_swapped_their_names_keep_their_logs(make_tree: Build) -> None:
+    from tests.moves import libvirt_domrename
+
+    tree = make_tree()
+    run(tree)
+    logs = {name: tree.host.log_of(name).read_bytes() for name in ("vm0000", "vm0001")}
+    libvirt_domrename(tree.host, "vm0000", "third")
+    libvirt_domrename(tree.host, "vm0001", "vm0000")
+    libvirt_domrename(tree.host, "third", "vm0001")
+    assert run(tree).exit_code == 0
+    assert tree.host.log_of("vm0000").read_bytes() == logs["vm0001"]
+    assert tree.host.log_of("vm0001").read_bytes() == logs["vm0000"]
+    assert trashed(tree.host) == []
+    assert [d.changed for d in run(tree).domains if d.changed] == []
+
+
+def test_a_domain_renamed_to_an_undefined_ones_name_brings_its_log_along(
+    make_tree: Build,
+) -> None:
+    from tests.moves import libvirt_domrename
+
+    tree = make_tree()
+    run(tree)
+    log = tree.host.log_of("vm0001").read_bytes()
+    libvirt_clean_up(tree.host, "vm0000")
+    libvirt_domrename(tree.host, "vm0001", "vm0000")
+    assert run(tree).exit_code == 0
+    assert tree.host.log_of("vm0000").read_bytes() == log
+    assert not os.path.lexists(tree.host.log_of("vm0001"))
