@@ -37,20 +37,28 @@ def has_images() -> bool:
 def fresh(base: Path, build: Callable[[Path], None]) -> Iterator[Path]:
     """A new tree on the disk, written out and with a warm cache; removed in the end."""
     work = Path(tempfile.mkdtemp(prefix="tree-", dir=base))
+    top = work / "mount"
+    top.mkdir()
     mounted = has_images()
+    if mounted:
+        _mount(work / "image", top)
     try:
-        top = work / "mount"
-        top.mkdir()
-        if mounted:
-            _mount(work / "image", top)
         root = top / "root"
         build(root)
         os.sync()
         yield root
     finally:
         if mounted:
-            subprocess.run(["umount", str(work / "mount")], check=True)
+            subprocess.run(["umount", str(top)], check=True)
         shutil.rmtree(work)
+
+
+def clean(base: Path) -> None:
+    """Remove all that is below ``base``, also where a signal came while a tree was removed."""
+    for top in base.glob("tree-*/mount"):
+        if top.is_mount():
+            subprocess.run(["umount", str(top)], check=True)
+    shutil.rmtree(base)
 
 
 def _mount(image: Path, top: Path) -> None:

@@ -2,13 +2,13 @@
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from benchmarks import bulk, calls, disk, hooks, machine
 from benchmarks.limits import Figure, table
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     """Measure, print, judge."""
     options = arguments(argv)
     disk.enter_namespace("benchmarks.run", argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the trees are removed
+    signal.signal(signal.SIGTERM, _end)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a text stream
     base = Path(tempfile.mkdtemp(prefix="uuidfs-benchmarks-", dir=options.base))
     pythons = [options.python]
@@ -55,9 +55,15 @@ def main(argv: list[str]) -> int:
             print(figure.line())
             missed += not figure.kept
     finally:
-        shutil.rmtree(base)
+        disk.clean(base)
     print(f"\n{missed} limits missed" if missed else "\nall limits kept")
     return 1 if missed and not options.report_only else 0
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End by a signal in such a way that the trees are removed."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _measure(

@@ -127,7 +127,7 @@ class Surveyor:
             linked=tuple(linked),
             config=config,
             logs=logs, log_store=store, away=away, taken=taken,
-            moved=self._view_mark(scan, uuid),
+            moved=self._view_mark(uuid, scan.broken),
             metadata=tuple(pairs), misfiled=tuple(misfiled), store_dirs=tuple(store_dirs),
             leftovers=tuple(leftovers),
             problems=tuple(problems),
@@ -202,8 +202,9 @@ class Surveyor:
                     found.append((suffix, kept))
         return tuple(mine), tuple(away), tuple(taken), tuple(found)
 
-    def _view_mark(self, scan: Scan, uuid: str) -> Entry | None:
-        store = self.dirs.store(Kind.LOG) if uuid in scan.moved else None
+    def _view_mark(self, uuid: str, broken: set[Kind]) -> Entry | None:
+        # Not from the scan: another domain's plan may have made it since.
+        store = self.dirs.store(Kind.LOG) if Kind.LOG not in broken else None
         return fs.look(store, uuid + MOVED_MARK) if store is not None else None
 
     def _view_leftovers(
