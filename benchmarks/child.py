@@ -49,7 +49,12 @@ def run(command: Sequence[str]) -> Took:
     child = subprocess.Popen(
         command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(child.pid, 0)
+    try:
+        _, status, usage = os.wait4(child.pid, 0)
+    except BaseException:
+        child.kill()  # a signal ends this run: nobody else may hold its tree
+        child.wait()
+        raise
     wall = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
