@@ -7,6 +7,7 @@ only regular configs are parsed. Nothing here changes anything.
 import os
 from typing import NamedTuple
 
+from uuidfs import fs
 from uuidfs.dirs import listed, opened, opened_below
 from uuidfs.documents import Documents, config_target, link_text, log_target
 from uuidfs.errors import UuidfsError
@@ -205,12 +206,15 @@ class _Scanner:
             if fd is None:
                 return
             try:
-                if os.fstat(fd).st_uid not in self.dirs.trusted:
-                    result.blind = True  # whoever owns it could name domains as they like
-                    return
                 for entry in sorted(listed(fd, place.path)):
                     name = entry[:-4]
                     if not entry.endswith(".xml") or name in result.uuid_of:
+                        continue
+                    found = fs.look(fd, entry)
+                    if found is not None and found.uid not in self.dirs.trusted:
+                        # From libvirt 11 on this directory belongs to QEMU's user, who
+                        # could name domains as they like; the daemon's files are root's.
+                        result.blind = True
                         continue
                     identity = self.documents.identify(fd, entry, f"{place.path}/{entry}")
                     if isinstance(identity, Identity) and identity.root == "domstatus":

@@ -399,3 +399,13 @@ def test_revert_of_a_rename_cut_in_half_gives_the_plain_hosts_state(make_tree: B
         assert f"<name>{name}<".encode() in tree.host.config_of(name).read_bytes()
     assert (tree.host.snapshot / "vm0000/base.xml").is_file()
     assert not (tree.host.snapshot / "vm0000/base.xml").is_symlink()
+
+
+@root_only
+def test_a_status_file_that_qemus_user_planted_binds_no_name(make_tree: Build) -> None:
+    tree = make_tree()
+    status = tree.host.status / "passing.xml"
+    os.chown(tree.host.status, 64055, -1)  # as libvirt 11 has it
+    assert uuidfs(tree.host.root, "status", "passing").code == 0
+    os.chown(status, 64055, -1)
+    assert uuidfs(tree.host.root, "status", "passing").code == 1
