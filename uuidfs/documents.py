@@ -1,5 +1,6 @@
 """Reads libvirt's documents once, and knows which symlinks are ours."""
 
+import errno
 import os
 
 from uuidfs import fs
@@ -19,18 +20,22 @@ class Documents:
         self._reader = reader
         self._read: dict[tuple[int, int], Identity | str] = {}
 
-    def identify(self, fd: int, entry: str, path: str) -> Identity | str:
+    def identify(
+        self, fd: int, entry: str, path: str, found: fs.Entry | None = None
+    ) -> Identity | str:
         """Return who a document is about, or the reason why that cannot be told.
 
         libvirt replaces documents, it never rewrites them in place, so an inode that was
         read once is not read again (a changed mtime or size makes it another key).
+        ``found`` is what the caller has just seen there.
         """
         try:
-            found = os.stat(entry, dir_fd=fd, follow_symlinks=False)
-            key = (found.st_ino, found.st_ctime_ns)
+            found = found or fs.look(fd, entry)
+            if found is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), entry)
+            key = (found.ino, found.ctime)
             if key not in self._read:
-                data, _ = fs.read_small(fd, entry, MAX_BYTES, path)
-                self._read[key] = self._reader(data)
+                self._read[key] = self._reader(fs.read_small(fd, entry, MAX_BYTES, path))
             return self._read[key]
         except Unreadable as error:
             return error.reason
@@ -60,5 +65,8 @@ def log_target(text: str) -> tuple[str, str] | None:
     """The UUID and suffix that one of our log links names, or None when it is not ours."""
     if not text.startswith(f"{STORE}/"):
         return None
+    uuid, suffix = text[len(STORE) + 1 : len(STORE) + 37], text[len(STORE) + 37 :]
+    if suffix == ".log":
+        return (uuid, "") if is_uuid(uuid) else None
     parts = split_log(text[len(STORE) + 1 :])
     return parts if parts is not None and is_uuid(parts[0]) else None

@@ -117,7 +117,7 @@ class Folder:
             return False  # a log is never rewritten: another file is another rotation
         if got.uid not in self.handles.dirs.trusted:
             return False
-        data, _ = fs.read_small(store, step.store_entry, MAX_BYTES, step.path(self.layout))
+        data = fs.read_small(store, step.store_entry, MAX_BYTES, step.path(self.layout))
         identity = read_expat(data)
         return not isinstance(identity, str) and identity.uuid in {step.uuid, None}
 

@@ -26,7 +26,8 @@ trace: Callable[[str], None] = lambda point: None  # noqa: E731 - replaced by te
 class Entry(NamedTuple):
     """What lies at a name: enough to recognise it again before it is replaced or removed.
 
-    ``text`` is set for symlinks only; ``form`` is the S_IFMT part of the mode.
+    ``text`` is set for symlinks only; ``form`` is the S_IFMT part of the mode; ``ctime`` in
+    nanoseconds tells whether a document that was read once has changed since.
     """
 
     form: int
@@ -35,6 +36,7 @@ class Entry(NamedTuple):
     uid: int
     nlink: int
     text: str | None = None
+    ctime: int = 0
 
     @property
     def is_file(self) -> bool:
@@ -96,23 +98,20 @@ def look(directory: int, name: str) -> Entry | None:
     while True:
         try:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            text = None
-            if stat.S_ISLNK(found.st_mode):
-                text = os.readlink(name, dir_fd=directory)
+            form = stat.S_IFMT(found.st_mode)
+            text = os.readlink(name, dir_fd=directory) if form == stat.S_IFLNK else None
         except FileNotFoundError:
             return None
         except OSError as error:
             if error.errno == errno.EINVAL:
                 continue
             raise
-        return Entry(
-            stat.S_IFMT(found.st_mode), found.st_dev, found.st_ino, found.st_uid,
-            found.st_nlink, text,
-        )
+        return Entry(form, found.st_dev, found.st_ino, found.st_uid, found.st_nlink, text,
+                     found.st_ctime_ns)
 
 
-def read_small(directory: int, name: str, limit: int, path: str) -> tuple[bytes, Entry]:
-    """Read a whole regular file of at most ``limit`` bytes, and tell which inode that was.
+def read_small(directory: int, name: str, limit: int, path: str) -> bytes:
+    """Read a whole regular file of at most ``limit`` bytes.
 
     A fifo or device does not block (O_NONBLOCK) and is refused, like a symlink.
     """
@@ -129,16 +128,12 @@ def read_small(directory: int, name: str, limit: int, path: str) -> tuple[bytes,
             raise Unreadable(path, "it is not a regular file")
         if found.st_size > limit:
             raise Unreadable(path, f"it is larger than {limit} bytes")
-        data = os.read(fd, limit + 1)
-        while len(data) <= limit and (more := os.read(fd, limit + 1 - len(data))):
-            data += more
-        if len(data) > limit:
-            raise Unreadable(path, f"it is larger than {limit} bytes")
+        data = os.read(fd, found.st_size + 1)
+        if len(data) > found.st_size:  # libvirt replaces its files; this one is being written
+            raise Unreadable(path, "it grows while it is read")
     finally:
         os.close(fd)
-    return data, Entry(
-        stat.S_IFREG, found.st_dev, found.st_ino, found.st_uid, found.st_nlink
-    )
+    return data
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -28,10 +28,9 @@ class Kind(Enum):
 
     __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at every look-up
 
-    @property
-    def is_metadata(self) -> bool:
-        """Snapshots and checkpoints: a directory per domain, one file per object."""
-        return self is Kind.SNAPSHOT or self is Kind.CHECKPOINT
+    def __init__(self, value: str) -> None:
+        self.is_metadata = value in {"snapshot", "checkpoint"}
+        """A directory per domain, one file per object."""
 
 
 class Place(NamedTuple):

@@ -18,6 +18,8 @@ def normal_uuid(text: str) -> str | None:
 
     libvirt's virUUIDParse ignores hyphens and surrounding white space and takes either case.
     """
+    if UUID_TEXT.match(text):
+        return text
     digits = text.strip().replace("-", "").lower()
     if len(digits) != 32 or not re.fullmatch("[0-9a-f]{32}", digits):
         return None

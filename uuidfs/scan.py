@@ -216,7 +216,7 @@ class _Scanner:
                         # could name domains as they like; the daemon's files are root's.
                         result.blind = True
                         continue
-                    identity = self.documents.identify(fd, entry, f"{place.path}/{entry}")
+                    identity = self.documents.identify(fd, entry, f"{place.path}/{entry}", found)
                     if isinstance(identity, Identity) and identity.root == "domstatus":
                         if identity.name == name and refusal(name) is None:
                             result.bind(name, identity.uuid or "", "status")

@@ -156,7 +156,7 @@ class Surveyor:
         why_not = None
         if at_name is not None and at_name.is_file:
             path = f"{self.layout.names[Kind.CONFIG].path}/{entry}"
-            identity = self.documents.identify(names, entry, path)
+            identity = self.documents.identify(names, entry, path, at_name)
             if isinstance(identity, str):
                 why_not = identity
             elif (identity.name, identity.uuid) != (name, uuid):
@@ -307,7 +307,7 @@ class Surveyor:
             return f"it belongs to uid {found.uid}, so libvirt did not write it"
         if not entry.endswith(".xml"):
             return "its name does not end in .xml, so libvirt did not write it"
-        identity = self.documents.identify(fd, entry, f"{path}/{entry}")
+        identity = self.documents.identify(fd, entry, f"{path}/{entry}", found)
         if isinstance(identity, str):
             return identity
         if identity.uuid is not None and identity.uuid != uuid:

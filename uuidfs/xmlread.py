@@ -55,16 +55,14 @@ def read_lxml(data: bytes) -> Identity | str:
         return f"it is not well-formed XML ({_one_line(error)})"
     if root.getroottree().docinfo.internalDTD is not None:
         return "it has a document type declaration"
-    tag = str(root.tag)
-    domain = root if tag == "domain" else root.find("domain")
-    holder = domain if tag == "domstatus" else root
-    name = holder.find("name") if holder is not None else None
-    uuid = domain.find("uuid") if domain is not None else None
-    return judge(
-        tag,
-        None if name is None else _string(name),
-        None if uuid is None else _string(uuid),
-    )
+    tag = root.tag
+    first = _first(root, "name", "uuid" if tag == "domain" else "domain")
+    if tag != "domain" and (domain := first.get("domain")) is not None:
+        inside = _first(domain, "name", "uuid")
+        first = inside if tag == "domstatus" else {**first, "uuid": inside.get("uuid")}
+    elif tag == "domstatus":
+        first = {}
+    return judge(tag, _string(first.get("name")), _string(first.get("uuid")))
 
 
 @cache
@@ -73,12 +71,24 @@ def _lxml() -> tuple[Any, Any]:  # a module and its parser, imported when first 
 
     return etree, etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False,
-        remove_comments=True, remove_pis=True,
+        remove_comments=True, remove_pis=True, collect_ids=False,
     )
 
 
-def _string(element: Any) -> str:  # an lxml element; its stubs know only private types
+def _first(element: Any, one: str, other: str) -> dict[str, Any]:  # lxml's types are private
+    """The first child of each of two names; looks no further than it has to."""
+    found: dict[str, Any] = {}
+    for child in element.iterchildren(one, other):
+        found.setdefault(child.tag, child)
+        if len(found) == 2:
+            break
+    return found
+
+
+def _string(element: Any) -> str | None:  # an lxml element; its stubs know only private types
     """As XPath's string(): all text inside, without comments."""
+    if element is None:
+        return None
     return "".join(element.itertext()) if len(element) else element.text or ""
 
 
