@@ -171,7 +171,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         except UuidfsError as error:
             errors.append(Finding("P6", getattr(error, "path", ""), str(error),
                                   "see the message", False, uuid))
-    run = RunResult("repair", ())
+    run = RunResult("repair", layout, ())
     if uuids:
         run = convert(layout, Options(
             tuple(uuids), lock_timeout=options.lock_timeout, reader=options.reader

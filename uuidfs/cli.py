@@ -126,7 +126,9 @@ def _options(
     if bool(domains) == all_domains:
         raise UsageError("give either the names or UUIDs of domains, or --all")
     chosen = None if all_domains else tuple(domains or ())
-    return operate.Options(chosen, dry_run=dry_run, lock_timeout=lock_timeout)
+    return operate.Options(
+        chosen, dry_run=dry_run, lock_timeout=lock_timeout, cpus=len(os.sched_getaffinity(0))
+    )
 
 
 def _run(

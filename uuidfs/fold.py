@@ -30,7 +30,7 @@ class Folder:
         names = self.handles.names(step.kind, step.subdir)
         store = self.handles.store(step)
         text = self.layout.link_text(step.kind, step.uuid, step.store_entry)
-        self.handles.expect(names, step)
+        # What lies at the name is looked at after the swap, when nobody can change it any more.
         try:
             fs.symlink(text, store, step.store_entry)
         except FileExistsError:

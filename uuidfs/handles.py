@@ -1,6 +1,7 @@
 """The open directories of a run, made where they are ours and missing, synced at its end."""
 
 import os
+from collections.abc import Iterable
 
 from uuidfs import fs
 from uuidfs.dirs import Dirs, opened_below
@@ -10,14 +11,21 @@ from uuidfs.scan import KEEP_TEMP, LINK_TEMP
 from uuidfs.steps import Step
 
 
+_Key = tuple[Kind, bool, str]
+"""A directory of a kind: whether it is the store's, and the domain's name or UUID below it."""
+
+Touched = Place | _Key
+"""A directory in which something changed, to be synced."""
+
+
 class Handles:
     """Descriptors of one domain's directories, and the list of all that were touched."""
 
     def __init__(self, dirs: Dirs) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
-        self._touched: dict[Place, None] = {}
-        self._subs: dict[tuple[Kind, bool, str], int] = {}
+        self._touched: dict[Touched, None] = {}
+        self._subs: dict[_Key, int] = {}
 
     def close_domain(self) -> None:
         """Close the descriptors of one domain's directories."""
@@ -31,58 +39,90 @@ class Handles:
         Raises SystemCallFailed: the changes are visible, but may not survive a power cut.
         """
         touched, self._touched = self._touched, {}
-        for place in touched:
+        for where in touched:
             try:
-                fd = fs.open_place(place)
+                fd = fs.open_place(where) if isinstance(where, Place) else self._reopened(where)
             except (OSError, Refused):
                 continue  # removed since: its parent is synced
             try:
                 fs.sync_directory(fd)
             except OSError as error:
-                raise SystemCallFailed("sync", place.path, error) from error
+                raise SystemCallFailed("sync", self._path(where), error) from error
             finally:
                 os.close(fd)
+
+    def _reopened(self, key: _Key) -> int:
+        kind, store, name = key
+        parent = self.dirs.store(kind) if store else self.dirs.names(kind)
+        if parent is None:
+            raise Refused(self._path(key), "it was removed")
+        return fs.open_below(parent, name or ".")
+
+    def _path(self, where: Touched) -> str:
+        if isinstance(where, Place):
+            return where.path
+        kind, store, name = where
+        place = (self.layout.stores if store else self.layout.names)[kind]
+        return place.child(name).path if name else place.path
 
     def touch(self, place: Place) -> None:
         self._touched[place] = None
 
+    def take_touched(self) -> list[Touched]:
+        """Hand the list of touched directories to another process, which syncs them."""
+        touched, self._touched = self._touched, {}
+        return list(touched)
+
+    def add_touched(self, touched: Iterable[Touched]) -> None:
+        """Add what another process has touched."""
+        self._touched.update(dict.fromkeys(touched))
+
+    def doubt(self, names: Iterable[str], uuid: str) -> None:
+        """Count all directories of a domain as touched: nobody knows which were."""
+        for kind in Kind:
+            for below in ("", *names) if kind.is_metadata else ("",):
+                self._touched[kind, False, below] = None
+            for below in ("", uuid) if kind.is_metadata else ("",):
+                self._touched[kind, True, below] = None
+
     def names(self, kind: Kind, subdir: str) -> int:
         """libvirt's directory; it exists, or there would be no step."""
-        place = self.layout.name_place(kind, subdir)
-        self.touch(place)
+        key = (kind, False, subdir if kind.is_metadata else "")
+        self._touched[key] = None
+        if (known := self._subs.get(key)) is not None:
+            return known
         parent = self.dirs.names(kind)
         if parent is None:
-            raise Changed(place.path)
-        return self._sub(kind, False, subdir, parent, place) if kind.is_metadata else parent
+            raise Changed(self._path(key))
+        return self._sub(key, parent) if kind.is_metadata else parent
 
     def store(self, step: Step, kind: Kind | None = None) -> int:
         """Our directory, made when it is missing."""
         kind = kind or step.kind
-        place = self.layout.store_place(kind, step.uuid)
-        self.touch(place)
+        key = (kind, True, step.uuid if kind.is_metadata else "")
+        self._touched[key] = None
+        if (known := self._subs.get(key)) is not None:
+            return known
         top = self.dirs.store(kind)
         if top is None:
             top = self._make_store(kind)
         if not kind.is_metadata:
             return top
-        if (kind, True, step.uuid) not in self._subs:
-            found = os.fstat(top)
-            if fs.make_directory(top, step.uuid, found.st_mode & 0o7755, found.st_gid):
-                self.touch(self.layout.stores[kind])
-        return self._sub(kind, True, step.uuid, top, place)
+        found = os.fstat(top)
+        if fs.make_directory(top, step.uuid, found.st_mode & 0o7755, found.st_gid):
+            self._touched[kind, True, ""] = None
+        return self._sub(key, top)
 
-    def _sub(self, kind: Kind, store: bool, name: str, parent: int, place: Place) -> int:
-        key = (kind, store, name)
-        if key not in self._subs:
-            fd = opened_below(parent, name, place.path)
-            if fd is None:
-                raise Changed(place.path)
-            self._subs[key] = fd
-            if store:
-                self.dirs.check_store(fd, place)
-            elif os.fstat(fd).st_uid not in self.dirs.trusted:
-                raise Refused(place.path, "this directory is not libvirt's")
-        return self._subs[key]
+    def _sub(self, key: _Key, parent: int) -> int:
+        fd = opened_below(parent, key[2], self._path(key))
+        if fd is None:
+            raise Changed(self._path(key))
+        self._subs[key] = fd
+        if key[1]:
+            self.dirs.check_store(fd, self.layout.store_place(key[0], key[2]))
+        elif os.fstat(fd).st_uid not in self.dirs.trusted:
+            raise Refused(self._path(key), "this directory is not libvirt's")
+        return fd
 
     def _make_store(self, kind: Kind) -> int:
         """Make by-uuid (and by-uuid/KIND): mode and group of the directory above, owner us."""

@@ -1,8 +1,10 @@
 """convert and revert: for each domain lock -> look -> plan -> apply, for all or for some."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from uuidfs import crew
 from uuidfs import plan as planner
 from uuidfs.apply import Applier, remove_stores
 from uuidfs.dirs import Dirs
@@ -15,6 +17,7 @@ from uuidfs.errors import (
     NoSuchDomain,
     UuidfsError,
 )
+from uuidfs.handles import Touched
 from uuidfs.layout import Layout
 from uuidfs.locks import Locks
 from uuidfs.names import normal_uuid
@@ -24,19 +27,33 @@ from uuidfs.survey import Surveyor
 from uuidfs.tidy import is_tidy
 from uuidfs.xmlread import Reader, read_lxml
 
+_SILENT = frozenset({Op.PRUNE, Op.MARK})  # no file's place or link changes by them
 TRIES = 5  # looks at a domain that keeps changing, before it is left to the next run
 
 
 @dataclass(frozen=True)
 class DomainResult:
-    """What happened to one domain. ``changed`` are paths, ``steps`` the plan's own words."""
+    """What happened to one domain: the steps that were done, or would be in a dry run."""
 
     name: str | None
     uuid: str
-    changed: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
+    done: tuple[Step, ...] = ()
     error: str | None = None
     busy: bool = False
+
+    @property
+    def files(self) -> int:
+        """How many files changed their place or their link."""
+        return len({(s.kind, s.entry or s.store_entry) for s in self.done if s.op not in _SILENT})
+
+    def changed(self, layout: Layout) -> tuple[str, ...]:
+        """Their paths."""
+        paths = (step.path(layout) for step in self.done if step.op not in _SILENT)
+        return tuple(dict.fromkeys(paths))
+
+    def steps(self, layout: Layout) -> tuple[str, ...]:
+        """The steps in words, as a dry run prints them."""
+        return tuple(step.describe(layout) for step in self.done)
 
     @property
     def label(self) -> str:
@@ -49,6 +66,7 @@ class RunResult:
     """All that a convert or revert did. ``problems`` belong to no domain that was handled."""
 
     action: str
+    layout: Layout
     domains: tuple[DomainResult, ...]
     problems: tuple[Problem, ...] = ()
     dry_run: bool = False
@@ -64,13 +82,17 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. ``domains`` None stands for all; ``lock_timeout`` in seconds."""
+    """How to run. ``domains`` None stands for all; ``lock_timeout`` in seconds.
+
+    ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
+    """
 
     domains: tuple[str, ...] | None = None
     dry_run: bool = False
     lock_timeout: float = 10.0
     reader: Reader = read_lxml
     progress: Callable[[int, int], None] | None = None
+    cpus: int = 1
 
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:
@@ -95,7 +117,7 @@ def revert(layout: Layout, options: Options) -> RunResult:
         if options.domains is not None or options.dry_run or result.exit_code != EXIT_OK:
             return result
         kept = tuple(remove_stores(dirs))
-        return RunResult(result.action, result.domains, result.problems, kept=kept)
+        return replace(result, kept=kept)
 
 
 class _Run:
@@ -112,17 +134,37 @@ class _Run:
 
     def all(self) -> RunResult:
         uuids = self._chosen()
-        results = []
+        workers = crew.size(len(uuids), self.options.cpus)
         with self.applier:
-            for number, uuid in enumerate(uuids):
-                if self.options.progress is not None:
-                    self.options.progress(number, len(uuids))
-                results.append(self._one(uuid))
+            results: dict[str, DomainResult] = {}
+            for part, outcome in crew.spread(uuids, partial(self._part, workers), workers):
+                if outcome is None:
+                    outcome = self._part(1, self._doubt(part))
+                done, touched = outcome
+                results.update(zip(part, done, strict=True))
+                self.applier.handles.add_touched(touched)
         if self.options.progress is not None:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
-            self.action, tuple(results), self._problems(), dry_run=self.options.dry_run
+            self.action, self.layout, tuple(results[uuid] for uuid in uuids), self._problems(),
+            dry_run=self.options.dry_run,
         )
+
+    def _part(self, workers: int, uuids: Sequence[str]) -> tuple[list[DomainResult], list[Touched]]:
+        """Handle some of the domains, in one of ``workers`` processes."""
+        results = []
+        for number, uuid in enumerate(uuids):
+            if self.options.progress is not None:
+                self.options.progress(number * workers, len(uuids) * workers)
+            results.append(self._one(uuid))
+        return results, self.applier.handles.take_touched()
+
+    def _doubt(self, uuids: Sequence[str]) -> Sequence[str]:
+        """A process was killed in these domains: whatever it touched is synced, and done again."""
+        for uuid in uuids:
+            self.applier.handles.doubt(self.scan.names_of.get(uuid, ()), uuid)
+        self.scan = scan_all(self.surveyor.documents)
+        return uuids
 
     def _chosen(self) -> list[str]:
         if self.options.domains is None:
@@ -200,19 +242,10 @@ class _Run:
     def _result(
         self, name: str | None, plan: Plan, steps: Iterable[Step], error: str | None = None
     ) -> DomainResult:
-        steps = tuple(steps)
         texts = [f"{p.path}: {p.reason}" for p in plan.problems]
         if error is not None:
             texts.append(error)
-        return DomainResult(
-            name,
-            plan.uuid,
-            tuple(dict.fromkeys(
-                step.path(self.layout) for step in steps if step.op not in {Op.PRUNE, Op.MARK}
-            )),
-            tuple(step.describe(self.layout) for step in steps),
-            "; ".join(texts) or None,
-        )
+        return DomainResult(name, plan.uuid, tuple(steps), "; ".join(texts) or None)
 
 
 def _trashed(plan: Plan) -> set[tuple[object, ...]]:

@@ -33,8 +33,8 @@ def run_json(result: RunResult) -> str:
             {
                 "name": d.name,
                 "uuid": d.uuid,
-                "changed": list(d.changed),
-                "steps": list(d.steps),
+                "changed": list(d.changed(result.layout)),
+                "steps": list(d.steps(result.layout)),
                 "busy": d.busy,
                 "error": d.error,
             }
@@ -48,12 +48,12 @@ def run_json(result: RunResult) -> str:
 def run_lines(result: RunResult) -> list[str]:
     """One line a domain that changed, then a summary; nothing when there was nothing to do."""
     lines = []
-    changed = [d for d in result.domains if d.changed]
+    changed = [d for d in result.domains if d.files]
     for domain in changed:
         if result.dry_run:
-            lines += [f"{show(domain.label)}: {show(step)}" for step in domain.steps]
+            lines += [f"{show(domain.label)}: {show(step)}" for step in domain.steps(result.layout)]
         else:
-            lines.append(f"{show(domain.label)}: {_count(len(domain.changed), 'file')}")
+            lines.append(f"{show(domain.label)}: {_count(domain.files, 'file')}")
     done = {"convert": "converted", "revert": "reverted"}.get(result.action, "repaired")
     parts = []
     if changed:

@@ -104,7 +104,7 @@ def test_a_second_convert_changes_nothing_not_even_a_ctime(of: tuple[Domain, ...
         run(convert, host)
         before = fingerprint(host.root, ctime=True)
         again = run(convert, host)
-        assert [d.changed for d in again.domains if d.changed] == []
+        assert [d.done for d in again.domains if d.done] == []
         assert fingerprint(host.root, ctime=True) == before
 
 
@@ -128,8 +128,8 @@ def test_a_dry_run_changes_nothing_and_says_what_the_run_then_does(of: tuple[Dom
             dry = action(layout, Options(dry_run=True))
             assert fingerprint(host.root, ctime=True) == before
             wet = action(layout, Options())
-            assert [(d.uuid, d.steps) for d in dry.domains] == [
-                (d.uuid, d.steps) for d in wet.domains]
+            assert [(d.uuid, d.done) for d in dry.domains] == [
+                (d.uuid, d.done) for d in wet.domains]
 
 
 class Libvirt:
@@ -228,7 +228,7 @@ def test_whatever_libvirt_does_a_convert_brings_the_layout_back(
         for path in host.log.glob("*.log*"):
             if path.is_symlink() and (owner := libvirt.of.get(path.name.split(".log")[0])):
                 assert owner in os.readlink(path), "two domains share a log"
-        assert [d.changed for d in run(convert, host).domains if d.changed] == []
+        assert [d.done for d in run(convert, host).domains if d.done] == []
         run(revert, host)
         assert {name: host.config_of(name).read_bytes() for name in libvirt.of} == configs
 

@@ -180,7 +180,7 @@ def test_two_domains_that_swapped_their_names_keep_their_logs(make_tree: Build) 
     assert tree.host.log_of("vm0000").read_bytes() == logs["vm0001"]
     assert tree.host.log_of("vm0001").read_bytes() == logs["vm0000"]
     assert trashed(tree.host) == []
-    assert [d.changed for d in run(tree).domains if d.changed] == []
+    assert [d.done for d in run(tree).domains if d.done] == []
 
 
 def test_a_domain_renamed_to_an_undefined_ones_name_brings_its_log_along(
