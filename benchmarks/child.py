@@ -11,7 +11,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
-_IMPORT_UUIDFS = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from uuidfs.cli import main"
+_IMPORT_UUIDFS = (
+    f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from uuidfs.start import main"
+)
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,9 @@ def uuidfs_command(python: str, root: Path, *words: str) -> list[str]:
 def import_command(python: str) -> list[str]:
     """A process that imports all that a run of the command line imports, and ends.
 
-    typer 0.29 imports pydantic when the first option is parsed; older ones have no _adapters.
+    That of ``convert --all``, which goes without typer.
     """
-    late = ("import contextlib, lxml.etree, filelock\n"
-            "with contextlib.suppress(ImportError): import typer._adapters")
+    late = "import uuidfs.operate, lxml.etree, filelock"
     return [python, "-I", "-c", f"{_IMPORT_UUIDFS}\n{late}"]
 
 

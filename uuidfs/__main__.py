@@ -1,6 +1,6 @@
 """``python -m uuidfs``."""
 
-from uuidfs.cli import main
+from uuidfs.start import main
 
 if __name__ == "__main__":
     main()

@@ -10,9 +10,10 @@ import typer
 from uuidfs import __version__, hookfile, operate, render, report
 from uuidfs import check as checker
 from uuidfs import layout as layouts
-from uuidfs.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, UuidfsError, show
+from uuidfs.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, show
 from uuidfs.layout import Kind, Layout
 from uuidfs.locks import DEFAULT_TIMEOUT
+from uuidfs.outcome import EXIT_INTERRUPTED, cpus, fail, guarded, rooted, run, say
 from uuidfs.progress import Progress
 
 # Newer typers carry their own copy of click: its base class is found through what they export.
@@ -55,7 +56,7 @@ REPAIR = typer.Option(False, "--repair", help="Do what can be done about the fin
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"uuidfs {__version__}")
+        say([f"uuidfs {__version__}"])
         raise typer.Exit
 
 
@@ -80,9 +81,7 @@ def _layout(ctx: typer.Context, root: str | None, connect: str | None) -> Layout
     if root is not None and connect is not None:
         raise UsageError("--root and --connect exclude each other")
     if root is not None:
-        if not os.path.isdir(root):
-            raise UsageError(f"--root {show(root)}: there is no such directory")
-        return layouts.system(root)
+        return rooted(root)
     if connect is None:
         return layouts.system()
     return layouts.from_uri(connect, dict(os.environ))
@@ -127,7 +126,7 @@ def _options(
         raise UsageError("give either the names or UUIDs of domains, or --all")
     chosen = None if all_domains else tuple(domains or ())
     return operate.Options(
-        chosen, dry_run=dry_run, lock_timeout=lock_timeout, cpus=len(os.sched_getaffinity(0))
+        chosen, dry_run=dry_run, lock_timeout=lock_timeout, cpus=cpus()
     )
 
 
@@ -138,12 +137,8 @@ def _run(
     as_json: bool,
     chosen: operate.Options,
 ) -> NoReturn:
-    result = action(layout, operate.with_progress(chosen, Progress(label)))
-    if as_json:
-        typer.echo(render.run_json(result))
-    else:
-        _print(render.run_lines(result), render.run_errors(result))
-    raise typer.Exit(result.exit_code)
+    chosen = operate.with_progress(chosen, Progress(label))
+    raise typer.Exit(run(action, layout, chosen, as_json=as_json))
 
 
 @app.command()
@@ -157,9 +152,9 @@ def status(
     """Show domains, UUIDs and the state of each kind of file."""
     result = report.status(_layout(ctx, root, connect), tuple(domains) if domains else None)
     if as_json:
-        typer.echo(render.status_json(result))
+        say([render.status_json(result)])
     else:
-        _print(render.status_lines(result), [])
+        say(render.status_lines(result))
 
 
 @app.command()
@@ -180,9 +175,9 @@ def check(
     else:
         result = checker.check(layout)
     if as_json:
-        typer.echo(render.check_json(result))
+        say([render.check_json(result)])
     else:
-        _print(render.check_lines(result), errors)
+        say(render.check_lines(result), errors)
     raise typer.Exit(result.exit_code)
 
 
@@ -196,23 +191,23 @@ def path(
 ) -> None:
     """Print the UUID path of a domain's files, for scripts."""
     layout = _layout(ctx, root, connect)
-    typer.echo(report.uuid_path(layout, domain, kind))
+    say([report.uuid_path(layout, domain, kind)])
 
 
 @hook_app.command("install")
 def hook_install(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
     """Install the hook, beside a foreign one where there is one."""
     result = hookfile.install(_layout(ctx, root, connect))
-    _print([f"installed {result.path}"] if result.changed else [], [])
+    say([f"installed {result.path}"] if result.changed else [])
     if result.reload:
-        typer.echo(hookfile.RELOAD, err=True)
+        say([], [hookfile.RELOAD])
 
 
 @hook_app.command("remove")
 def hook_remove(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
     """Remove the hook; a foreign one is never touched."""
     result = hookfile.remove(_layout(ctx, root, connect))
-    _print([f"removed {result.path}"] if result.changed else [], [])
+    say([f"removed {result.path}"] if result.changed else [])
 
 
 @hook_app.command("status")
@@ -222,56 +217,33 @@ def hook_status(
     """Tell whether and where the hook is installed; exit code 1 when it is not."""
     result = hookfile.status(_layout(ctx, root, connect))
     if as_json:
-        typer.echo(render.as_json(
+        say([render.as_json(
             installed=result.installed, path=result.path, foreign=list(result.foreign),
             interpreter=result.interpreter,
-        ))
+        )])
     else:
         lines = [f"installed as {result.path}, runs {result.interpreter}"
                  if result.installed else "not installed; run: uuidfs hook install"]
         lines += [f"somebody else's hook: {show(path)}" for path in result.foreign]
-        _print(lines, [])
+        say(lines)
     raise typer.Exit(EXIT_OK if result.installed else EXIT_FAILED)
 
 
-def _print(lines: list[str], errors: list[str]) -> None:
-    for line in lines:
-        typer.echo(line)
-    for line in errors:
-        typer.echo(line, err=True)
-
-
 def main() -> NoReturn:
-    """Run the command line and exit with a documented code; never with a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    """Parse the command line, run it and exit with a documented code."""
+    guarded(_parse)
+
+
+def _parse() -> object:
     try:
-        code = typer.main.get_command(app).main(prog_name="uuidfs", standalone_mode=False)
-    except UuidfsError as error:
-        _fail(str(error), error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        _fail("interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be said there
-        sys.exit(EXIT_FAILED)
-    except OSError as error:
-        _fail(str(error), EXIT_FAILED)
+        return typer.main.get_command(app).main(prog_name="uuidfs", standalone_mode=False)
+    except typer.Abort:
+        fail("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
         if not isinstance(error, ClickException):
             raise
         message: str = error.format_message()  # type: ignore[attr-defined] # found by its name
         if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(message, err=True)
+            say([], [message])
             sys.exit(EXIT_USAGE)
-        _fail(message, EXIT_USAGE)
-    sys.exit(code if isinstance(code, int) else EXIT_OK)
-
-
-def _fail(message: str, exit_code: int) -> NoReturn:
-    message = " ".join(message.split())
-    if "--json" in sys.argv[1:]:
-        typer.echo(render.error_json(message, exit_code))
-    else:
-        typer.echo(f"uuidfs: {message}", err=True)
-    sys.exit(exit_code)
+        fail(message, EXIT_USAGE)

@@ -2,8 +2,10 @@
 
 import errno
 import os
+from collections.abc import Sequence
+from functools import partial
 
-from uuidfs import fs
+from uuidfs import crew, fs
 from uuidfs.dirs import Dirs
 from uuidfs.errors import SystemCallFailed, Unreadable
 from uuidfs.layout import STORE
@@ -12,12 +14,16 @@ from uuidfs.xmlread import MAX_BYTES, Identity, Reader
 
 
 class Documents:
-    """The documents of one layout; remembers what it parsed as long as the file is the same."""
+    """The documents of one layout; remembers what it parsed as long as the file is the same.
 
-    def __init__(self, dirs: Dirs, reader: Reader) -> None:
+    ``cpus`` above 1 lets it parse many in that many processes.
+    """
+
+    def __init__(self, dirs: Dirs, reader: Reader, cpus: int = 1) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
         self._reader = reader
+        self._cpus = cpus
         self._read: dict[tuple[int, int], Identity | str] = {}
 
     def identify(
@@ -41,6 +47,20 @@ class Documents:
             return error.reason
         except OSError as error:
             return str(SystemCallFailed("read", path, error))
+
+    def read_ahead(self, fd: int, entries: Sequence[str], base: str) -> None:
+        """Parse many documents by several processes, where that pays: then identify is quick."""
+        workers = crew.size(len(entries), self._cpus)
+        if workers > 1:
+            for _, read in crew.spread(entries, partial(self._read_part, fd, base), workers):
+                self._read.update(read or {})  # what a killed process left is read when needed
+
+    def _read_part(
+        self, fd: int, base: str, entries: Sequence[str]
+    ) -> dict[tuple[int, int], Identity | str]:
+        for entry in entries:
+            self.identify(fd, entry, f"{base}/{entry}")
+        return self._read
 
     def forget(self) -> None:
         """Drop what was remembered of documents."""

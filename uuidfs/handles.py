@@ -10,7 +10,6 @@ from uuidfs.layout import Kind, Place
 from uuidfs.scan import KEEP_TEMP, LINK_TEMP
 from uuidfs.steps import Step
 
-
 _Key = tuple[Kind, bool, str]
 """A directory of a kind: whether it is the store's, and the domain's name or UUID below it."""
 

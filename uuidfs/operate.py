@@ -126,7 +126,7 @@ class _Run:
         self.dirs = dirs
         self.options = options
         self.action = action
-        self.surveyor = Surveyor(dirs, options.reader)
+        self.surveyor = Surveyor(dirs, options.reader, options.cpus)
         self.applier = Applier(dirs)
         self.locks = Locks(layout, options.lock_timeout)
         self.scan = scan_all(self.surveyor.documents)
@@ -138,9 +138,7 @@ class _Run:
         with self.applier:
             results: dict[str, DomainResult] = {}
             for part, outcome in crew.spread(uuids, partial(self._part, workers), workers):
-                if outcome is None:
-                    outcome = self._part(1, self._doubt(part))
-                done, touched = outcome
+                done, touched = outcome or self._part(1, self._doubt(part))
                 results.update(zip(part, done, strict=True))
                 self.applier.handles.add_touched(touched)
         if self.options.progress is not None:

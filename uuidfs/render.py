@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from uuidfs.check import CheckResult, Finding
 from uuidfs.errors import show
 from uuidfs.layout import Kind
 from uuidfs.operate import RunResult
-from uuidfs.report import DomainState, StatusResult
 from uuidfs.scan import Problem
+
+if TYPE_CHECKING:  # each command imports what it needs
+    from uuidfs.check import CheckResult, Finding
+    from uuidfs.report import DomainState, StatusResult
 
 VERSION = 1  # of the JSON; fields may be added under the same number
 
@@ -80,7 +82,7 @@ def run_errors(result: RunResult) -> list[str]:
     return lines
 
 
-def status_json(result: StatusResult) -> str:
+def status_json(result: "StatusResult") -> str:
     """status."""
     return as_json(
         domains=[_domain_json(domain) for domain in result.domains],
@@ -91,7 +93,7 @@ def status_json(result: StatusResult) -> str:
     )
 
 
-def _domain_json(domain: DomainState) -> dict[str, Any]:
+def _domain_json(domain: "DomainState") -> dict[str, Any]:
     return {
         "name": domain.name,
         "uuid": domain.uuid,
@@ -114,7 +116,7 @@ def _problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     return [{"path": p.path, "reason": p.reason, "name": p.name} for p in problems]
 
 
-def status_lines(result: StatusResult) -> list[str]:
+def status_lines(result: "StatusResult") -> list[str]:
     """A table of domains, then whatever needs a look."""
     header = ("NAME", "UUID", "STATE", *(kind.value.upper() for kind in Kind))
     rows = [
@@ -131,7 +133,7 @@ def status_lines(result: StatusResult) -> list[str]:
     return lines
 
 
-def _kind_cell(domain: DomainState, kind: Kind) -> str:
+def _kind_cell(domain: "DomainState", kind: Kind) -> str:
     """``converted``, ``3 converted``, or ``1 stale, 2 converted``."""
     counts: dict[str, int] = {}
     for file in domain.files:
@@ -152,7 +154,7 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def check_json(result: CheckResult) -> str:
+def check_json(result: "CheckResult") -> str:
     """check."""
     return as_json(
         findings=[_finding_json(f) for f in result.findings],
@@ -160,7 +162,7 @@ def check_json(result: CheckResult) -> str:
     )
 
 
-def _finding_json(finding: Finding) -> dict[str, Any]:
+def _finding_json(finding: "Finding") -> dict[str, Any]:
     return {
         "promise": finding.promise,
         "path": finding.path,
@@ -171,7 +173,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def check_lines(result: CheckResult) -> list[str]:
+def check_lines(result: "CheckResult") -> list[str]:
     """Each finding with its path and what to do; nothing when all is well."""
     lines = [f"repaired: {show(f.path)}: {show(f.problem)}" for f in result.repaired]
     lines += [

@@ -159,10 +159,10 @@ class _Scanner:
 
     def _scan_configs(self, result: Scan, fd: int) -> None:
         base = self.layout.names[Kind.CONFIG].path
-        for entry in sorted(listed(fd, base)):
-            if not entry.endswith(".xml"):
-                continue  # libvirt ignores it too
-            text = link_text(fd, entry)
+        # libvirt ignores what does not end in .xml too.
+        texts = {e: link_text(fd, e) for e in sorted(listed(fd, base)) if e.endswith(".xml")}
+        self.documents.read_ahead(fd, [e for e, text in texts.items() if text is None], base)
+        for entry, text in texts.items():
             name = entry[:-4]
             path = f"{base}/{entry}"
             if (why := refusal(name)) is not None:

@@ -85,10 +85,10 @@ class View(NamedTuple):
 class Surveyor:
     """Looks at the domains of one layout."""
 
-    def __init__(self, dirs: Dirs, reader: Reader) -> None:
+    def __init__(self, dirs: Dirs, reader: Reader, cpus: int = 1) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
-        self.documents = Documents(dirs, reader)
+        self.documents = Documents(dirs, reader, cpus)
 
     def view(self, scan: Scan, uuid: str) -> View:
         """Look closely at one UUID, anew on the disk: what the scan says is only where to look.
