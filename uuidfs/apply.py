@@ -262,7 +262,9 @@ class Applier:
         parent = self.dirs.names(Kind.CHECKPOINT)
         if parent is None:
             raise Changed(self.layout.names[Kind.CHECKPOINT].path)
-        if fs.make_directory(parent, step.subdir, 0o755, os.getegid()):
+        made = fs.make_directory(parent, step.subdir, 0o755, os.getegid())
+        if made is not None:
+            os.close(made)
             self.handles.touch(self.layout.names[Kind.CHECKPOINT])
         return self.handles.names(Kind.CHECKPOINT, step.subdir)
 

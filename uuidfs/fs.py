@@ -192,20 +192,21 @@ def unlink(directory: int, name: str) -> None:
         pass
 
 
-def make_directory(parent: int, name: str, mode: int, gid: int) -> bool:
-    """Make a directory with exactly this mode and group; False when it is there already."""
+def make_directory(parent: int, name: str, mode: int, gid: int) -> int | None:
+    """Make a directory with exactly this mode and group, and open it; None when it exists."""
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
     except FileExistsError:
-        return False
+        return None
     fd = open_below(parent, name)
     try:
         if os.fstat(fd).st_gid != gid:
             os.fchown(fd, -1, gid)
         os.fchmod(fd, mode)
-    finally:
+    except BaseException:
         os.close(fd)
-    return True
+        raise
+    return fd
 
 
 def remove_directory(parent: int, name: str) -> bool:

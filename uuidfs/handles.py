@@ -67,15 +67,6 @@ class Handles:
     def touch(self, place: Place) -> None:
         self._touched[place] = None
 
-    def take_touched(self) -> list[Touched]:
-        """Hand the list of touched directories to another process, which syncs them."""
-        touched, self._touched = self._touched, {}
-        return list(touched)
-
-    def add_touched(self, touched: Iterable[Touched]) -> None:
-        """Add what another process has touched."""
-        self._touched.update(dict.fromkeys(touched))
-
     def doubt(self, names: Iterable[str], uuid: str) -> None:
         """Count all directories of a domain as touched: nobody knows which were."""
         for kind in Kind:
@@ -108,8 +99,11 @@ class Handles:
         if not kind.is_metadata:
             return top
         found = os.fstat(top)
-        if fs.make_directory(top, step.uuid, found.st_mode & 0o7755, found.st_gid):
+        made = fs.make_directory(top, step.uuid, found.st_mode & 0o7755, found.st_gid)
+        if made is not None:
             self._touched[kind, True, ""] = None
+            self._subs[key] = made
+            return made
         return self._sub(key, top)
 
     def _sub(self, key: _Key, parent: int) -> int:
@@ -141,7 +135,9 @@ class Handles:
                         "files are moved, never copied: mount both together",
                     )
                 mode = found.st_mode & 0o7755
-                if fs.make_directory(fd, place.below[level], mode, found.st_gid):
+                made = fs.make_directory(fd, place.below[level], mode, found.st_gid)
+                if made is not None:
+                    os.close(made)
                     self.touch(above)
             finally:
                 os.close(fd)
@@ -157,9 +153,11 @@ class Handles:
         The caller closes it.
         """
         found = os.fstat(top)
-        if fs.make_directory(top, name, found.st_mode & 0o7755, found.st_gid):
+        fd = fs.make_directory(top, name, found.st_mode & 0o7755, found.st_gid)
+        if fd is not None:
             self.touch(place)
-        fd = opened_below(top, name, place.child(name).path)
+        else:
+            fd = opened_below(top, name, place.child(name).path)
         if fd is None:
             raise Changed(place.child(name).path)
         self.touch(place.child(name))

@@ -21,7 +21,9 @@ def make_lock_directory(place: Place) -> None:
         if parent is None:
             raise Refused(above.path, "this directory cannot be made")
         try:
-            fs.make_directory(parent, place.below[level], 0o700, os.getegid())
+            made = fs.make_directory(parent, place.below[level], 0o700, os.getegid())
+            if made is not None:
+                os.close(made)
         except OSError as error:
             path = place.path
             raise SystemCallFailed("make the lock directory", path, error) from error

@@ -1,8 +1,8 @@
 """convert and revert: for each domain lock -> look -> plan -> apply, for all or for some."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from uuidfs import crew
 from uuidfs import plan as planner
@@ -17,7 +17,6 @@ from uuidfs.errors import (
     NoSuchDomain,
     UuidfsError,
 )
-from uuidfs.handles import Touched
 from uuidfs.layout import Layout
 from uuidfs.locks import Locks
 from uuidfs.names import normal_uuid
@@ -31,8 +30,7 @@ _SILENT = frozenset({Op.PRUNE, Op.MARK})  # no file's place or link changes by t
 TRIES = 5  # looks at a domain that keeps changing, before it is left to the next run
 
 
-@dataclass(frozen=True)
-class DomainResult:
+class DomainResult(NamedTuple):
     """What happened to one domain: the steps that were done, or would be in a dry run."""
 
     name: str | None
@@ -61,8 +59,7 @@ class DomainResult:
         return self.name if self.name is not None else self.uuid
 
 
-@dataclass(frozen=True)
-class RunResult:
+class RunResult(NamedTuple):
     """All that a convert or revert did. ``problems`` belong to no domain that was handled."""
 
     action: str
@@ -80,8 +77,7 @@ class RunResult:
         return EXIT_BUSY if any(d.busy for d in self.domains) else EXIT_OK
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How to run. ``domains`` None stands for all; ``lock_timeout`` in seconds.
 
     ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
@@ -97,7 +93,7 @@ class Options:
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:
     """The same options, with something to call after each domain."""
-    return replace(options, progress=progress)
+    return options._replace(progress=progress)
 
 
 def convert(layout: Layout, options: Options) -> RunResult:
@@ -117,7 +113,7 @@ def revert(layout: Layout, options: Options) -> RunResult:
         if options.domains is not None or options.dry_run or result.exit_code != EXIT_OK:
             return result
         kept = tuple(remove_stores(dirs))
-        return replace(result, kept=kept)
+        return result._replace(kept=kept)
 
 
 class _Run:
@@ -138,9 +134,8 @@ class _Run:
         with self.applier:
             results: dict[str, DomainResult] = {}
             for part, outcome in crew.spread(uuids, partial(self._part, workers), workers):
-                done, touched = outcome or self._part(1, self._doubt(part))
+                done = outcome or self._part(1, self._doubt(part))
                 results.update(zip(part, done, strict=True))
-                self.applier.handles.add_touched(touched)
         if self.options.progress is not None:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
@@ -148,14 +143,15 @@ class _Run:
             dry_run=self.options.dry_run,
         )
 
-    def _part(self, workers: int, uuids: Sequence[str]) -> tuple[list[DomainResult], list[Touched]]:
-        """Handle some of the domains, in one of ``workers`` processes."""
+    def _part(self, workers: int, uuids: Sequence[str]) -> list[DomainResult]:
+        """Handle some of the domains, in one of ``workers`` processes; durable when it returns."""
         results = []
         for number, uuid in enumerate(uuids):
             if self.options.progress is not None:
                 self.options.progress(number * workers, len(uuids) * workers)
             results.append(self._one(uuid))
-        return results, self.applier.handles.take_touched()
+        self.applier.handles.sync()
+        return results
 
     def _doubt(self, uuids: Sequence[str]) -> Sequence[str]:
         """A process was killed in these domains: whatever it touched is synced, and done again."""

@@ -15,7 +15,7 @@ from uuidfs.outcome import cpus, guarded, rooted, run
 
 def main() -> NoReturn:
     """Run the command line and exit with a documented code; never with a traceback."""
-    root = _whole_tree(sys.argv[1:])
+    root = whole_tree(sys.argv[1:])
     if root is None or sys.stderr.isatty():  # a terminal gets a progress bar, which is typer's
         from uuidfs import cli
 
@@ -23,7 +23,7 @@ def main() -> NoReturn:
     guarded(lambda: _convert_all(root))
 
 
-def _whole_tree(words: Sequence[str]) -> str | None:
+def whole_tree(words: Sequence[str]) -> str | None:
     """The root, "" for the host's own, of exactly that command; None for anything else."""
     match list(words):
         case ["convert", "--all"]:
