@@ -49,6 +49,8 @@ def compare(python: str, base: Path) -> tuple[Counter[str], Counter[str]] | None
     tree.write_table(table, DOMAINS)
     build = partial(tree.build, count=DOMAINS)
     with disk.fresh(base, build) as root:
+        # Else the interpreter's writing of .pyc files would be counted.
+        child.run(child.uuidfs_command(python, root, "convert", "--all", "--dry-run"))
         ours = changing_calls(child.uuidfs_command(python, root, "convert", "--all"))
     with disk.fresh(base, build) as root:
         bare = changing_calls(child.bare_command(python, root, table))

@@ -35,7 +35,7 @@ def import_command(python: str) -> list[str]:
 
     That of ``convert --all``, which goes without typer.
     """
-    late = "import uuidfs.operate, lxml.etree, filelock"
+    late = "import uuidfs.operate, lxml.etree"
     return [python, "-I", "-c", f"{_IMPORT_UUIDFS}\n{late}"]
 
 

@@ -23,6 +23,11 @@ class Handles:
     def __init__(self, dirs: Dirs) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
+        self._tops: dict[Place, _Key] = {
+            place: (kind, store, "")
+            for store, places in ((False, self.layout.names), (True, self.layout.stores))
+            for kind, place in places.items()
+        }
         self._touched: dict[Touched, None] = {}
         self._subs: dict[_Key, int] = {}
 
@@ -65,7 +70,8 @@ class Handles:
         return place.child(name).path if name else place.path
 
     def touch(self, place: Place) -> None:
-        self._touched[place] = None
+        """Count a directory as touched, once whichever way it is called."""
+        self._touched[self._tops.get(place, place)] = None
 
     def doubt(self, names: Iterable[str], uuid: str) -> None:
         """Count all directories of a domain as touched: nobody knows which were."""

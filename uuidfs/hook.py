@@ -5,7 +5,6 @@ domain: one second at most for the lock, four in all, and no import that costs m
 few milliseconds (no lxml, no filelock, no typer, no pathlib, no logging).
 """
 
-import fcntl
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from uuidfs.apply import Applier
 from uuidfs.dirs import Dirs
 from uuidfs.errors import Busy, Changed, UuidfsError
 from uuidfs.layout import Layout, Place, system
-from uuidfs.lockdir import make_lock_directory
+from uuidfs.lockdir import make_lock_directory, try_lock
 from uuidfs.names import refusal
 from uuidfs.scan import Scan, scan_all, scan_domain
 from uuidfs.survey import Surveyor
@@ -136,20 +135,14 @@ def _convert(  # the one domain, with all that was found of it
 
 @contextmanager
 def _lock(place: Place, uuid: str, wait: float) -> Iterator[None]:
-    """The same flock(2) that uuidfs.locks takes through filelock, whose import costs 30 ms."""
     make_lock_directory(place)
     path = f"{place.path}/{uuid}.lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + wait
+    while (fd := try_lock(path)) is None:
+        if time.monotonic() >= deadline:
+            raise Busy(path, wait)
+        time.sleep(0.02)
     try:
-        deadline = time.monotonic() + wait
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise Busy(path, wait) from None
-                time.sleep(0.02)
         yield
     finally:
         os.close(fd)
