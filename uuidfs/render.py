@@ -1,6 +1,5 @@
 """Turns results into text or versioned JSON; the only module that knows how they look."""
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ VERSION = 1  # of the JSON; fields may be added under the same number
 
 def as_json(**fields: Any) -> str:
     """One JSON object with the version in front; undecodable bytes become escapes."""
+    import json  # most runs print none
+
     return json.dumps({"version": VERSION, **fields}, indent=2)
 
 
