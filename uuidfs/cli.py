@@ -1,6 +1,5 @@
 """The command line: parse, call, render, exit code. All work is done elsewhere."""
 
-import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -9,11 +8,20 @@ import typer
 
 from uuidfs import __version__, hookfile, operate, render, report
 from uuidfs import check as checker
-from uuidfs import layout as layouts
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, show
 from uuidfs.layout import Kind, Layout
-from uuidfs.locks import DEFAULT_TIMEOUT
-from uuidfs.outcome import EXIT_INTERRUPTED, cpus, fail, guarded, rooted, run, say
+from uuidfs.options import (
+    ALL,
+    CONNECT,
+    DOMAIN,
+    DOMAINS,
+    DRY_RUN,
+    JSON,
+    LOCK_TIMEOUT,
+    ROOT,
+    layout_of,
+)
+from uuidfs.outcome import EXIT_INTERRUPTED, cpus, fail, guarded, run, say
 from uuidfs.progress import Progress
 
 # Newer typers carry their own copy of click: its base class is found through what they export.
@@ -34,22 +42,6 @@ hook_app = typer.Typer(
 )
 app.add_typer(hook_app, name="hook")
 
-DOMAINS = typer.Argument(None, metavar="[DOMAIN]...", help="Names or UUIDs.", show_default=False)
-DOMAIN = typer.Argument(..., metavar="DOMAIN", help="A name or a UUID.")
-ALL = typer.Option(False, "--all", help="All domains.")
-DRY_RUN = typer.Option(False, "--dry-run", help="Print what would be done; change nothing.")
-JSON = typer.Option(False, "--json", help="Print JSON, errors too.")
-ROOT = typer.Option(
-    None, "--root", metavar="DIR", help="Use the system layout below DIR.", show_default=False
-)
-CONNECT = typer.Option(
-    None, "--connect", "-c", metavar="URI", show_default=False,
-    help="qemu:///system (default), qemu:///session or qemu:///embed?root=DIR.",
-)
-LOCK_TIMEOUT = typer.Option(
-    DEFAULT_TIMEOUT, "--lock-timeout", metavar="SECONDS", min=0.0,
-    help="How long to wait for a busy domain before it is skipped.",
-)
 KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
 
@@ -73,20 +65,6 @@ def options(
     ctx.obj = (root, connect)
 
 
-def _layout(ctx: typer.Context, root: str | None, connect: str | None) -> Layout:
-    """--root and --connect are taken before and behind the command's name."""
-    parent_root, parent_connect = ctx.find_root().obj or (None, None)
-    root = root if root is not None else parent_root
-    connect = connect if connect is not None else parent_connect
-    if root is not None and connect is not None:
-        raise UsageError("--root and --connect exclude each other")
-    if root is not None:
-        return rooted(root)
-    if connect is None:
-        return layouts.system()
-    return layouts.from_uri(connect, dict(os.environ))
-
-
 @app.command()
 def convert(
     ctx: typer.Context,
@@ -99,7 +77,7 @@ def convert(
     connect: str = CONNECT,
 ) -> None:
     """Move files to UUID names, with symlinks under the domains' names."""
-    _run(operate.convert, "Converting", _layout(ctx, root, connect), as_json,
+    _run(operate.convert, "Converting", layout_of(ctx, root, connect), as_json,
          _options(domains, all_domains, dry_run, lock_timeout))
 
 
@@ -115,7 +93,7 @@ def revert(
     connect: str = CONNECT,
 ) -> None:
     """Give libvirt's own file names back, exactly as they were."""
-    _run(operate.revert, "Reverting", _layout(ctx, root, connect), as_json,
+    _run(operate.revert, "Reverting", layout_of(ctx, root, connect), as_json,
          _options(domains, all_domains, dry_run, lock_timeout))
 
 
@@ -150,7 +128,7 @@ def status(
     connect: str = CONNECT,
 ) -> None:
     """Show domains, UUIDs and the state of each kind of file."""
-    result = report.status(_layout(ctx, root, connect), tuple(domains) if domains else None)
+    result = report.status(layout_of(ctx, root, connect), tuple(domains) if domains else None)
     if as_json:
         say([render.status_json(result)])
     else:
@@ -167,7 +145,7 @@ def check(
     connect: str = CONNECT,
 ) -> None:
     """Check every promise that can be checked on disk."""
-    layout = _layout(ctx, root, connect)
+    layout = layout_of(ctx, root, connect)
     errors: list[str] = []
     if repair:
         result, run = checker.repair(layout, operate.Options(lock_timeout=lock_timeout))
@@ -190,14 +168,14 @@ def path(
     connect: str = CONNECT,
 ) -> None:
     """Print the UUID path of a domain's files, for scripts."""
-    layout = _layout(ctx, root, connect)
+    layout = layout_of(ctx, root, connect)
     say([report.uuid_path(layout, domain, kind)])
 
 
 @hook_app.command("install")
 def hook_install(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
     """Install the hook, beside a foreign one where there is one."""
-    result = hookfile.install(_layout(ctx, root, connect))
+    result = hookfile.install(layout_of(ctx, root, connect))
     say([f"installed {result.path}"] if result.changed else [])
     if result.reload:
         say([], [hookfile.RELOAD])
@@ -206,7 +184,7 @@ def hook_install(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -
 @hook_app.command("remove")
 def hook_remove(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
     """Remove the hook; a foreign one is never touched."""
-    result = hookfile.remove(_layout(ctx, root, connect))
+    result = hookfile.remove(layout_of(ctx, root, connect))
     say([f"removed {result.path}"] if result.changed else [])
 
 
@@ -215,7 +193,7 @@ def hook_status(
     ctx: typer.Context, as_json: bool = JSON, root: str = ROOT, connect: str = CONNECT
 ) -> None:
     """Tell whether and where the hook is installed; exit code 1 when it is not."""
-    result = hookfile.status(_layout(ctx, root, connect))
+    result = hookfile.status(layout_of(ctx, root, connect))
     if as_json:
         say([render.as_json(
             installed=result.installed, path=result.path, foreign=list(result.foreign),

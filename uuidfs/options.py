@@ -1,0 +1,45 @@
+"""Options that several commands have, and the layout that they choose."""
+
+import os
+
+import typer
+
+from uuidfs import layout as layouts
+from uuidfs.errors import UsageError
+from uuidfs.layout import Layout
+from uuidfs.locks import DEFAULT_TIMEOUT
+from uuidfs.outcome import rooted
+
+DOMAINS = typer.Argument(None, metavar="[DOMAIN]...", help="Names or UUIDs.", show_default=False)
+DOMAIN = typer.Argument(..., metavar="DOMAIN", help="A name or a UUID.")
+ALL = typer.Option(False, "--all", help="All domains.")
+DRY_RUN = typer.Option(False, "--dry-run", help="Print what would be done; change nothing.")
+JSON = typer.Option(False, "--json", help="Print JSON, errors too.")
+ROOT = typer.Option(
+    None, "--root", metavar="DIR", help="Use the system layout below DIR.", show_default=False
+)
+CONNECT = typer.Option(
+    None, "--connect", "-c", metavar="URI", show_default=False,
+    help="qemu:///system (default), qemu:///session or qemu:///embed?root=DIR.",
+)
+LOCK_TIMEOUT = typer.Option(
+    DEFAULT_TIMEOUT, "--lock-timeout", metavar="SECONDS", min=0.0,
+    help="How long to wait for a busy domain before it is skipped.",
+)
+
+
+def layout_of(ctx: typer.Context, root: str | None, connect: str | None) -> Layout:
+    """The layout that --root and --connect ask for, before or behind the command's name.
+
+    Raises UsageError.
+    """
+    parent_root, parent_connect = ctx.find_root().obj or (None, None)
+    root = root if root is not None else parent_root
+    connect = connect if connect is not None else parent_connect
+    if root is not None and connect is not None:
+        raise UsageError("--root and --connect exclude each other")
+    if root is not None:
+        return rooted(root)
+    if connect is None:
+        return layouts.system()
+    return layouts.from_uri(connect, dict(os.environ))
