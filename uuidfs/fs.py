@@ -9,7 +9,8 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from uuidfs.errors import Refused, Unreadable
@@ -82,6 +83,15 @@ def open_place(place: Place) -> int:
         finally:
             os.close(parent)
     return fd
+
+
+@contextmanager
+def closing(descriptor: int) -> Iterator[int]:
+    """Close a descriptor at the end of a block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def open_below(parent: int, name: str) -> int:
@@ -220,6 +230,19 @@ def remove_directory(parent: int, name: str) -> bool:
             return False
         raise
     return True
+
+
+def write_file(directory: int, name: str, data: bytes) -> None:
+    """Replace a small file of our own under /run: complete or not at all, but not durable."""
+    temporary = f"{name}.new"
+    unlink(directory, temporary)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644,
+                 dir_fd=directory)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+    rename(directory, temporary, directory, name)
 
 
 def sync_directory(directory: int) -> None:

@@ -44,6 +44,11 @@ class Place(NamedTuple):
         """The whole path, for messages."""
         return "/".join((self.base.rstrip("/"), *self.below))
 
+    @property
+    def parent(self) -> "Place":
+        """The directory above, which has to be below the base."""
+        return Place(self.base, self.below[:-1])
+
     def child(self, *parts: str) -> "Place":
         """The place below this one."""
         return Place(self.base, self.below + parts)

@@ -1,6 +1,6 @@
 """convert and revert: for each domain lock -> look -> plan -> apply, for all or for some."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -60,7 +60,11 @@ class DomainResult(NamedTuple):
 
 
 class RunResult(NamedTuple):
-    """All that a convert or revert did. ``problems`` belong to no domain that was handled."""
+    """All that a convert or revert did. ``problems`` belong to no domain that was handled.
+
+    ``names`` are those that each UUID was found bound to, more than one where a rename is in
+    flight or was cut in half.
+    """
 
     action: str
     layout: Layout
@@ -68,6 +72,7 @@ class RunResult(NamedTuple):
     problems: tuple[Problem, ...] = ()
     dry_run: bool = False
     kept: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = {}
 
     @property
     def exit_code(self) -> int:
@@ -140,7 +145,7 @@ class _Run:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
             self.action, self.layout, tuple(results[uuid] for uuid in uuids), self._problems(),
-            dry_run=self.options.dry_run,
+            dry_run=self.options.dry_run, names=self.scan.names_of,
         )
 
     def _part(self, workers: int, uuids: Sequence[str]) -> list[DomainResult]:

@@ -94,6 +94,21 @@ def scan_domain(documents: Documents, name: str, uuid: str) -> Scan:
     return _Scanner(documents).scan_domain(name, uuid)
 
 
+def scan_files(layout: Layout, name: str, uuid: str, kind: Kind) -> Scan:
+    """What a view needs of one domain's config and one kind of metadata: nothing is read here.
+
+    For callers that know the binding, and that no other name has this UUID. Sets ``blind``.
+    """
+    result = Scan(layout, blind=True)
+    result.bind(name, uuid, "config")
+    result.configs[f"{name}.xml"] = None
+    result.broken = set(Kind) - {Kind.CONFIG, kind}
+    if kind.is_metadata:
+        result.meta_names[kind] = {name}
+        result.meta_store[kind] = {uuid}
+    return result
+
+
 class _Scanner:
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
