@@ -11,6 +11,7 @@ from uuidfs.scan import Problem
 if TYPE_CHECKING:  # each command imports what it needs
     from uuidfs.check import CheckResult, Finding
     from uuidfs.report import DomainState, StatusResult
+    from uuidfs.standing import Standing
 
 VERSION = 1  # of the JSON; fields may be added under the same number
 
@@ -91,6 +92,7 @@ def status_json(result: "StatusResult") -> str:
         unbound=list(result.unbound),
         leftovers=list(result.leftovers),
         problems=_problems_json(result.problems),
+        reconciler=result.reconciler._asdict() if result.reconciler is not None else None,
     )
 
 
@@ -131,7 +133,18 @@ def status_lines(result: "StatusResult") -> list[str]:
         f"problem: {show(p.path)}: {show(p.reason)}"
         for p in (*result.problems, *(p for d in result.domains for p in d.problems))
     ]
+    if result.reconciler is not None:
+        lines.append(f"reconciler: {_standing(result.reconciler)}")
+    elif result.live:
+        lines.append("reconciler: not running")
     return lines
+
+
+def _standing(now: "Standing") -> str:
+    text = f"running (pid {now.pid}), {now.pending} pending"
+    if now.behind >= 1:
+        text += f", {now.behind:.0f} s behind"
+    return f"{text}, polling: {show(now.polling)}" if now.polling else text
 
 
 def _kind_cell(domain: "DomainState", kind: Kind) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from uuidfs import standing
 from uuidfs.dirs import Dirs
 from uuidfs.documents import Documents, log_target
 from uuidfs.errors import UuidfsError
@@ -9,6 +10,7 @@ from uuidfs.layout import Kind, Layout
 from uuidfs.operate import find
 from uuidfs.plan import is_placeholder
 from uuidfs.scan import Problem, Scan, scan_all
+from uuidfs.standing import Standing
 from uuidfs.survey import LogName, Pair, Surveyor, View
 from uuidfs.xmlread import Reader, read_lxml
 
@@ -48,6 +50,8 @@ class StatusResult:
     unbound: tuple[str, ...]  # logs and metadata directories whose name belongs to no domain
     leftovers: tuple[str, ...]  # of killed runs
     problems: tuple[Problem, ...]
+    reconciler: Standing | None  # of the one that runs
+    live: bool  # whether one ought to
 
 
 def status(
@@ -72,6 +76,8 @@ def status(
         tuple(unbound(layout, scan)) if domains is None else (),
         tuple(sorted(leftovers)),
         tuple(scan.problems),
+        standing.read(layout),
+        layout.live,
     )
 
 

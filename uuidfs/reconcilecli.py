@@ -1,0 +1,70 @@
+"""``uuidfs reconcile``: the daemon in the foreground, or one full pass."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from uuidfs import operate
+from uuidfs.errors import UsageError, UuidfsError
+from uuidfs.layout import Layout
+from uuidfs.options import CONNECT, JSON, ROOT, layout_of
+from uuidfs.outcome import cpus, run
+
+if TYPE_CHECKING:
+    from uuidfs.standing import Standing
+
+ONCE = typer.Option(False, "--once", help="Make one full pass and end; for timers and scripts.")
+
+
+def reconcile_command(
+    ctx: typer.Context,
+    once: bool = ONCE,
+    as_json: bool = JSON,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Keep the names right while libvirt rewrites, renames and deletes them."""
+    from uuidfs import reconcile  # other commands do without watchdog
+
+    layout = layout_of(ctx, root, connect)
+    if once:
+        options = operate.Options(lock_timeout=0.0, cpus=cpus())
+        raise typer.Exit(run(reconcile.once, layout, options, as_json=as_json))
+    if as_json:
+        raise UsageError("--json goes with --once: the daemon writes log lines")
+    daemon(layout)
+
+
+def daemon(layout: Layout) -> None:
+    """Run until SIGTERM, telling systemd and the log; raises UuidfsError at the start only."""
+    from uuidfs import eventlog, notify, reconcile, standing
+
+    told = False
+
+    def beat(now: "Standing") -> None:
+        nonlocal told
+        try:
+            standing.write(layout, now)
+        except UuidfsError as error:
+            eventlog.warning(str(error), action="standing")
+        fields = {"WATCHDOG": "1", "STATUS": _status(now)}
+        if now.passed and not told:
+            told = True
+            fields["READY"] = "1"
+        notify.notify(**fields)
+
+    def info(message: str, fields: object) -> None:
+        eventlog.info(message, **dict(fields))  # type: ignore[call-overload] # a Mapping
+
+    def warning(message: str, fields: object) -> None:
+        eventlog.warning(message, **dict(fields))  # type: ignore[call-overload] # a Mapping
+
+    settings = reconcile.Settings()
+    voice = reconcile.Voice(info, warning, beat)
+    reconcile.Reconciler(layout, settings, voice, reconcile.Settings).run()
+    notify.stopping()
+
+
+def _status(now: "Standing") -> str:
+    text = f"{now.domains} domains, {now.pending} pending, last pass took {now.took:.2f} s"
+    return f"polling, {now.polling}; {text}" if now.polling else text
