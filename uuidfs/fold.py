@@ -41,31 +41,34 @@ class Folder:
         self._swap(step, names, store)
 
     def refold(self, step: Step) -> None:
-        """The store has an older version: the newer one replaces it under both names.
-
-        The waiting room makes the placeholder resolve while it is still in the store: its
-        text by-uuid/UUID.xml, read from inside by-uuid, is the waiting room's file. Without
-        it, a reader that was between the link and its target since before libvirt's own
-        rename, and a reader of the UUID path, would find nothing for a moment. Metadata has
-        no such room (name and store are equally deep): there the placeholder is a loop for
-        these microseconds, and only for such readers.
-        """
+        """The store has an older version: the newer one replaces it under both names."""
         names = self.handles.names(step.kind, step.subdir)
         store = self.handles.store(step)
         text = self.layout.link_text(step.kind, step.uuid, step.store_entry)
         self.handles.expect(names, step)
-        room = None
-        if not step.kind.is_metadata:
-            room = self.handles.inner(store, STORE, self.layout.stores[step.kind])
+        if step.kind.is_metadata:
+            self._refold_by_link(step, names, store, text)
+            return
+        room = self.handles.inner(store, STORE, self.layout.stores[step.kind])
         try:
-            if room is not None:
+            self._refold_in_room(step, names, store, room, text)
+        finally:
+            os.close(room)
+
+    def _refold_in_room(self, step: Step, names: int, store: int, room: int, text: str) -> None:
+        """Configs and logs. The waiting room makes the placeholder resolve while it is still in
+        the store: its text by-uuid/UUID.xml, read from inside by-uuid, is the waiting room's
+        file. Without it, a reader that was between the link and its target since before
+        libvirt's own rename, and a reader of the UUID path, would find nothing for a moment.
+        """
+        try:
+            fs.unlink(room, step.store_entry)
+            fs.link(names, step.entry, room, step.store_entry)
+            waiting = fs.look(room, step.store_entry)
+            if waiting is None or not waiting.same_inode(step.expect):
+                # Not the file that was looked at: it may even be another domain's.
                 fs.unlink(room, step.store_entry)
-                fs.link(names, step.entry, room, step.store_entry)
-                waiting = fs.look(room, step.store_entry)
-                if waiting is None or not waiting.same_inode(step.expect):
-                    # Not the file that was looked at: it may even be another domain's.
-                    fs.unlink(room, step.store_entry)
-                    raise Changed(step.path(self.layout))
+                raise Changed(step.path(self.layout))
             fs.trace("refold: waiting")
             temp = temp_link(step)
             fs.unlink(store, temp)
@@ -73,16 +76,58 @@ class Folder:
             fs.rename(store, temp, store, step.store_entry)
             fs.trace("refold: placeholder made")
             self._swap(step, names, store)
-            if room is not None:
-                fs.unlink(room, step.store_entry)
+            fs.unlink(room, step.store_entry)
         except OSError:
             there = fs.look(names, step.entry)
-            if room is not None and there is not None and there.same_inode(step.expect):
+            if there is not None and there.same_inode(step.expect):
                 fs.unlink(room, step.store_entry)  # the name still has it
             raise
-        finally:
-            if room is not None:
-                os.close(room)
+
+    def _refold_by_link(self, step: Step, names: int, store: int, text: str) -> None:
+        """Snapshots and checkpoints. Name and store are equally deep, so a placeholder would
+        lead to itself: the store gets the newer file first, by a hard link, and a finished
+        link is swapped in. Every name opens at every instant; when libvirt writes once more
+        between the last look and the swap, that version is seen after the last rename here.
+        """
+        try:
+            self._adopt(step, names, store)
+            fs.trace("refold: adopted")
+            temp = temp_link(step)
+            fs.unlink(store, temp)
+            fs.symlink(text, store, temp)
+            fs.exchange(store, temp, names, step.entry)
+        except NoExchangeError:
+            self.handles.expect(names, step)
+            fs.rename(store, temp, names, step.entry)
+            return
+        except FileNotFoundError:
+            self._withdraw(step, store)
+            raise Changed(step.path(self.layout)) from None
+        except (OSError, Changed):
+            self._withdraw(step, store)
+            raise
+        fs.trace("refold: swapped")
+        displaced = fs.look(store, temp)
+        if displaced is None or displaced.same_inode(step.expect):
+            fs.unlink(store, temp)
+        elif displaced.is_file and self._same_owner(step, store, displaced, temp):
+            fs.rename(store, temp, store, step.store_entry)
+        else:
+            fs.exchange(store, temp, names, step.entry)
+            self._withdraw(step, store)
+            raise Changed(step.path(self.layout))
+
+    def _adopt(self, step: Step, names: int, store: int) -> None:
+        """Give the name's file its name in the store as well, in place of an older version."""
+        if (there := fs.look(store, step.store_entry)) and there.same_inode(step.expect):
+            return  # rename(2) of two links to one inode would leave both
+        keep = temp_keep(step)
+        fs.unlink(store, keep)
+        fs.link(names, step.entry, store, keep)
+        kept = fs.look(store, keep)
+        if kept is None or not kept.same_inode(step.expect):
+            raise Changed(step.path(self.layout))
+        fs.rename(store, keep, store, step.store_entry)
 
     def _swap(self, step: Step, names: int, store: int) -> None:
         """Exchange the placeholder with the name's file, whichever that is by now."""
@@ -106,18 +151,20 @@ class Folder:
     def _check_newer(self, step: Step, names: int, store: int, got: Entry | None) -> None:
         """libvirt wrote between look and swap. Its own next version is what we want; any
         other file (the name was given to another domain meanwhile) goes back at once."""
-        if got is not None and got.is_file and self._same_owner(step, store, got):
+        if got is not None and got.is_file and self._same_owner(
+            step, store, got, step.store_entry
+        ):
             return
         fs.exchange(store, step.store_entry, names, step.entry)
         self._withdraw(step, store)
         raise Changed(step.path(self.layout))
 
-    def _same_owner(self, step: Step, store: int, got: Entry) -> bool:
+    def _same_owner(self, step: Step, store: int, got: Entry, entry: str) -> bool:
         if step.kind is Kind.LOG:
             return False  # a log is never rewritten: another file is another rotation
         if got.uid not in self.handles.dirs.trusted:
             return False
-        data = fs.read_small(store, step.store_entry, MAX_BYTES, step.path(self.layout))
+        data = fs.read_small(store, entry, MAX_BYTES, step.path(self.layout))
         identity = read_expat(data)
         return not isinstance(identity, str) and identity.uuid in {step.uuid, None}
 
@@ -128,15 +175,10 @@ class Folder:
         which the rename would then remove. Without RENAME_EXCHANGE that gap of some
         microseconds cannot be closed, only kept as short as this.
         """
-        temp, keep = temp_link(step), temp_keep(step)
+        temp = temp_link(step)
         text = self.layout.link_text(step.kind, step.uuid, step.store_entry)
         try:
-            fs.unlink(store, keep)
-            fs.link(names, step.entry, store, keep)
-            kept = fs.look(store, keep)
-            if kept is None or not kept.same_inode(step.expect):
-                raise Changed(step.path(self.layout))
-            fs.rename(store, keep, store, step.store_entry)
+            self._adopt(step, names, store)
             fs.unlink(store, temp)
             fs.symlink(text, store, temp)
             fs.trace("fold: before the rename of the fallback")

@@ -102,13 +102,10 @@ def run_race(
 
 
 def judge(
-    figures: list[Figures], path: Path, action: Callable[[], str | None], *, loops: int = 0
+    figures: list[Figures], path: Path, action: Callable[[], str | None], *, older: bool = False
 ) -> None:
-    """``loops``: of a million reads so many may meet a link that points at itself."""
-    missing = examples(figures, "missing")
-    assert total(figures, "missing") * 1_000_000 <= loops * total(figures, "reads"), missing
-    assert all("Too many levels" in text for text in missing.splitlines()), missing
-    for what in ("torn", "older", "failed"):
+    """``older``: a read may see the version before the last one."""
+    for what in ("missing", "torn", "failed", *(() if older else ("older",))):
         assert total(figures, what) == 0, examples(figures, what)
     assert action() is None, "once libvirt is idle, uuidfs finishes"
     assert number_of(path.read_bytes()) == figures[0].last, "the last write was lost"
@@ -137,11 +134,11 @@ def test_the_same_holds_while_convert_and_revert_take_turns(tree: Tree) -> None:
 
 
 def test_the_same_holds_for_a_snapshot(tree: Tree) -> None:
-    """But for readers that were between a link and its target since before libvirt's own
-    rename: the placeholder of a refold is a loop for them, as uuidfs/apply.py explains."""
+    """But for a version that libvirt writes between uuidfs's last look and its swap, which is
+    seen some microseconds late: uuidfs/fold.py explains why configs need not have that."""
     path, template = snapshot(tree)
     action = converting(tree.host)
-    judge(run_race("snapshot", path, template, action), path, action, loops=100)
+    judge(run_race("snapshot", path, template, action), path, action, older=True)
     assert path.is_symlink()
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_the_last_of_many_saves_stays(make_tree: Build) -> None:
                 libvirt_save(tree.host.config_of(name), data, sync=False)
                 assert tree.host.config_of(name).read_bytes() == data
         for name, uuid in (("web", WEB.uuid), ("db", DB.uuid)):
-            wait_for(lambda n=name, u=uuid: linked(tree.host.config_of(n), u), "links")
+            wait_for(partial(linked, tree.host.config_of(name), uuid), "links")
             assert tree.host.config_of(name).read_bytes() == domain_xml(name, uuid, "save 299")
     assert trashed(tree.host) == []
 
