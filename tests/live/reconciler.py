@@ -71,10 +71,11 @@ class Reconciler:
         self.process = None
         return code
 
-    def settle(self) -> None:
-        """Wait until it has nothing left to do."""
+    def settle(self, *, clean_only: bool = False) -> None:
+        """Wait until it has nothing left to do. ``clean_only``: libvirtd was killed, so that
+        half-written files of no domain may stay."""
         wait_for(
-            lambda: plain_files(self.host) == []
+            lambda: (clean_only or plain_files(self.host) == [])
             and self.host.uuidfs("check", "--json").exit == 0,
             f"the reconciler is done: {plain_files(self.host)}", QUIET,
         )
