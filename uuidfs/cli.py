@@ -24,6 +24,7 @@ from uuidfs.options import (
 from uuidfs.outcome import EXIT_INTERRUPTED, cpus, fail, guarded, run, say
 from uuidfs.progress import Progress
 from uuidfs.reconcilecli import reconcile_command
+from uuidfs.storecli import config_app, trash_app
 
 # Newer typers carry their own copy of click: its base class is found through what they export.
 ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -42,6 +43,8 @@ hook_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(hook_app, name="hook")
+app.add_typer(trash_app, name="trash")
+app.add_typer(config_app, name="config")
 app.command("reconcile")(reconcile_command)
 
 KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")

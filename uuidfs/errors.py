@@ -81,6 +81,39 @@ class Unreadable(Refused):
     """A document that cannot be parsed, or says too little; it is left alone."""
 
 
+class ConfigError(UuidfsError):
+    """The configuration cannot be trusted or understood: which file, line and key, and why.
+
+    ``line`` and ``key`` are None where the fault is the whole file's.
+    """
+
+    exit_code = EXIT_USAGE
+
+    def __init__(
+        self, path: str, message: str, line: int | None = None, key: str | None = None
+    ) -> None:
+        super().__init__(
+            show(path) + (f":{line}" if line is not None else "")
+            + (f": {show(key)}" if key is not None else "") + f": {message}"
+        )
+        self.path = path
+        self.line = line
+        self.key = key
+        self.message = message
+
+
+class NoSuchEntry(UuidfsError):
+    """Nothing in the trash has this id, or several things have."""
+
+    def __init__(self, wanted: str, matches: int = 0) -> None:
+        super().__init__(
+            f"{show(wanted)!r} is the beginning of {matches} ids; write more of it" if matches else
+            f"nothing in the trash has the id {show(wanted)!r}; uuidfs trash list shows them"
+        )
+        self.wanted = wanted
+        self.matches = matches
+
+
 class SystemCallFailed(UuidfsError):
     """The kernel refused a step; what the step was to change is as it was."""
 

@@ -57,12 +57,12 @@ def run_lines(result: RunResult) -> list[str]:
         if result.dry_run:
             lines += [f"{show(domain.label)}: {show(step)}" for step in domain.steps(result.layout)]
         else:
-            lines.append(f"{show(domain.label)}: {_count(domain.files, 'file')}")
+            lines.append(f"{show(domain.label)}: {count(domain.files, 'file')}")
     done = {"convert": "converted", "revert": "reverted"}.get(result.action, "repaired")
     parts = []
     if changed:
         verb = f"would be {done}" if result.dry_run else done
-        parts.append(f"{_count(len(changed), 'domain')} {verb}")
+        parts.append(f"{count(len(changed), 'domain')} {verb}")
     busy = sum(d.busy for d in result.domains)
     failed = sum(d.error is not None and not d.busy for d in result.domains)
     if failed:
@@ -126,7 +126,7 @@ def status_lines(result: "StatusResult") -> list[str]:
         (show(d.name or "-"), d.uuid, d.state, *(_kind_cell(d, kind) for kind in Kind))
         for d in (*result.domains, *result.undefined)
     ]
-    lines = _table([header, *rows]) if rows else []
+    lines = table([header, *rows]) if rows else []
     lines += [f"unbound: {show(path)}" for path in result.unbound]
     lines += [f"left over: {show(path)}" for path in result.leftovers]
     lines += [
@@ -160,7 +160,8 @@ def _kind_cell(domain: "DomainState", kind: Kind) -> str:
     return ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Columns, each as wide as its widest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -194,9 +195,10 @@ def check_lines(result: "CheckResult") -> list[str]:
         f"{f.promise} {show(f.path)}: {show(f.problem)}; {f.advice}" for f in result.findings
     ]
     if result.findings:
-        lines.append(_count(len(result.findings), "finding"))
+        lines.append(count(len(result.findings), "finding"))
     return lines
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
