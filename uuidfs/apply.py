@@ -186,10 +186,13 @@ class Applier:
             if step.room:
                 os.close(source)
 
-    def retire(self, kind: Kind, uuid: str, directory: int, entry: str, place: Place) -> None:
-        """Take a losing name away: a link is removed, a file goes to the trash.
+    def retire(  # what is taken from where, and why
+        self, kind: Kind, uuid: str, directory: int, entry: str, place: Place,
+        reason: str = "lost-a-rename",
+    ) -> None:
+        """Take a name away that lost to another one: a link is removed, a file goes to the trash.
 
-        For :mod:`uuidfs.rivals`, which holds the domain's lock.
+        The caller holds the domain's lock.
         """
         there = fs.look(directory, entry)
         self.handles.touch(place)
@@ -205,7 +208,7 @@ class Applier:
             raise Refused(f"{place.path}/{entry}", f"{there.noun} is in the place of a file")
         trash = self.handles.inner(top, TRASH, self.layout.stores[kind])
         try:
-            self._into_trash(step, directory, trash, f"{uuid}~{_now()}~lost-a-rename")
+            self._into_trash(step, directory, trash, f"{uuid}~{_now()}~{reason}")
         finally:
             os.close(trash)
 
@@ -231,6 +234,15 @@ class Applier:
         self.handles.expect(wrong, step)
         store = self.handles.store(step)
         text = self.layout.link_text(Kind.CHECKPOINT, step.uuid, step.store_entry)
+        names = self._checkpoint_names(step)
+        there = fs.look(names, step.entry)
+        kept = fs.look(store, step.store_entry)
+        if there is not None and not (there.text == text and kept is not None
+                                      and kept.same_inode(step.expect)):
+            # The checkpoint was redefined since: libvirt wrote that one last.
+            place = self.layout.name_place(Kind.SNAPSHOT, step.subdir)
+            self.retire(Kind.SNAPSHOT, step.uuid, wrong, step.entry, place, "superseded")
+            return
         keep = temp_keep(step)
         fs.unlink(store, keep)
         fs.link(wrong, step.entry, store, keep)
@@ -246,7 +258,6 @@ class Applier:
             except OSError:
                 fs.unlink(store, keep)
                 raise
-        names = self._checkpoint_names(step)
         try:
             fs.symlink(text, names, step.entry)
         except FileExistsError:

@@ -35,8 +35,8 @@ def convert(
         draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
     refiled = {pair.entry for pair in view.misfiled}
     for pair in _pairs(view):
-        if pair.kind is Kind.CHECKPOINT and pair.entry in refiled:
-            continue
+        if pair.kind is Kind.CHECKPOINT and pair.entry in refiled and pair.at_name is None:
+            continue  # else it was redefined since: the misfiled one is for the trash
         _fold(draft, pair)
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         _prune(draft, kind)

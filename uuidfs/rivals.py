@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuidfs import fs
 from uuidfs.apply import Applier
 from uuidfs.dirs import Dirs, listed, opened, opened_below
-from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.layout import Kind, Layout
 from uuidfs.locks import Locks
 from uuidfs.operate import Options
@@ -34,8 +34,8 @@ def settle(
     """Remove the losing names of a UUID, under its lock. None when there is one name only.
 
     ``ask`` returns libvirt's name for the UUID, or None when no daemon runs: then the
-    regular file wins over links, since it was written last. Raises Refused when neither
-    tells, Busy when the lock is held. Files that are not links go to the trash.
+    regular file that was written last wins over others and over links. Raises Refused when
+    neither tells, Busy when the lock is held. Files that are not links go to the trash.
     """
     with Dirs(layout) as dirs, Locks(layout, options.lock_timeout).hold(uuid):
         surveyor = Surveyor(dirs, options.reader)
@@ -43,7 +43,7 @@ def settle(
         names = scan.names_of.get(uuid, [])
         if len(names) < 2:
             return None
-        winner = _winner(layout, scan, uuid, names, ask(layout, uuid))
+        winner = _winner(dirs, scan, uuid, names, ask(layout, uuid))
         losers = tuple(name for name in names if name != winner)
         with Applier(dirs) as applier:
             for loser in losers:
@@ -51,7 +51,8 @@ def settle(
         return Settled(uuid, winner, losers)
 
 
-def _winner(layout: Layout, scan: Scan, uuid: str, names: list[str], told: str | None) -> str:
+def _winner(dirs: Dirs, scan: Scan, uuid: str, names: list[str], told: str | None) -> str:
+    layout, config = dirs.layout, dirs.names(Kind.CONFIG)
     if told is not None:
         if told in names:
             return told
@@ -60,9 +61,19 @@ def _winner(layout: Layout, scan: Scan, uuid: str, names: list[str], told: str |
             f"libvirt calls {uuid} {told!r}, which is none of {', '.join(map(repr, names))}",
             "restart the daemon and run again",
         )
+    # While both configs are there, the files of either name are complete (libvirt writes all of
+    # the new one's before its config, and removes the old one's after its config): the name
+    # that was written last is the one that was asked for, but no choice loses anything.
     regular = [name for name in names if scan.configs.get(f"{name}.xml") is None]
-    if len(regular) == 1:
-        return regular[0]
+    try:
+        written = {
+            name: os.stat(f"{name}.xml", dir_fd=config, follow_symlinks=False).st_mtime_ns
+            for name in regular
+        }
+    except FileNotFoundError as error:  # libvirt has finished the rename
+        raise Changed(layout.names[Kind.CONFIG].path) from error
+    if written:
+        return max(written, key=lambda name: (written[name], name))
     raise Refused(
         layout.names[Kind.CONFIG].path,
         f"cannot tell which of {', '.join(map(repr, names))} is the domain's name",

@@ -1,0 +1,270 @@
+"""libvirt's documented steps in any order, with uuidfs's steps, kills and restarts in between."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.model import Known, Libvirtd, Steps
+from tests.trees import build, uuid_for
+from uuidfs import check as checker
+from uuidfs import fs, operate, spots
+from uuidfs.layout import system
+from uuidfs.operate import Options
+
+NAMES = ("a", "b", "c")
+OBJECTS = ("s1", "s2")
+CALLS = ("exchange", "rename", "link", "symlink", "unlink")
+numbers = st.integers(0, 5)
+# How far an operation gets before something else happens; most are short.
+counts = st.sampled_from((0, 1, 2, 3, 4, 6, 9, 99, 99))
+# At which of uuidfs's own calls libvirt makes how many of its own; and where a kill comes.
+schedules = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4)), max_size=3)
+kills = st.none() | st.integers(0, 12)
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of uuidfs runs any more."""
+
+
+class Host(RuleBasedStateMachine):
+    """A host: libvirtd as tests.model has it, and uuidfs as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = Path(tempfile.mkdtemp(prefix="uuidfs-model-"))
+        self.host = build(self.top / "host", ()).host
+        self.layout = system(os.fspath(self.host.root))
+        self.libvirtd = Libvirtd(self.host)
+        self.names = spots.Names()
+        self.at_work: list[Steps] = []  # what libvirtd is doing
+        self.held: set[str] = set()  # names in it
+        self.uuids = 0
+        self.define(99, 0)
+        self.define(99, 0)
+        for name in ("a", "b"):
+            for steps in (self.libvirtd.snapshot(name, "s1"), self.libvirtd.checkpoint(name, "c1"),
+                          self.libvirtd.autostart(name)):
+                self._begin(steps, 99, name)
+
+    def teardown(self) -> None:
+        try:
+            self.quiet()
+        finally:
+            shutil.rmtree(self.top)
+
+    # -- libvirt ------------------------------------------------------------------------------
+
+    def _begin(self, steps: Steps, count: int, *names: str) -> None:
+        self.held |= set(names)
+        self.at_work.insert(0, self._until_done(steps, names))
+        self._step(count, same=True)
+
+    def _until_done(self, steps: Steps, names: tuple[str, ...]) -> Steps:
+        yield from steps
+        self.held -= set(names)
+
+    def _free(self, number: int) -> str | None:
+        there = [name for name in sorted(self.libvirtd.domains) if name not in self.held]
+        return there[number % len(there)] if there else None
+
+    def _new(self, number: int) -> str | None:
+        free = [n for n in NAMES if n not in self.held and n not in self.libvirtd.domains]
+        return free[number % len(free)] if free else None
+
+    def _step(self, count: int, *, same: bool = False) -> None:
+        """Some system calls of libvirtd: of all that it is doing in turn, or of the first."""
+        for _ in range(count):
+            if not self.at_work:
+                return
+            steps = self.at_work.pop(0)
+            try:
+                next(steps)
+            except StopIteration:
+                if same:
+                    return
+                continue
+            self.at_work.insert(0 if same else len(self.at_work), steps)
+
+    @rule(count=counts, number=numbers)
+    def define(self, count: int, number: int) -> None:
+        if (name := self._new(number)) is not None:
+            self.uuids += 1
+            self._begin(self.libvirtd.define(name, uuid_for(f"model {self.uuids}")), count, name)
+
+    @rule(count=counts, number=numbers)
+    def save(self, count: int, number: int) -> None:
+        if (name := self._free(number)) is not None:
+            self._begin(self.libvirtd.save(name), count, name)
+
+    @rule(count=counts, number=numbers, other=numbers)
+    def rename(self, count: int, number: int, other: int) -> None:
+        old, new = self._free(number), self._new(other)
+        if old is not None and new is not None:
+            self._begin(self.libvirtd.rename(old, new), count, old, new)
+
+    @rule(count=counts, number=numbers)
+    def undefine(self, count: int, number: int) -> None:
+        if (name := self._free(number)) is not None:
+            self._begin(self.libvirtd.undefine(name), count, name)
+
+    @rule(count=counts, number=numbers, snapshot=st.sampled_from(OBJECTS))
+    def snapshot(self, count: int, number: int, snapshot: str) -> None:
+        if (name := self._free(number)) is not None:
+            self._begin(self.libvirtd.snapshot(name, snapshot), count, name)
+
+    @rule(count=counts, number=numbers)
+    def checkpoint(self, count: int, number: int) -> None:
+        if (name := self._free(number)) is not None:
+            self._begin(self.libvirtd.checkpoint(name, "c1"), count, name)
+
+    @rule(count=counts, number=numbers)
+    def snapshot_delete(self, count: int, number: int) -> None:
+        name = self._free(number)
+        if name is not None and (there := sorted(self.libvirtd.domains[name].snapshots)):
+            steps = self.libvirtd.snapshot_delete(name, there[number % len(there)])
+            self._begin(steps, count, name)
+
+    @rule(count=st.integers(1, 12))
+    def go_on(self, count: int) -> None:
+        self._step(count)
+
+    @precondition(lambda self: self.at_work)
+    @rule()
+    def libvirtd_is_killed_and_started(self) -> None:
+        """Its memory is what it reads; uuidfs-check.service runs before it does."""
+        self.at_work, self.held = [], set()
+        checker.repair(self.layout, Options())
+        old, self.libvirtd = self.libvirtd, Libvirtd(self.host)
+        self.libvirtd.removed = old.removed
+        for path in sorted(self.host.config.glob("*.xml")):
+            text = path.read_bytes()
+            found = re.search(rb"<uuid>(.*?)</uuid>", text)
+            note = re.search(rb"<description>note (\d+)<", text)
+            assert found is not None
+            known = self.libvirtd.domains[path.stem] = Known(found[1].decode())
+            known.note = int(note[1]) if note is not None else 0
+            self.libvirtd.truth[path] = text
+            self._reread(path.stem, known)
+        uuids = [known.uuid for known in self.libvirtd.domains.values()]
+        assert len(set(uuids)) == len(uuids), "an extra domain appeared"
+
+    def _reread(self, name: str, known: Known) -> None:
+        for top, into in ((self.host.snapshot, known.snapshots),
+                          (self.host.checkpoint, known.checkpoints)):
+            for path in (top / name).glob("*.xml"):
+                text = path.read_bytes()
+                if text.startswith(b"<domaincheckpoint") != (top == self.host.checkpoint):
+                    continue  # misfiled: "expecting root element of"
+                note = re.search(rb"<!-- (\d+) -->", text)
+                into[path.stem] = int(note[1]) if note is not None else 0
+                self.libvirtd.truth[path] = text
+
+    # -- uuidfs -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _interrupted(self, schedule: list[tuple[int, int]], kill: int | None) -> Iterator[None]:
+        """Let libvirt work, and a kill come, between uuidfs's system calls."""
+        real = {call: getattr(fs, call) for call in CALLS}
+        at = dict(schedule)
+        made = 0
+
+        def between(call: str) -> object:
+            def made_one(*arguments: object) -> object:
+                nonlocal made
+                self._step(at.get(made, 0))
+                if made == kill:
+                    raise Killed
+                made += 1
+                return real[call](*arguments)
+
+            return made_one
+
+        try:
+            for call in CALLS:
+                setattr(fs, call, between(call))
+            yield
+        except Killed:
+            pass
+        finally:
+            for call, function in real.items():
+                setattr(fs, call, function)
+            self._follow_refiled()
+
+    @rule(schedule=schedules, kill=kills)
+    def full_pass(self, schedule: list[tuple[int, int]], kill: int | None) -> None:
+        with self._interrupted(schedule, kill):
+            result = operate.convert(self.layout, Options(lock_timeout=0.0))
+            self.names.replace(result.names.items())
+
+    @rule(schedule=schedules, kill=kills)
+    def look_at_events(self, schedule: list[tuple[int, int]], kill: int | None) -> None:
+        events, self.libvirtd.events = self.libvirtd.events, []
+        with self._interrupted(schedule, kill):
+            spots.settle(self.layout, self.names, dict.fromkeys(events), Options().reader)
+
+    @rule()
+    def the_reconciler_starts_anew(self) -> None:
+        self.names = spots.Names()
+
+    def _follow_refiled(self) -> None:
+        """A checkpoint that uuidfs put right is where libvirt will look for it."""
+        for path, text in list(self.libvirtd.truth.items()):
+            right = self.host.checkpoint / path.parent.name / path.name
+            if path.parent.parent == self.host.snapshot and not os.path.lexists(path) and (
+                text.startswith(b"<domaincheckpoint")
+            ):
+                del self.libvirtd.truth[path]
+                self.libvirtd.truth.setdefault(right, text)
+
+    # -- what always holds ----------------------------------------------------------------------
+
+    @invariant()
+    def every_name_opens_and_gives_what_libvirt_wrote(self) -> None:
+        for path, text in self.libvirtd.truth.items():
+            found = path.read_bytes()
+            if path.parent.parent in {self.host.snapshot, self.host.checkpoint} and (
+                self.host.config_of(path.parent.name) not in self.libvirtd.truth
+            ):
+                continue  # of a name that is no domain's any more: libvirt is about to remove it
+            assert found == text, f"{path} does not give what libvirt wrote"
+
+    @invariant()
+    def nothing_comes_back(self) -> None:
+        for path in self.host.config.glob("*.xml"):
+            assert path in self.libvirtd.truth, f"{path}: libvirt removed it"
+
+    def quiet(self) -> None:
+        """libvirt finishes what it is doing, then uuidfs does: the layout is reached."""
+        while self.at_work:
+            self._step(1)
+        for _ in range(2):
+            result = operate.convert(self.layout, Options())
+            assert result.exit_code == 0, [d.error for d in result.domains if d.error]
+            self._follow_refiled()
+        self.every_name_opens_and_gives_what_libvirt_wrote()
+        self.nothing_comes_back()
+        assert checker.check(self.layout).findings == ()
+        for name, known in self.libvirtd.domains.items():
+            assert self.host.config_of(name).is_symlink()
+            for snapshot in known.snapshots:
+                assert (self.host.snapshot / name / f"{snapshot}.xml").is_symlink()
+            for checkpoint in known.checkpoints:
+                assert (self.host.checkpoint / name / f"{checkpoint}.xml").is_symlink()
+        kept = {path.read_bytes() for path in self.host.root.rglob("*.xml") if path.exists()}
+        for what, text in self.libvirtd.removed.items():
+            assert text in kept, f"{what}, which libvirt removed, is not in the trash"
+
+
+TestHost = Host.TestCase
+TestHost.settings = settings(
+    max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "60")), stateful_step_count=50,
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
