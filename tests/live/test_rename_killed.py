@@ -3,18 +3,15 @@
 import os
 import re
 import shutil
-import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
 from tests.live import guest
-from tests.live.bench import PrivateHost, wait_for
+from tests.live.bench import PrivateHost
 from tests.live.conftest import MakeHost
 from tests.live.reconciler import Reconciler
+from tests.live.trace import traced
 
-CALLS = "rename,unlink,rmdir,mkdir,symlink,fsync"
 UUID = guest.uuid(1)
 EVERY = os.environ.get("UUIDFS_LIVE_ALL") == "1"
 STRIDE = 1 if EVERY else 3
@@ -55,40 +52,10 @@ Call = tuple[str, int]
 
 def rename_under_strace(host: PrivateHost, kill_at: Call | None) -> str:
     """domrename with strace on libvirtd; returns its trace."""
-    trace = host.root / "trace"
-    inject = [] if kill_at is None else ["-e", f"inject={kill_at[0]}:signal=KILL:when={kill_at[1]}"]
-    outside = _outside(host)
-    with subprocess.Popen(
-        ["strace", "-f", "-qq", "-e", f"trace={CALLS}", *inject, "-o", str(trace),
-         "-p", str(outside)], stderr=subprocess.DEVNULL,
-    ) as strace:
-        wait_for(lambda: "TracerPid:\t0" not in Path(f"/proc/{outside}/status").read_text(),
-                 "strace is attached")
-        time.sleep(0.2)  # to all threads
-        host.virsh("domrename", "old", "new")
-        if kill_at is None:
-            strace.terminate()
-        else:
-            time.sleep(0.2)
-            if strace.poll() is None:
-                strace.terminate()
-    return trace.read_text()
-
-
-def _outside(host: PrivateHost) -> int:
-    """libvirtd's process id in the tests' own namespace."""
-    for path in Path("/proc").glob("[0-9]*/status"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue
-        found = re.search(r"^NSpid:\t(\d+)\t(\d+)$", text, re.MULTILINE)
-        if found and text.startswith("Name:\tlibvirtd") and int(found[2]) == host.libvirtd.pid and (
-            os.readlink(path.parent / "ns/mnt")
-            == os.readlink(f"/proc/{host.keeper_pid}/ns/mnt")
-        ):
-            return int(found[1])
-    raise AssertionError("libvirtd is not there")
+    inject = [] if kill_at is None else [
+        "-e", f"inject={kill_at[0]}:signal=KILL:when={kill_at[1]}"]
+    return traced(host, lambda: host.virsh("domrename", "old", "new"), inject,
+                  killed=kill_at is not None)
 
 
 def seen(host: PrivateHost) -> tuple[list[str], list[str], list[str]]:
