@@ -209,8 +209,8 @@ def test_a_length_of_time_is_written_as_it_is_read(seconds: float | None) -> Non
     assert durations.parse_or_forever(durations.words(seconds)) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "5x", "s", "1e3s", "٣s", "5s ", "5 min 2 s", "-5s", "infs",
-                                  "9999999999s", "forever"])
+@pytest.mark.parametrize("text", ["", "5", "5x", "s", "1e3s", "٣s", "5s ", "5 min 2 s", "-5s",
+                                  "infs", "9999999999s", "forever"])
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a length of time"):
         durations.parse(text)

@@ -14,7 +14,7 @@ from tests.truth import Fact, fact, fingerprint, trashed
 from tests.unit.cli import Done, uuidfs
 from tests.unit.conftest import Build
 from uuidfs import fs, retention, trash
-from uuidfs.errors import Refused
+from uuidfs.errors import NoSuchEntry, Refused
 from uuidfs.layout import Kind, Layout, system
 from uuidfs.locks import Locks
 from uuidfs.operate import Options, RunResult
@@ -160,7 +160,7 @@ def test_an_id_that_is_not_there_or_not_the_only_one_is_refused(tree: Tree) -> N
         assert (done.code, done.out) == (1, "")
         assert "trash list" in done.err
     first = [e.id for e in trash.entries(layout(tree))]
-    with pytest.raises(trash.NoSuchEntry) as caught:
+    with pytest.raises(NoSuchEntry) as caught:
         trash.pick([*trash.entries(layout(tree))] * 2, first[0])
     assert caught.value.matches == 2
     assert run(tree, "trash", "show", "").code == 1
