@@ -17,7 +17,7 @@ from uuidfs.errors import (
     NoSuchDomain,
     UuidfsError,
 )
-from uuidfs.layout import Layout
+from uuidfs.layout import Kind, Layout
 from uuidfs.locks import Locks
 from uuidfs.names import normal_uuid
 from uuidfs.scan import Problem, Scan, scan_all
@@ -86,6 +86,7 @@ class Options(NamedTuple):
     """How to run. ``domains`` None stands for all; ``lock_timeout`` in seconds.
 
     ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
+    Files of other ``kinds`` are left as they are, plain or converted.
     """
 
     domains: tuple[str, ...] | None = None
@@ -94,6 +95,7 @@ class Options(NamedTuple):
     reader: Reader = read_lxml
     progress: Callable[[int, int], None] | None = None
     cpus: int = 1
+    kinds: frozenset[Kind] = frozenset(Kind)
 
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:
@@ -130,8 +132,13 @@ class _Run:
         self.surveyor = Surveyor(dirs, options.reader, options.cpus)
         self.applier = Applier(dirs)
         self.locks = Locks(layout, options.lock_timeout)
-        self.scan = scan_all(self.surveyor.documents)
+        self.scan = self._scan()
         self._second_scan: Scan | None = None
+
+    def _scan(self) -> Scan:
+        scan = scan_all(self.surveyor.documents)
+        scan.broken |= set(Kind) - self.options.kinds
+        return scan
 
     def all(self) -> RunResult:
         uuids = self._chosen()
@@ -162,7 +169,7 @@ class _Run:
         """A process was killed in these domains: whatever it touched is synced, and done again."""
         for uuid in uuids:
             self.applier.handles.doubt(self.scan.names_of.get(uuid, ()), uuid)
-        self.scan = scan_all(self.surveyor.documents)
+        self.scan = self._scan()
         return uuids
 
     def _chosen(self) -> list[str]:
@@ -211,7 +218,7 @@ class _Run:
                     raise
                 self.applier.close_domain()
                 # Rotated or renamed: there are new names as well.
-                self.scan = scan_all(self.surveyor.documents)
+                self.scan = self._scan()
                 self._second_scan = None
             else:
                 return plan
@@ -225,7 +232,7 @@ class _Run:
         # miss both the old and the new name: nothing is unreferenced before a second scan
         # has found the same.
         if self._second_scan is None:
-            self._second_scan = scan_all(self.surveyor.documents)
+            self._second_scan = self._scan()
         again = self._plan_from(self._second_scan, uuid)
         if not _trashed(again) <= _trashed(plan):
             self._second_scan = None

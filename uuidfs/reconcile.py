@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from uuidfs import operate, spots, standing
+from uuidfs import operate, retention, spots, standing
 from uuidfs.agenda import Agenda
 from uuidfs.daemon import name_of
 from uuidfs.dirty import Dirty
 from uuidfs.errors import EXIT_OK, UuidfsError
-from uuidfs.layout import Layout
+from uuidfs.layout import Kind, Layout
 from uuidfs.operate import Options, RunResult
 from uuidfs.rivals import settle as settle_rivals
 from uuidfs.spots import Names, Settled, Verdict
@@ -28,16 +28,21 @@ from uuidfs.watch import Watcher
 from uuidfs.xmlread import Reader, read_lxml
 
 RIVAL_PATIENCE = 5.0  # seconds that a rename may be in flight before it counts as cut in half
-TEND = 1.0  # seconds between looks whether the watched directories are still the same
+TEND = 2.0  # seconds between looks whether the watched directories are still the same
+RETENTION = 3600.0  # seconds between two looks for what is past its retention
 BATCH = 64  # spots that are settled between two looks at the clock and one fsync a directory
 
 
 class Settings(NamedTuple):
-    """All times in seconds. ``debounce`` is how long a full pass waits for more events."""
+    """All times in seconds. ``debounce`` is how long a full pass waits for more events; the
+    retentions are None for ever (:mod:`uuidfs.config`)."""
 
     debounce: float = 0.2
     resync: float = 600.0
     poll: float = 10.0
+    kinds: frozenset[Kind] = frozenset(Kind)
+    trash_retention: float | None = None
+    log_retention: float | None = None
     reader: Reader = read_lxml
 
 
@@ -47,7 +52,7 @@ class Voice(NamedTuple):
     info: Callable[[str, Mapping[str, object]], None]
     warning: Callable[[str, Mapping[str, object]], None]
     beat: Callable[[Standing], None]
-    """Called at least once a second, and after each pass; also within long ones."""
+    """Called every two seconds, and after each pass; also within long ones."""
 
 
 class _Stopped(Exception):
@@ -75,6 +80,7 @@ class Reconciler:
         self._stop = False
         self._again = False
         self._beaten = 0.0
+        self._emptied = 0.0  # when what is past its retention was last looked for
 
     def run(self) -> None:
         """Reconcile until SIGTERM or SIGINT. Raises UuidfsError when it cannot even begin."""
@@ -148,7 +154,8 @@ class Reconciler:
         if found:
             self._oldest = self._oldest or now
         for start in range(0, len(found), BATCH):
-            part = found[start : start + BATCH]
+            part = [spot for spot in found[start : start + BATCH]
+                    if spot.kind is None or spot.kind in self.settings.kinds]
             self._standing = self._standing._replace(pending=len(found) - start)
             for settled in spots.settle(self.layout, self._names, part, self.settings.reader):
                 self._note(settled)
@@ -183,7 +190,8 @@ class Reconciler:
         self._agenda.begin()
         try:
             result = operate.convert(self.layout, Options(
-                lock_timeout=0.0, reader=self.settings.reader, progress=self._between
+                lock_timeout=0.0, reader=self.settings.reader, progress=self._between,
+                kinds=self.settings.kinds,
             ))
         except UuidfsError as error:
             self.voice.warning(str(error), {"action": "pass"})
@@ -192,6 +200,9 @@ class Reconciler:
             return
         self._names.replace(result.names.items())
         self._tell(result)
+        if began - self._emptied >= RETENTION or not self._emptied:
+            self._emptied = began
+            self._retire()
         took = time.monotonic() - began
         self._agenda.passed(time.monotonic(), took, clean=result.exit_code == EXIT_OK)
         self._standing = self._standing._replace(
@@ -199,6 +210,19 @@ class Reconciler:
             watches=self._watcher.count(), polling=self._watcher.polling or "",
         )
         self._beat(now=True)
+
+    def _retire(self) -> None:
+        """Remove what is past its retention."""
+        try:
+            for entry in retention.empty(self.layout, self.settings.trash_retention).removed:
+                self.voice.info(entry.reason, {
+                    "uuid": entry.uuid, "file": entry.file, "action": "empty-trash"})
+            if self.settings.log_retention is not None:
+                self._tell(retention.retire_logs(
+                    self.layout, self.settings.log_retention, Options(reader=self.settings.reader)))
+        except UuidfsError as error:
+            self.voice.warning(str(error), {"action": "empty-trash"})
+            self._count(errors=1)
 
     def _between(self, _done: int, _total: int) -> None:
         """Between two domains of a pass: what is urgent does not wait for its end."""
@@ -212,7 +236,7 @@ class Reconciler:
         for problem in result.problems:
             self.voice.warning(problem.reason, {"path": problem.path, "action": "look"})
         for domain in result.domains:
-            fields = {"name": domain.name or "", "uuid": domain.uuid, "action": "convert"}
+            fields = {"name": domain.name or "", "uuid": domain.uuid, "action": result.action}
             if domain.files:
                 self.voice.info(f"{domain.files} files", fields)
                 self._count(folds=domain.files)

@@ -11,6 +11,7 @@ from uuidfs.options import CONNECT, JSON, ROOT, layout_of
 from uuidfs.outcome import cpus, run
 
 if TYPE_CHECKING:
+    from uuidfs.reconcile import Settings
     from uuidfs.standing import Standing
 
 ONCE = typer.Option(False, "--once", help="Make one full pass and end; for timers and scripts.")
@@ -24,11 +25,12 @@ def reconcile_command(
     connect: str = CONNECT,
 ) -> None:
     """Keep the names right while libvirt rewrites, renames and deletes them."""
-    from uuidfs import reconcile  # other commands do without watchdog
+    from uuidfs import config, reconcile  # other commands do without watchdog
 
     layout = layout_of(ctx, root, connect)
     if once:
-        options = operate.Options(lock_timeout=0.0, cpus=cpus())
+        options = operate.Options(
+            lock_timeout=0.0, cpus=cpus(), kinds=config.load(layout).kinds)
         raise typer.Exit(run(reconcile.once, layout, options, as_json=as_json))
     if as_json:
         raise UsageError("--json goes with --once: the daemon writes log lines")
@@ -37,16 +39,19 @@ def reconcile_command(
 
 def daemon(layout: Layout) -> None:
     """Run until SIGTERM, telling systemd and the log; raises UuidfsError at the start only."""
-    from uuidfs import eventlog, notify, reconcile, standing
+    from uuidfs import config, eventlog, notify, reconcile, standing
 
     told = False
+    written: Standing | None = None
 
     def beat(now: "Standing") -> None:
-        nonlocal told
-        try:
-            standing.write(layout, now)
-        except UuidfsError as error:
-            eventlog.warning(str(error), action="standing")
+        nonlocal told, written
+        if now != written:  # an idle host's disk and CPU are left alone
+            written = now
+            try:
+                standing.write(layout, now)
+            except UuidfsError as error:
+                eventlog.warning(str(error), action="standing")
         fields = {"WATCHDOG": "1", "STATUS": _status(now)}
         if now.passed and not told:
             told = True
@@ -59,9 +64,15 @@ def daemon(layout: Layout) -> None:
     def warning(message: str, fields: object) -> None:
         eventlog.warning(message, **dict(fields))  # type: ignore[call-overload] # a Mapping
 
-    settings = reconcile.Settings()
+    def settings() -> "Settings":
+        found = config.load(layout)
+        return reconcile.Settings(
+            debounce=found.debounce, resync=found.resync, kinds=found.kinds,
+            trash_retention=found.trash_retention, log_retention=found.log_retention,
+        )
+
     voice = reconcile.Voice(info, warning, beat)
-    reconcile.Reconciler(layout, settings, voice, reconcile.Settings).run()
+    reconcile.Reconciler(layout, settings(), voice, settings).run()
     notify.stopping()
 
 
