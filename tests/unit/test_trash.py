@@ -593,15 +593,17 @@ def test_logs_are_kept_while_their_lock_is_held(tree: Tree) -> None:
     assert logs(tree) == before
 
 
+@pytest.mark.parametrize("document", [domain_xml("again", UUID), b"<domain>"],
+                         ids=["a config", "a torn one"])
 def test_logs_are_kept_when_the_domain_is_defined_after_the_first_scan(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, document: bytes
 ) -> None:
     undefine(tree)
     before = logs(tree)
     real = Locks.hold
 
     def define(self: Locks, uuid: str) -> Any:
-        tree.host.config_of("again").write_bytes(domain_xml("again", UUID))
+        tree.host.config_of("again").write_bytes(document)
         return real(self, uuid)
 
     monkeypatch.setattr(Locks, "hold", define)
