@@ -18,15 +18,8 @@ BETWEEN: dict[str, Between] = {
     "reloads": PrivateHost.reload,
 }
 # Where the state in the daemon's memory matters: run without a restart in between as well.
-LIVELY = (
-    scripts_metadata.SNAPSHOTS,
-    scripts.RENAME,
-    scripts.SWAP,
-    scripts.RENAME_WITHOUT_STOPS,
-    scripts.OLD_NAME,
-    scripts.UNDEFINE,
-    scripts.TRANSIENT,
-)
+# test_reconciler.py runs all of them without a restart too.
+LIVELY = (scripts_metadata.SNAPSHOTS, scripts.RENAME_WITHOUT_STOPS, scripts.TRANSIENT)
 RELOADED = (scripts.LIFE, scripts.RENAME, scripts.DROPPED_FILES)
 SCRIPTS = (
     scripts.LIFE,

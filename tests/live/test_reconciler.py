@@ -54,7 +54,7 @@ ALL = (
     scripts_metadata.EXTERNAL,
     scripts_metadata.MANAGED_SAVE,
 )
-KILLED = ALL if EVERYWHERE else (FAST, scripts.SWAP, scripts.UNDEFINE, scripts_metadata.SNAPSHOTS)
+KILLED = ALL if EVERYWHERE else (FAST, scripts_metadata.SNAPSHOTS)
 
 
 def compare(make_host: MakeHost, script: Script, *, hook: bool, seed: int | None) -> None:
