@@ -35,6 +35,7 @@ class Configuration(NamedTuple):
     resync: float = 600.0
     trash_retention: float | None = 30 * _DAY
     log_retention: float | None = None
+    textfile: str = ""
 
 
 class Key(NamedTuple):
@@ -92,6 +93,18 @@ def _retention(value: object) -> float | None:
     return durations.parse_or_forever(_text(value))
 
 
+def _path(value: object) -> str:
+    text = _text(value)
+    if text and not os.path.isabs(text):
+        raise ValueError(f"{text!r} is not an absolute path")
+    return text
+
+
+def _path_toml(path: str) -> str:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _kinds_toml(kinds: frozenset[Kind]) -> str:
     return "[" + ", ".join(f'"{kind.value}"' for kind in Kind if kind in kinds) + "]"
 
@@ -114,6 +127,9 @@ KEYS = (
     Key("logs", "retention", "log_retention", _retention, _time_toml,
         'How long the logs of undefined domains stay after their last line; then they go to the '
         'trash. "forever" keeps them.'),
+    Key("metrics", "textfile", "textfile", _path, _path_toml,
+        "A file for node_exporter's textfile collector, whose name has to end in .prom; needs "
+        'prometheus_client. "" writes none.'),
 )
 
 

@@ -10,16 +10,18 @@ import os
 import select
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from uuidfs import operate, retention, spots, standing
+from uuidfs import operate, retention, spots, standing, trash
 from uuidfs.agenda import Agenda
 from uuidfs.daemon import name_of
 from uuidfs.dirty import Dirty
 from uuidfs.errors import EXIT_OK, UuidfsError
 from uuidfs.layout import Kind, Layout
+from uuidfs.metrics import Figures
 from uuidfs.operate import Options, RunResult
 from uuidfs.rivals import settle as settle_rivals
 from uuidfs.spots import Names, Settled, Verdict
@@ -53,6 +55,8 @@ class Voice(NamedTuple):
     warning: Callable[[str, Mapping[str, object]], None]
     beat: Callable[[Standing], None]
     """Called every two seconds, and after each pass; also within long ones."""
+    figures: Callable[[Figures], None] | None = None
+    """Called after each pass."""
 
 
 class _Stopped(Exception):
@@ -80,6 +84,8 @@ class Reconciler:
         self._stop = False
         self._again = False
         self._beaten = 0.0
+        self._folds: Counter[str] = Counter()  # by UUID
+        self._errors: Counter[str] = Counter()
         self._emptied = 0.0  # when what is past its retention was last looked for
 
     def run(self) -> None:
@@ -171,6 +177,7 @@ class Reconciler:
         if settled.verdict is Verdict.FOLDED:
             self.voice.info(f"{settled.files} files", fields)
             self._count(folds=settled.files)
+            self._folds[settled.uuid or ""] += settled.files
         elif settled.verdict is Verdict.WIDER:
             self._agenda.soon(now)
         elif settled.verdict is Verdict.BUSY:
@@ -210,6 +217,25 @@ class Reconciler:
             watches=self._watcher.count(), polling=self._watcher.polling or "",
         )
         self._beat(now=True)
+        self._report(result)
+
+    def _report(self, result: RunResult) -> None:
+        if self.voice.figures is None:
+            return
+        states = {
+            domain.uuid: "busy" if domain.busy else "error" if domain.error else "converted"
+            for domain in result.domains if domain.name is not None
+        }
+        try:
+            sizes: dict[Kind, tuple[int, int]] = dict.fromkeys(Kind, (0, 0))
+            for entry in trash.entries(self.layout):
+                files, size = sizes[entry.kind]
+                sizes[entry.kind] = files + 1, size + entry.size
+            self.voice.figures(Figures(
+                self._standing, result.names, states, self._folds, self._errors, sizes
+            ))
+        except UuidfsError as error:
+            self.voice.warning(str(error), {"action": "metrics"})
 
     def _retire(self) -> None:
         """Remove what is past its retention."""
@@ -240,9 +266,11 @@ class Reconciler:
             if domain.files:
                 self.voice.info(f"{domain.files} files", fields)
                 self._count(folds=domain.files)
+                self._folds[domain.uuid] += domain.files
             if domain.error is not None and not domain.busy:
                 self.voice.warning(domain.error, fields)
                 self._count(errors=1)
+                self._errors[domain.uuid] += 1
 
     def _settle_rivals(self, now: float) -> None:
         """Finish renames that were cut in half: two names of one UUID, for some seconds."""

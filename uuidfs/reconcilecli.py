@@ -11,6 +11,7 @@ from uuidfs.options import CONNECT, JSON, ROOT, layout_of
 from uuidfs.outcome import cpus, run
 
 if TYPE_CHECKING:
+    from uuidfs.metrics import Figures
     from uuidfs.reconcile import Settings
     from uuidfs.standing import Standing
 
@@ -39,7 +40,7 @@ def reconcile_command(
 
 def daemon(layout: Layout) -> None:
     """Run until SIGTERM, telling systemd and the log; raises UuidfsError at the start only."""
-    from uuidfs import config, eventlog, notify, reconcile, standing
+    from uuidfs import config, eventlog, metrics, notify, reconcile, standing
 
     told = False
     written: Standing | None = None
@@ -71,7 +72,12 @@ def daemon(layout: Layout) -> None:
             trash_retention=found.trash_retention, log_retention=found.log_retention,
         )
 
-    voice = reconcile.Voice(info, warning, beat)
+    def figures(found: "Figures") -> None:
+        if textfile:
+            metrics.write(textfile, found)
+
+    textfile = config.load(layout).textfile
+    voice = reconcile.Voice(info, warning, beat, figures if textfile else None)
     reconcile.Reconciler(layout, settings(), voice, settings).run()
     notify.stopping()
 

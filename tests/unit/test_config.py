@@ -24,6 +24,8 @@ resync = "2h"
 retention = "forever"
 [logs]
 retention = "2w"
+[metrics]
+textfile = "/srv/a \\"b\\".prom"
 """
 
 
@@ -51,7 +53,8 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 def test_every_key_is_read_and_means_what_it_says(tmp_path: Path) -> None:
     write(tmp_path, EVERYTHING)
     assert load(tmp_path) == Configuration(
-        frozenset({Kind.LOG, Kind.CONFIG}), 2.5, 0.0, 7200.0, None, 14 * 86400.0
+        frozenset({Kind.LOG, Kind.CONFIG}), 2.5, 0.0, 7200.0, None, 14 * 86400.0,
+        '/srv/a "b".prom',
     )
 
 
