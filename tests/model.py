@@ -60,6 +60,11 @@ class Libvirtd:
             return
         path.unlink()
         self.truth.pop(path, None)
+        if path.parent.parent == self.host.checkpoint:
+            # Misfiled by a rename, and put right by uuidfs: it is that one which is gone now.
+            misfiled = self.host.snapshot / path.parent.name / path.name
+            if self.truth.get(misfiled, b"").startswith(b"<domaincheckpoint"):
+                del self.truth[misfiled]
         self._note("unlink", path)
         yield
 

@@ -61,7 +61,8 @@ def _metadata_tidy(dirs: Dirs, scan: Scan, kind: Kind, name: str, uuid: str) -> 
     finally:
         os.close(fd)
     kept = _list(store, uuid)
-    return len(kept) == len(entries) and set(kept) == set(entries)
+    # An empty directory in the store is to be removed.
+    return bool(kept) and len(kept) == len(entries) and set(kept) == set(entries)
 
 
 def _list(parent: int | None, name: str) -> list[str]:
