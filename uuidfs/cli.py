@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from uuidfs import __version__, hookfile, operate, render, report
+from uuidfs import __version__, hookfile, operate, render, report, standing
 from uuidfs import check as checker
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, show
 from uuidfs.layout import Kind, Layout
@@ -98,7 +98,10 @@ def revert(
     connect: str = CONNECT,
 ) -> None:
     """Give libvirt's own file names back, exactly as they were."""
-    _run(operate.revert, "Reverting", layout_of(ctx, root, connect), as_json,
+    layout = layout_of(ctx, root, connect)
+    if not dry_run and (running := standing.read(layout)) is not None:
+        raise standing.RunsError(running.pid)
+    _run(operate.revert, "Reverting", layout, as_json,
          _options(domains, all_domains, dry_run, lock_timeout))
 
 

@@ -47,6 +47,17 @@ class AlreadyRunsError(UuidfsError):
         self.path = path
 
 
+class RunsError(UuidfsError):
+    """What is to be undone would be done again at once."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(
+            f"a reconciler runs (pid {pid}) and would convert everything again: stop it first "
+            "(systemctl disable --now uuidfs)"
+        )
+        self.pid = pid
+
+
 def claim(layout: Layout) -> int:
     """Become the reconciler of a layout; returns the descriptor that holds the lock.
 

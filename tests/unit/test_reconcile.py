@@ -292,3 +292,16 @@ def test_status_tells_whether_it_runs(make_tree: Build) -> None:
         assert (again.code, len(again.err.splitlines())) == (1, 1)
         daemon.end(signal.SIGKILL)
         assert json.loads(uuidfs(root, "status", "--json").out)["reconciler"] is None
+
+
+def test_revert_is_refused_while_it_would_be_undone_at_once(make_tree: Build) -> None:
+    tree = make_tree(WEB)
+    root = tree.host.root
+    with Daemon(root):
+        refused = uuidfs(root, "revert", "--all")
+        assert (refused.code, refused.out, len(refused.err.splitlines())) == (1, "", 1)
+        assert "stop it first" in refused.err
+        assert uuidfs(root, "revert", "--all", "--dry-run").code == 0
+        assert linked(tree.host.config_of("web"), WEB.uuid)
+    assert uuidfs(root, "revert", "--all").code == 0
+    assert not tree.host.config_of("web").is_symlink()
