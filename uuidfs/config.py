@@ -100,8 +100,8 @@ def _path(value: object) -> str:
     return text
 
 
-def _path_toml(path: str) -> str:
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+def _path_toml(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
