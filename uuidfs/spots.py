@@ -133,6 +133,8 @@ class _Settler:
                            else Verdict.WIDER, uuid)
         if spot.kind.is_metadata and (verdict := self._metadata(spot, uuid)) is not None:
             return Settled(spot, verdict, uuid)
+        if spot.kind is Kind.CONFIG and not self._own_log(spot.name, uuid):
+            return Settled(spot, Verdict.WIDER, uuid)
         others = self.names.of(uuid)
         if others != (spot.name,) and (others or self._stored(uuid)):
             return Settled(spot, Verdict.WIDER, uuid)  # a rename in flight, or a domain come back
@@ -156,6 +158,17 @@ class _Settler:
     def _linked(self, name: str) -> bool:
         fd = self.surveyor.dirs.names(Kind.CONFIG)
         return fd is not None and link_text(fd, f"{name}.xml") is not None
+
+    def _own_log(self, name: str, uuid: str) -> bool:
+        """Whether the name's log is this domain's, or there is none.
+
+        Prevents a race with a start: the hook takes a config and a log that both are links as
+        settled, so the log's link has to be right before the config's is made. A name that
+        another domain had still has that one's.
+        """
+        fd = self.surveyor.dirs.names(Kind.LOG)
+        found = fs.look(fd, f"{name}.log") if fd is not None else None
+        return found is None or log_target(found.text or "") == (uuid, "")
 
     def _stored(self, uuid: str) -> bool:
         fd = self.surveyor.dirs.store(Kind.CONFIG)

@@ -79,11 +79,19 @@ class Reconciler:
     def settle(self, *, clean_only: bool = False) -> None:
         """Wait until it has nothing left to do. ``clean_only``: libvirtd was killed, so that
         half-written files of no domain may stay."""
-        wait_for(
-            lambda: (clean_only or plain_files(self.host) == [])
-            and self.host.uuidfs("check", "--json").exit == 0,
-            f"the reconciler is done: {plain_files(self.host)}", QUIET,
-        )
+        found = ""
+
+        def done() -> bool:
+            nonlocal found
+            check = self.host.uuidfs("check", "--json")
+            found = f"{plain_files(self.host)} {check.out if check.exit else ''}"
+            return check.exit == 0 and (clean_only or plain_files(self.host) == [])
+
+        try:
+            wait_for(done, "the reconciler is done", QUIET)
+        except AssertionError as error:
+            tree = self.host.run("ls", "-lRi", "/etc/libvirt/qemu", "/var/log/libvirt/qemu").out
+            raise AssertionError(f"{error}: {found}\n{tree}") from None
 
 
 class Killer:

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import time
 
 import pytest
 
@@ -118,3 +120,40 @@ def test_one_domain_one_name_all_snapshots(
     print(f"{len(calls[::STRIDE])} of {len(calls)} calls; otherwise without uuidfs: {len(worse)}")
     print("\n".join(worse))
     assert worse, "a plain host loses something too, or this test sees nothing"
+
+
+# What systemd does at boot: it listens on the socket of a daemon that waits for this check.
+SILENT = """
+import os, socket, time
+os.makedirs("/run/libvirt", exist_ok=True)
+silent = socket.socket(socket.AF_UNIX)
+silent.bind("/run/libvirt/libvirt-sock")
+silent.listen(8)
+print("listening", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_check_at_boot_does_not_wait_for_a_daemon_that_waits_for_it(
+    host: PrivateHost, uuidfs_works: None
+) -> None:
+    prepare(host)
+    host.uuidfs("convert", "--all").ok()
+    new = guest.domain("new", 1)
+    host.path("/etc/libvirt/qemu/new.xml").write_text(new)
+    host.libvirtd.kill()
+    host.path("/run/libvirt/libvirt-sock").unlink(missing_ok=True)
+    command = ["nsenter", "-m", "-p", "-n", "-t", str(host.keeper_pid), "--",
+               "python3", "-c", SILENT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as silent:
+        try:
+            assert silent.stdout is not None
+            assert silent.stdout.readline() == "listening\n"
+            began = time.monotonic()
+            assert host.uuidfs("check", "--repair").exit in {0, 3}
+            assert time.monotonic() - began < 5
+        finally:
+            host.run("pkill", "-f", "silent.listen")
+    host.path("/run/libvirt/libvirt-sock").unlink()
+    host.libvirtd.start()
+    assert seen(host)[0] == ["new"]

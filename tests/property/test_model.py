@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.model import Known, Libvirtd, Steps
-from tests.trees import build, uuid_for
+from tests.moves import virtlogd_rollover
+from tests.trees import build, domain_xml, uuid_for
 from uuidfs import check as checker
-from uuidfs import fs, operate, spots
-from uuidfs.layout import system
+from uuidfs import fs, hook, operate, spots
+from uuidfs.dirty import Spot
+from uuidfs.layout import Kind, system
 from uuidfs.operate import Options
 
 NAMES = ("a", "b", "c")
@@ -47,6 +50,7 @@ class Host(RuleBasedStateMachine):
         self.at_work: list[Steps] = []  # what libvirtd is doing
         self.held: set[str] = set()  # names in it
         self.uuids = 0
+        self.logged: Counter[str] = Counter()  # lines that each domain wrote to its log
         self.define(99, 0)
         self.define(99, 0)
         for name in ("a", "b"):
@@ -214,6 +218,43 @@ class Host(RuleBasedStateMachine):
     def the_reconciler_starts_anew(self) -> None:
         self.names = spots.Names()
 
+    @rule(number=numbers, looks=st.booleans())
+    def start(self, number: int, looks: bool) -> None:
+        """The hook, with hooks/qemu's own shortcut, a look of the reconciler, virtlogd."""
+        name = self._free(number)
+        if name is None:
+            return
+        known = self.libvirtd.domains[name]
+        config, log = self.host.config_of(name), self.host.log_of(name)
+        if not (config.is_symlink() and log.is_symlink()):
+            hook.convert_one(self.layout, name, domain_xml(name, known.uuid), start=True)
+            self._follow_refiled()
+        if looks:
+            self.look_at_events([], None)
+        with log.open("ab+") as file:
+            file.write(known.uuid.encode() + b"\n")
+            file.seek(0)
+            assert set(file.read().split()) == {known.uuid.encode()}, "a stranger's log"
+        self.logged[known.uuid] += 1
+        self.libvirtd.events.append(Spot(Kind.LOG, log.name, log.name))
+
+    @rule(number=numbers, looks=st.booleans())
+    def rollover(self, number: int, looks: bool) -> None:
+        """Only a running domain's log is rotated, so the hook comes before any rename."""
+        name = self._free(number)
+        if name is not None and self.host.log_of(name).exists():
+            uuid = self.libvirtd.domains[name].uuid
+            held = self.host.log_of(name).read_bytes()
+            if set(held.split()) != {uuid.encode()}:
+                return  # the name was another's, and this domain did not start yet
+            virtlogd_rollover(self.host, name, uuid.encode() + b"\n", backups=9)
+            self.logged[uuid] += 1
+            if looks:
+                self.full_pass([], None)
+            if not self.host.log_of(name).is_symlink():  # what hooks/qemu asks at the release
+                hook.convert_one(self.layout, name, domain_xml(name, uuid), start=False)
+            self._follow_refiled()
+
     def _follow_refiled(self) -> None:
         """A checkpoint that uuidfs put right is where libvirt will look for it."""
         for path, text in list(self.libvirtd.truth.items()):
@@ -258,9 +299,21 @@ class Host(RuleBasedStateMachine):
                 assert (self.host.snapshot / name / f"{snapshot}.xml").is_symlink()
             for checkpoint in known.checkpoints:
                 assert (self.host.checkpoint / name / f"{checkpoint}.xml").is_symlink()
+        self.every_log_is_its_domains()
         kept = {path.read_bytes() for path in self.host.root.rglob("*.xml") if path.exists()}
         for what, text in self.libvirtd.removed.items():
             assert text in kept, f"{what}, which libvirt removed, is not in the trash"
+
+    def every_log_is_its_domains(self) -> None:
+        """By name and in the store; and no line is lost, with fewer rollovers than backups."""
+        for name, known in self.libvirtd.domains.items():
+            lines = [line for path in self.host.log.glob(f"{name}.log*")
+                     for line in path.read_text().split()]
+            assert lines == [known.uuid] * self.logged[known.uuid], f"the log of {name}"
+        for uuid, count in self.logged.items():
+            lines = [line for path in self.host.store("log").rglob(f"{uuid}.log*")
+                     if path.is_file() for line in path.read_text().split()]
+            assert lines == [uuid] * count, f"the log of {uuid}"
 
 
 TestHost = Host.TestCase

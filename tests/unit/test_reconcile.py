@@ -126,6 +126,20 @@ def test_undefine_goes_to_the_trash_and_the_log_stays(make_tree: Build) -> None:
         assert not os.path.lexists(tree.host.config_of("web")), "libvirt removed it"
 
 
+def test_a_taken_names_log_is_settled_before_its_config(make_tree: Build) -> None:
+    # The hook starts nothing when both are links: the new domain's log would be the old one's.
+    tree = make_tree(WEB, DB)
+    config, log = tree.host.config_of("web"), tree.host.log_of("web")
+    with Daemon(tree.host.root):
+        libvirt_clean_up(tree.host, "web")
+        wait_for(lambda: len(trashed(tree.host)) == 4, "the old domain is in the trash")
+        assert linked(log, WEB.uuid)
+        libvirt_save(config, domain_xml("web", uuid_for("new")))
+        wait_for(config.is_symlink, "the new config is a link")
+        assert not log.is_symlink() or WEB.uuid not in os.readlink(log)
+        wait_for(lambda: clean(tree), "check finds nothing")
+
+
 def test_snapshots_come_and_go(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     directory = tree.host.snapshot / "web"
