@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from uuidfs import plan as planner
+from uuidfs import sessions
 from uuidfs.apply import Applier
 from uuidfs.dirs import Dirs
 from uuidfs.errors import Busy, Changed, UuidfsError
-from uuidfs.layout import Layout, Place, system
+from uuidfs.layout import Layout, system
 from uuidfs.lockdir import make_lock_directory, try_lock
 from uuidfs.names import refusal
 from uuidfs.scan import Scan, scan_all, scan_domain
@@ -115,7 +116,7 @@ def _convert(  # the one domain, with all that was found of it
     *, wait: float, start: bool,
 ) -> None:
     problems: list[str] = []
-    with Applier(dirs) as applier, _lock(layout.locks, uuid, wait):
+    with Applier(dirs) as applier, _lock(layout, uuid, wait):
         for attempt in range(TRIES):
             view = surveyor.view(scan, uuid)
             plan = planner.convert(layout, view, scan.names_of, log_link=start)
@@ -134,8 +135,11 @@ def _convert(  # the one domain, with all that was found of it
 
 
 @contextmanager
-def _lock(place: Place, uuid: str, wait: float) -> Iterator[None]:
+def _lock(layout: Layout, uuid: str, wait: float) -> Iterator[None]:
+    place = layout.locks
     make_lock_directory(place)
+    uuid = sessions.real_uuid(layout, uuid)
+    sessions.guard(layout, uuid)  # at once: its owner may be waiting for this very hook
     path = f"{place.path}/{uuid}.lock"
     deadline = time.monotonic() + wait
     while (fd := try_lock(path)) is None:
@@ -143,6 +147,7 @@ def _lock(place: Place, uuid: str, wait: float) -> Iterator[None]:
             raise Busy(path, wait)
         time.sleep(0.02)
     try:
+        sessions.guard(layout, uuid)  # its owner brings everything up to date afterwards
         yield
     finally:
         os.close(fd)

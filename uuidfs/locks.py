@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from uuidfs import sessions
 from uuidfs.errors import Busy, SystemCallFailed
 from uuidfs.layout import Layout
 from uuidfs.lockdir import make_lock_directory, try_lock
@@ -19,9 +20,14 @@ DEFAULT_TIMEOUT = 10.0
 
 
 class Locks:
-    """The locks of one layout. ``timeout`` in seconds, 0 for one attempt."""
+    """The locks of one layout. ``timeout`` in seconds, 0 for one attempt.
 
-    def __init__(self, layout: Layout, timeout: float) -> None:
+    Only a session's ``owner`` gets the lock of a domain that has one.
+    """
+
+    def __init__(self, layout: Layout, timeout: float, *, owner: bool = False) -> None:
+        self._layout = layout
+        self._owner = owner
         self._place = layout.locks
         self._timeout = timeout
         self._ready = False
@@ -35,10 +41,14 @@ class Locks:
     def hold(self, uuid: str) -> Iterator[None]:
         """Hold one domain's lock; it falls with the process, however that ends.
 
-        Raises Busy after the timeout, Refused or SystemCallFailed when the lock's directory
-        cannot be trusted or made.
+        Raises Busy after the timeout, its kind InSession at once when there is a session,
+        Refused or SystemCallFailed when the lock's directory cannot be trusted or made.
         """
         self._prepare()
+        uuid = sessions.real_uuid(self._layout, uuid)  # a domain and its peer have one lock
+        if not self._owner:
+            # Before waiting: an owner may hold it for as long as a migration takes.
+            sessions.guard(self._layout, uuid)
         path = f"{self._place.path}/{uuid}.lock"
         try:
             descriptor = try_lock(path)
@@ -46,6 +56,8 @@ class Locks:
         except OSError as error:
             raise SystemCallFailed("lock", path, error) from error
         try:
+            if not self._owner:
+                sessions.guard(self._layout, uuid)  # one may have begun and lost its owner
             yield
         finally:
             release()  # closing the only descriptor releases flock(2)

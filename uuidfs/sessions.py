@@ -1,0 +1,252 @@
+"""Sessions of local migrations: /run/uuidfs/local-migration/UUID.json.
+
+While a domain has one, nobody but its owner touches the domain's files, and hooks/qemu refuses
+to start the domain a second time in the phases of AWAY. docs/local-migration.md specifies the
+file for helpers in other languages. The hook imports this: no dataclasses, no pathlib.
+"""
+
+import os
+import time
+from typing import Any, NamedTuple
+
+from uuidfs import fs, peers
+from uuidfs.dirs import listed, opened
+from uuidfs.errors import Busy, Refused, SystemCallFailed, UsageError, UuidfsError, show
+from uuidfs.layout import Layout, Place
+from uuidfs.lockdir import make_lock_directory
+from uuidfs.names import normal_uuid
+
+DIRECTORY = "local-migration"
+LIMIT = 65536  # bytes of a session file
+
+BEGIN, OUT, PEER, BACK, HOME = "begin", "out", "peer", "back", "home"
+PHASES = (BEGIN, OUT, PEER, BACK, HOME)
+AWAY = frozenset({OUT, PEER, BACK})
+"""The guest lives in the peer, or may: a start on the host would be a second running copy."""
+
+
+class Session(NamedTuple):
+    """One local migration. ``start`` is the owner's start time in clock ticks since boot (field
+    22 of /proc/PID/stat), so that a later process with the same number is not taken for it;
+    ``since`` is seconds since the epoch."""
+
+    uuid: str
+    name: str
+    phase: str
+    pid: int
+    start: int
+    since: float
+    tool: str
+    peer_uuid: str
+    peer_name: str
+    directory: str = ""
+    socket: str = ""
+    new_name: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its owner still runs."""
+        return started_at(self.pid) == self.start
+
+
+class InSession(Busy):
+    """The domain is being moved by a session, and only its owner may touch its files."""
+
+    def __init__(self, path: str, session: Session | None) -> None:
+        UuidfsError.__init__(self, f"busy: {_what(session)}: {show(path)}; wait, or where its "
+                                   "owner has died run: uuidfs local-migrate --recover")
+        self.path = path
+        self.waited = 0.0
+        self.session = session
+
+
+class NoSession(UuidfsError):
+    """There is no session of this domain."""
+
+    def __init__(self, domain: str) -> None:
+        super().__init__(f"{show(domain)} has no session; uuidfs session list shows all")
+        self.domain = domain
+
+
+class NotOwner(UuidfsError):
+    """Only the process that began a session, or one that it started, changes it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(f"the session of {show(session.name)} belongs to process {session.pid} "
+                         f"({session.tool})")
+        self.session = session
+
+
+def _what(session: Session | None) -> str:
+    if session is None:
+        return "a local migration that cannot be read"
+    return f"{show(session.name)} is in a local migration (phase {session.phase}, " \
+           f"process {session.pid})"
+
+
+def place(layout: Layout) -> Place:
+    """The directory of the sessions."""
+    return layout.locks.parent.child(DIRECTORY)
+
+
+def path_of(layout: Layout, uuid: str) -> str:
+    """Where the session of a domain is, when there is one."""
+    return f"{place(layout).path}/{uuid}.json"
+
+
+def started_at(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    fields = text[text.rindex(b")") + 2:].split()
+    return None if fields[0] in {b"Z", b"X"} else int(fields[19])
+
+
+def read(layout: Layout, uuid: str) -> Session | None:
+    """The session of a domain; None when there is none.
+
+    Raises Refused when it cannot be understood: then it holds all the same.
+    """
+    import json  # 3 ms that the hook and most runs do not need
+
+    path = path_of(layout, uuid)
+    fd = opened(place(layout))
+    if fd is None:
+        return None
+    with fs.closing(fd):
+        try:
+            fields: dict[str, Any] = json.loads(fs.read_small(fd, f"{uuid}.json", LIMIT, path))
+            known = {key: fields[key] for key in Session._fields if key in fields}
+            session = Session(**known)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SystemCallFailed("read", path, error) from error
+        except (ValueError, TypeError) as error:
+            raise Refused(path, "this is no session that can be read") from error
+    return session
+
+
+def guard(layout: Layout, uuid: str) -> None:
+    """Raise InSession when the domain, or the one whose peer this is, has a session.
+
+    To be called with the domain's lock held: nobody begins a session without it.
+    """
+    for one in dict.fromkeys((uuid, real_uuid(layout, uuid))):
+        path = path_of(layout, one)
+        if os.path.lexists(path):
+            try:
+                session = read(layout, one)
+            except UuidfsError:
+                raise InSession(path, None) from None
+            if session is not None:
+                raise InSession(path, session)
+
+
+def real_uuid(layout: Layout, uuid: str) -> str:
+    """The domain that a UUID stands for: itself, or the one whose peer it is."""
+    if not os.path.lexists(place(layout).path):
+        return uuid  # nobody ever began one since the boot
+    migration = peers.migration_uuid(layout)
+    if migration is None:
+        return uuid
+    real = peers.exchanged(uuid, migration)
+    return real if os.path.lexists(path_of(layout, real)) else uuid
+
+
+def all_sessions(layout: Layout) -> list[Session]:
+    """All that can be read, in the order of their UUIDs."""
+    where = place(layout)
+    fd = opened(where)
+    if fd is None:
+        return []
+    with fs.closing(fd):
+        uuids = sorted(entry[:-5] for entry in listed(fd, where.path) if entry.endswith(".json"))
+    found = []
+    for uuid in uuids:
+        try:
+            session = read(layout, uuid) if normal_uuid(uuid) == uuid else None
+        except Refused:
+            continue
+        if session is not None:
+            found.append(session)
+    return found
+
+
+def begin(
+    layout: Layout, uuid: str, name: str, *, pid: int, tool: str, new_name: str | None = None,
+    directory: str = "", socket: str = "",
+) -> Session:
+    """Open a session for the process ``pid``; to be called with the domain's lock held.
+
+    Raises InSession when there is one already, UsageError when there is no such process.
+    """
+    guard(layout, uuid)
+    start = started_at(pid)
+    if start is None:
+        raise UsageError(f"there is no process {pid}")
+    session = Session(
+        uuid, name, BEGIN, pid, start, time.time(), tool,
+        peers.exchanged(uuid, peers.make_migration_uuid(layout)), f"{name[:200]}-incoming",
+        directory, socket, new_name,
+    )
+    write(layout, session)
+    return session
+
+
+def change(layout: Layout, session: Session, **fields: Any) -> Session:
+    """Replace some fields; returns the new session once it is in place."""
+    session = session._replace(**fields)
+    if session.phase not in PHASES:
+        raise UsageError(f"a phase is one of {', '.join(PHASES)}")
+    write(layout, session)
+    return session
+
+
+def write(layout: Layout, session: Session) -> None:
+    """Replace the file: complete or not at all. Raises SystemCallFailed or Refused."""
+    import json
+
+    where = place(layout)
+    make_lock_directory(where)
+    fd = opened(where)
+    if fd is None:
+        raise Refused(where.path, "this directory was removed")
+    # One line, and "phase": "NAME" as json writes it: hooks/qemu looks for that in sh.
+    text = json.dumps({"version": 1, **session._asdict()}) + "\n"
+    with fs.closing(fd):
+        try:
+            fs.write_file(fd, f"{session.uuid}.json", text.encode())
+        except OSError as error:
+            raise SystemCallFailed("write", path_of(layout, session.uuid), error) from error
+
+
+def end(layout: Layout, session: Session) -> None:
+    """Close a session; one that is closed already is fine."""
+    fd = opened(place(layout))
+    if fd is not None:
+        with fs.closing(fd):
+            for entry in (f"{session.uuid}.json", f"{session.uuid}.incoming"):
+                try:
+                    fs.unlink(fd, entry)
+                except OSError as error:
+                    raise SystemCallFailed("remove", path_of(layout, session.uuid),
+                                           error) from error
+
+
+def mine(session: Session) -> bool:
+    """Whether this process is the session's owner, or was started by it at any remove."""
+    pid = os.getpid()
+    while pid > 1:
+        if pid == session.pid:
+            return session.alive
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                text = file.read()
+        except OSError:
+            return False
+        pid = int(text[text.rindex(b")") + 2:].split()[1])
+    return False
