@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from uuidfs import __version__, hookfile, operate, render, report, standing
+from uuidfs import __version__, hookfile, migratecli, operate, render, report, standing
 from uuidfs import check as checker
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, show
 from uuidfs.layout import Kind, Layout
@@ -46,6 +46,7 @@ app.add_typer(hook_app, name="hook")
 app.add_typer(trash_app, name="trash")
 app.add_typer(config_app, name="config")
 app.command("reconcile")(reconcile_command)
+migratecli.register(app)
 
 KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")

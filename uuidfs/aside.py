@@ -1,0 +1,154 @@
+"""What libvirt does not take along when a domain moves, kept on disk until it is home again.
+
+libvirt refuses to migrate a domain that has snapshots, and undefines it for a live rename. So
+their metadata is written to /var/lib/libvirt/by-uuid/aside/UUID.json, which survives a power
+cut, before it is taken out of libvirt; and removed once libvirt has it again.
+"""
+
+import contextlib
+import json
+import os
+from typing import Any, NamedTuple
+
+from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.layout import Kind, Layout
+from uuidfs.virt import doing, module
+
+
+class Aside(NamedTuple):
+    """Documents parents first; ``current`` is a snapshot's name. ``config`` is the persistent
+    one, None for a transient domain."""
+
+    name: str
+    new_name: str | None = None
+    emulator: str | None = None
+    snapshots: tuple[str, ...] = ()
+    current: str | None = None
+    checkpoints: tuple[str, ...] = ()
+    autostart: bool = False
+    config: str | None = None
+
+
+def directory(layout: Layout) -> str:
+    """Where it is kept."""
+    return f"{layout.stores[Kind.SNAPSHOT].parent.path}/aside"
+
+
+def path_of(layout: Layout, uuid: str) -> str:
+    """The file of one domain."""
+    return f"{directory(layout)}/{uuid}.json"
+
+
+def look(domain: Any, new_name: str | None, emulator: str | None) -> Aside:
+    """Read all of it from libvirt; changes nothing."""
+    libvirt = module()
+    with doing(f"read the metadata of {domain.name()}"):
+        snapshots = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+        checkpoints = domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
+        persistent = bool(domain.isPersistent())
+        return Aside(
+            domain.name(), new_name, emulator,
+            tuple(s.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE) for s in snapshots),
+            domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else None,
+            tuple(c.getXMLDesc(libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE) for c in checkpoints),
+            bool(domain.autostart()) if persistent else False,
+            domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+            if persistent else None,
+        )
+
+
+def keep(layout: Layout, uuid: str, aside: Aside) -> None:
+    """Write it, durable when this returns. Raises SystemCallFailed."""
+    path = path_of(layout, uuid)
+    try:
+        os.makedirs(directory(layout), mode=0o700, exist_ok=True)
+        with open(f"{path}.new", "w", opener=_private) as file:
+            json.dump({"version": 1, **aside._asdict()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(f"{path}.new", path)
+        fd = os.open(directory(layout), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise SystemCallFailed("keep", path, error) from error
+
+
+def kept(layout: Layout, uuid: str) -> Aside | None:
+    """What is kept of a domain. Raises Refused when it cannot be read."""
+    path = path_of(layout, uuid)
+    try:
+        with open(path) as file:
+            fields = json.load(file)
+        known = {key: fields[key] for key in Aside._fields if key in fields}
+        aside = Aside(**known)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise Refused(path, f"this cannot be read: {error}") from error
+    return aside
+
+
+def uuids(layout: Layout) -> list[str]:
+    """The domains of which something is kept."""
+    try:
+        entries = os.listdir(directory(layout))
+    except FileNotFoundError:
+        return []
+    return sorted(entry[:-5] for entry in entries if entry.endswith(".json"))
+
+
+def drop(layout: Layout, uuid: str) -> None:
+    """Forget it."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path_of(layout, uuid))
+    with contextlib.suppress(OSError):  # another domain's is there, or there is none at all
+        os.rmdir(directory(layout))
+
+
+def take_out(domain: Any) -> None:
+    """Take the metadata out of libvirt, children first; the disks' contents stay."""
+    libvirt = module()
+    with doing(f"set the metadata of {domain.name()} aside"):
+        for checkpoint in reversed(domain.listAllCheckpoints(
+                libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)):
+            checkpoint.delete(libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY)
+        for snapshot in reversed(domain.listAllSnapshots(
+                libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)):
+            snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+
+
+def put_back(domain: Any, aside: Aside) -> None:
+    """Define again what libvirt does not have; what it has by now is newer."""
+    from uuidfs.travel import parse, renamed_inside, set_emulator_text
+
+    libvirt = module()
+    with doing(f"put the metadata of {domain.name()} back"):
+        there = {s.getName() for s in domain.listAllSnapshots()}
+        for xml in aside.snapshots:
+            name = parse(xml).findtext("name")
+            if name in there:
+                continue
+            flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+            if name == aside.current:
+                flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
+            domain.snapshotCreateXML(renamed_inside(xml, aside.new_name), flags)
+        there = {c.getName() for c in domain.listAllCheckpoints()}
+        for xml in aside.checkpoints:
+            if parse(xml).findtext("name") not in there:
+                domain.checkpointCreateXML(renamed_inside(xml, aside.new_name),
+                                           libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE)
+        if aside.config is not None and aside.emulator is not None:
+            config = domain.XMLDesc(
+                libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+            changed = set_emulator_text(config, aside.emulator)
+            if changed is not None:
+                domain.connect().defineXML(changed)
+        if aside.autostart and not domain.autostart():
+            domain.setAutostart(1)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
