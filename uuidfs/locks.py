@@ -41,14 +41,13 @@ class Locks:
     def hold(self, uuid: str) -> Iterator[None]:
         """Hold one domain's lock; it falls with the process, however that ends.
 
-        Raises Busy after the timeout, its kind InSession at once when there is a session,
-        Refused or SystemCallFailed when the lock's directory cannot be trusted or made.
+        Raises Busy after the timeout, its kind InSession when the lock is free but there is a
+        session, Refused or SystemCallFailed when the lock's directory cannot be trusted or made.
         """
         self._prepare()
         uuid = sessions.real_uuid(self._layout, uuid)  # a domain and its peer have one lock
-        if not self._owner:
-            # Before waiting: an owner may hold it for as long as a migration takes.
-            sessions.guard(self._layout, uuid)
+        if not self._owner and not self._timeout:
+            sessions.guard(self._layout, uuid)  # says more than that the lock is held
         path = f"{self._place.path}/{uuid}.lock"
         try:
             descriptor = try_lock(path)

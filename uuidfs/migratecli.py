@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("local-migrate")(local_migrate)
     app.command("rename")(rename)
-    app.command("lock", context_settings={"allow_interspersed_args": False})(lock)
+    app.command("lock")(lock)
     app.add_typer(session_app, name="session")
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import uuid as uuids
@@ -91,10 +92,32 @@ class PeerDaemon:
         except (OSError, ValueError):
             return None
 
+    def was_started(self) -> bool:
+        """Whether it ever was, so that there may be a guest in it."""
+        return os.path.exists(f"{self.directory}/start.log")
+
     def start(self) -> None:
         """Start it, or find it running; returns when it listens. Raises PeerFailed."""
-        if self.pid is not None:
-            return
+        if self.pid is None and not self._coming():
+            self._spawn()
+        deadline = time.monotonic() + PATIENCE
+        while self.pid is None or not self._listens():
+            if time.monotonic() >= deadline or not (self.pid or self._coming()):
+                raise PeerFailed(self._said())
+            time.sleep(0.005)
+
+    def _coming(self) -> bool:
+        """Whether somebody who died since has just started it: it has no pid file yet."""
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and int(entry) != os.getpid():
+                with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+                    if self.directory.encode() in words or (
+                            f"{self.directory}/peer.pid".encode() in words):
+                        return True
+        return False
+
+    def _spawn(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.socket)
         command = [
@@ -108,13 +131,16 @@ class PeerDaemon:
             command = ["systemd-run", "--quiet", "--collect", "--scope", "--slice=system.slice",
                        *command]
         with open(f"{self.directory}/start.log", "wb") as log:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,  # noqa: S603 - fixed words and our own directory
-                                  cwd="/", check=False)
-        deadline = time.monotonic() + PATIENCE
-        while self.pid is None or not os.path.exists(self.socket):
-            if time.monotonic() >= deadline or done.returncode:
-                raise PeerFailed(self._said())
-            time.sleep(0.005)
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,  # noqa: S603 - fixed words and our own directory
+                           cwd="/", check=False)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(self.socket)
+            except OSError:
+                return False
+        return True
 
     def _said(self) -> str:
         said = b""
@@ -137,6 +163,9 @@ class PeerDaemon:
                         os.kill(pid, signal.SIGKILL)
                     deadline += PATIENCE
                 time.sleep(0.005)
+        # First, so that a kill in what follows leaves nobody to look for in there.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.directory}/start.log")
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

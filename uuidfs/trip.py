@@ -90,19 +90,24 @@ def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
         if domain is None:
             raise UsageError(f"libvirt has no domain {show(wanted)!r}")
         name, uuid = str(domain.name()), str(domain.UUIDString())
-        with Locks(layout, wishes.lock_timeout, owner=True).hold(uuid):
-            sessions.guard(layout, uuid)
-            preflight(layout, host, domain, wishes)
-            if wishes.dry_run:
-                return TripResult(name, uuid)
-            trip = Trip(layout, host, sessions.begin(
-                layout, uuid, name, pid=os.getpid(), tool="uuidfs local-migrate",
-                new_name=wishes.new_name, directory=directory_of(layout, uuid),
-                socket=PeerDaemon(directory_of(layout, uuid)).socket,
-            ), wishes)
-            trip.go(domain)
-            trip.close()
-        catch_up(layout, uuid)
+        trip: Trip | None = None
+        try:
+            with Locks(layout, wishes.lock_timeout, owner=True).hold(uuid):
+                sessions.guard(layout, uuid)
+                preflight(layout, host, domain, wishes)
+                if wishes.dry_run:
+                    return TripResult(name, uuid)
+                directory = directory_of(layout, uuid)
+                trip = Trip(layout, host, sessions.begin(
+                    layout, uuid, name, pid=os.getpid(), tool="uuidfs local-migrate",
+                    new_name=wishes.new_name, directory=directory,
+                    socket=PeerDaemon(directory).socket,
+                ), wishes)
+                trip.go(domain)
+                trip.close()
+        finally:
+            if trip is not None:
+                catch_up(layout, uuid)
         return TripResult(wishes.new_name or name, uuid, time.monotonic() - began,
                           tuple(trip.downtimes), "host")
     finally:
@@ -368,17 +373,24 @@ class Trip:
         deadline = time.monotonic() + SETTLE
         while True:
             host, peer = self._active(self.host), self._active(self._connected())
-            jobs = [d for d in (host, peer) if d is not None and _job(d)]
-            if not jobs or time.monotonic() >= deadline:
-                break
-            time.sleep(POLL)
-        with doing(f"settle where {self.session.name} runs"):
-            if host is not None and peer is not None:
-                host, peer = self._one_of(host, peer)
-            for domain in (host, peer):
-                if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                    domain.resume()
-        return host, peer
+            late = time.monotonic() >= deadline
+            if not late and any(_job(d) for d in (host, peer) if d is not None):
+                time.sleep(POLL)
+                continue
+            try:
+                with doing(f"settle where {self.session.name} runs"):
+                    if host is not None and peer is not None:
+                        host, peer = self._one_of(host, peer)
+                    for domain in (host, peer):
+                        if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                            domain.resume()
+                return host, peer
+            except LibvirtRefused as error:
+                # It went while we looked: a hop, or the guest itself, has come to its end.
+                if late or error.code not in {libvirt.VIR_ERR_NO_DOMAIN,
+                                              libvirt.VIR_ERR_OPERATION_INVALID}:
+                    raise
+                time.sleep(POLL)
 
     def _one_of(self, host: Any, peer: Any) -> tuple[Any | None, Any | None]:
         """Destroy the one that does not run; of two that are paused, the one that never ran."""
@@ -397,12 +409,17 @@ class Trip:
         if connection is None:
             return None
         domain = find(connection, self.session.uuid)
-        with doing("look where the guest is"):
-            return domain if domain is not None and domain.isActive() else None
+        try:
+            with doing("look where the guest is"):
+                return domain if domain is not None and domain.isActive() else None
+        except LibvirtRefused as error:
+            if error.code == module().VIR_ERR_NO_DOMAIN:
+                return None  # it went while we looked: a hop is over
+            raise
 
     def _connected(self) -> Any | None:
         """The peer's connection; the daemon is started again where it died."""
-        if not self.session.directory or not os.path.isdir(f"{self.session.directory}/etc"):
+        if not self.session.directory or not self._daemon.was_started():
             return None
         if self._peer is not None and self._daemon.pid is not None and self._peer.isAlive():
             return self._peer
