@@ -26,6 +26,7 @@ BINDS = {
     "cache": "/var/cache/libvirt",
 }
 PATIENCE = 30.0  # seconds for the daemon to begin and to end
+GONE = 1.0  # seconds without any process of it, before it counts as failed
 _LOG = 4096  # bytes of its log that an error quotes from
 _OWN = {  # of qemu.conf; the rest is the host's
     "stdio_handler": '"file"',  # virtlogd is the host's
@@ -101,8 +102,12 @@ class PeerDaemon:
         if self.pid is None and not self._coming():
             self._spawn()
         deadline = time.monotonic() + PATIENCE
+        seen = time.monotonic()
         while self.pid is None or not self._listens():
-            if time.monotonic() >= deadline or not (self.pid or self._coming()):
+            now = time.monotonic()
+            # A look at /proc can miss a process that forks meanwhile, as daemons do.
+            seen = now if self.pid is not None or self._coming() else seen
+            if now >= deadline or now - seen > GONE:
                 raise PeerFailed(self._said())
             time.sleep(0.005)
 

@@ -384,13 +384,14 @@ class Trip:
                     for domain in (host, peer):
                         if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                             domain.resume()
-                return host, peer
             except LibvirtRefused as error:
                 # It went while we looked: a hop, or the guest itself, has come to its end.
                 if late or error.code not in {libvirt.VIR_ERR_NO_DOMAIN,
                                               libvirt.VIR_ERR_OPERATION_INVALID}:
                     raise
                 time.sleep(POLL)
+            else:
+                return host, peer
 
     def _one_of(self, host: Any, peer: Any) -> tuple[Any | None, Any | None]:
         """Destroy the one that does not run; of two that are paused, the one that never ran."""
