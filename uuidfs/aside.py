@@ -11,7 +11,8 @@ import os
 from typing import Any, NamedTuple
 
 from uuidfs.errors import Refused, SystemCallFailed
-from uuidfs.layout import Kind, Layout
+from uuidfs.layout import Layout
+from uuidfs.sessions import aside as aside_place
 from uuidfs.virt import doing, module
 
 
@@ -31,7 +32,7 @@ class Aside(NamedTuple):
 
 def directory(layout: Layout) -> str:
     """Where it is kept."""
-    return f"{layout.stores[Kind.SNAPSHOT].parent.path}/aside"
+    return aside_place(layout).path
 
 
 def path_of(layout: Layout, uuid: str) -> str:
@@ -89,15 +90,6 @@ def kept(layout: Layout, uuid: str) -> Aside | None:
     except (OSError, ValueError, TypeError) as error:
         raise Refused(path, f"this cannot be read: {error}") from error
     return aside
-
-
-def uuids(layout: Layout) -> list[str]:
-    """The domains of which something is kept."""
-    try:
-        entries = os.listdir(directory(layout))
-    except FileNotFoundError:
-        return []
-    return sorted(entry[:-5] for entry in entries if entry.endswith(".json"))
 
 
 def drop(layout: Layout, uuid: str) -> None:

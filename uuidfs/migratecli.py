@@ -110,7 +110,7 @@ def local_migrate(
     wishes = trip.Wishes(emulator, None, timeout, bandwidth, lock_timeout, dry_run,
                          _Bar() if sys.stderr.isatty() and jobs == 1 else None)
     if recover:
-        chosen = [resolve(layout, d)[0] for d in domains or ()] or trip_uuids(layout)
+        chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
         calls = [partial(trip.recover, layout, uuid, wishes) for uuid in chosen]
     else:
         if bool(domains) == all_domains:
@@ -120,15 +120,6 @@ def local_migrate(
     with ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(trip.errors, calls, chosen))
     _finish(results, as_json=as_json, dry_run=dry_run)
-
-
-def trip_uuids(layout: Layout) -> list[str]:
-    """Domains with a session whose owner is dead, or with metadata set aside by one."""
-    from uuidfs import aside
-
-    found = [s.uuid for s in sessions.all_sessions(layout) if not s.alive]
-    alive = {s.uuid for s in sessions.all_sessions(layout)}
-    return found + [uuid for uuid in aside.uuids(layout) if uuid not in alive]
 
 
 def _finish(results: "list[TripResult]", *, as_json: bool, dry_run: bool = False) -> None:

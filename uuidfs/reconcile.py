@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from uuidfs import operate, retention, spots, standing, trash
+from uuidfs import operate, retention, sessions, spots, standing, trash
 from uuidfs.agenda import Agenda
 from uuidfs.daemon import name_of
 from uuidfs.dirty import Dirty
@@ -31,6 +31,8 @@ from uuidfs.xmlread import Reader, read_lxml
 
 RIVAL_PATIENCE = 5.0  # seconds that a rename may be in flight before it counts as cut in half
 TEND = 2.0  # seconds between looks whether the watched directories are still the same
+RECOVER = 10.0  # seconds that a recovery gets before the next attempt, doubled each time
+RECOVER_AT_MOST = 600.0
 RETENTION = 3600.0  # seconds between two looks for what is past its retention
 BATCH = 64  # spots that are settled between two looks at the clock and one fsync a directory
 
@@ -57,6 +59,8 @@ class Voice(NamedTuple):
     """Called every two seconds, and after each pass; also within long ones."""
     figures: Callable[[Figures], None] | None = None
     """Called after each pass."""
+    recover: Callable[[], None] | None = None
+    """Called when a local migration has lost its owner; must not wait for the recovery."""
 
 
 class _Stopped(Exception):
@@ -78,6 +82,8 @@ class Reconciler:
         self._dirty = Dirty()
         self._agenda = Agenda(settings.debounce, settings.resync)
         self._watcher = Watcher(layout, self._dirty)
+        self._recover_at = 0.0
+        self._recover_wait = RECOVER
         self._rivals: dict[str, float] = {}  # UUID -> when a second name was first seen
         self._standing = Standing(os.getpid(), time.time())
         self._oldest: float | None = None  # when the first of the spots that wait came
@@ -133,6 +139,7 @@ class Reconciler:
                 tended = now
                 self._watcher.tend()
                 self._settle_rivals(now)
+                self._look_for_orphans(now)
                 if self._watcher.polling is not None:
                     self._agenda.at_most(now, self.settings.poll)
             if self._agenda.due(now):
@@ -289,6 +296,26 @@ class Reconciler:
                 if done is not None:
                     self.voice.info(f"name is {done.winner!r}", {**fields, "name": done.winner})
                 self._agenda.resync(now)
+
+    def _look_for_orphans(self, now: float) -> None:
+        """Have local migrations finished whose owner died: again and again, less and less often."""
+        if self.voice.recover is None or now < self._recover_at:
+            return
+        try:
+            orphans = sessions.orphans(self.layout)
+        except UuidfsError as error:
+            self.voice.warning(str(error), {"action": "recover"})
+            return
+        if not orphans:
+            self._recover_wait = RECOVER
+            return
+        self._recover_at = now + self._recover_wait
+        self._recover_wait = min(2 * self._recover_wait, RECOVER_AT_MOST)
+        for uuid in orphans:
+            self.voice.info("a local migration has lost its owner",
+                            {"uuid": uuid, "action": "recover"})
+        self.voice.recover()
+        self._agenda.soon(now)
 
     def _beat(self, *, now: bool = False) -> None:
         moment = time.monotonic()

@@ -1,5 +1,7 @@
 """``uuidfs reconcile``: the daemon in the foreground, or one full pass."""
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -77,9 +79,30 @@ def daemon(layout: Layout) -> None:
             metrics.write(textfile, found)
 
     textfile = config.load(layout).textfile
-    voice = reconcile.Voice(info, warning, beat, figures if textfile else None)
+    voice = reconcile.Voice(info, warning, beat, figures if textfile else None,
+                            _recover if layout.live else None)
     reconcile.Reconciler(layout, settings(), voice, settings).run()
     notify.stopping()
+
+
+def _recover() -> None:
+    """Start ``uuidfs local-migrate --recover``, and do not wait for it.
+
+    Under systemd as a unit of its own: it may have to start the peer daemon again, and this
+    service has neither the capabilities nor the right to mount anything.
+    """
+    import subprocess
+
+    command = [sys.executable, "-m", "uuidfs", "local-migrate", "--recover"]
+    if os.path.isdir("/run/systemd/system"):
+        command = ["systemctl", "start", "--no-block", "uuidfs-recover.service"]
+    try:
+        subprocess.Popen(  # noqa: S603 - fixed words
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        from uuidfs import eventlog
+
+        eventlog.warning(f"cannot recover: {error}", action="recover")
 
 
 def _status(now: "Standing") -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuidfs import fs, peers
 from uuidfs.dirs import listed, opened
 from uuidfs.errors import Busy, Refused, SystemCallFailed, UsageError, UuidfsError, show
-from uuidfs.layout import Layout, Place
+from uuidfs.layout import Kind, Layout, Place
 from uuidfs.lockdir import make_lock_directory
 from uuidfs.names import normal_uuid
 
@@ -174,6 +174,24 @@ def all_sessions(layout: Layout) -> list[Session]:
         if session is not None:
             found.append(session)
     return found
+
+
+def aside(layout: Layout) -> Place:
+    """Where metadata is kept while its domain is away (:mod:`uuidfs.aside`)."""
+    return layout.stores[Kind.SNAPSHOT].parent.child("aside")
+
+
+def orphans(layout: Layout) -> list[str]:
+    """Domains whose session has lost its owner, and those of which a boot left metadata aside."""
+    found = {session.uuid: session.alive for session in all_sessions(layout)}
+    where = aside(layout)
+    fd = opened(where)
+    if fd is not None:
+        with fs.closing(fd):
+            for entry in listed(fd, where.path):
+                if entry.endswith(".json") and normal_uuid(entry[:-5]) == entry[:-5]:
+                    found.setdefault(entry[:-5], False)
+    return sorted(uuid for uuid, alive in found.items() if not alive)
 
 
 def begin(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from tests.live.bench import ENVIRONMENT, PrivateHost, uuidfs_command, wait_for
@@ -18,8 +19,11 @@ QUIET = 40.0  # seconds after which a reconciler that is left alone has to be do
 class Reconciler:
     """The daemon in one host; a context manager that ends it by SIGTERM."""
 
-    def __init__(self, host: PrivateHost) -> None:
+    def __init__(
+        self, host: PrivateHost, program: Sequence[str] = (), env: dict[str, str] | None = None
+    ) -> None:
         self.host = host
+        self._program = (program, env or {}) if program else uuidfs_command()
         self.log = (host.root / "reconciler.log").open("ab")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -45,7 +49,7 @@ class Reconciler:
 
     def start(self) -> None:
         """Start it; returns once it watches."""
-        command, extra = uuidfs_command()
+        command, extra = self._program
         before = self.passes()
         self.process = subprocess.Popen(
             ["nsenter", "-m", "-p", "-n", "-t", str(self.host.keeper_pid), "--",

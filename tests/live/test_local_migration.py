@@ -248,6 +248,39 @@ def test_killed_at_random_moments(host: PrivateHost, seed: int) -> None:
     went_on(counts(host))
 
 
+def test_the_reconciler_recovers_what_lost_its_owner(host: PrivateHost) -> None:
+    prepare(host)
+    host.virsh("snapshot-create-as", "a", "s1", "--disk-only").ok()
+    program, env = command()
+    with Reconciler(host, program, env):
+        held_in(host, "out")
+        wait_for(lambda: leftovers(host) == [], "the reconciler has it recovered", 30)
+        wait_for(lambda: host.uuidfs("check").exit == 0, "all is caught up", 30)
+    at_home(host)
+    assert host.virsh("snapshot-list", "a", "--name").ok().out.split() == ["s1"]
+    went_on(counts(host))
+
+
+def test_metadata_aside_outlives_a_boot(host: PrivateHost) -> None:
+    """Power is lost while the guest is in the peer: /run is empty, and nothing of it runs."""
+    prepare(host)
+    host.virsh("snapshot-create-as", "a", "s1", "--disk-only").ok()
+    before = host.virsh("snapshot-dumpxml", "a", "s1").ok().out
+    held_in(host, "out")
+    host.run("pkill", "-KILL", "libvirtd|qemu-system|virtlogd")
+    for entry in ("uuidfs", "uuidfs-hops", "libvirt"):
+        host.run("rm", "-rf", f"/run/{entry}")
+    host.virtlogd.start()
+    host.libvirtd.start()
+    host.uuidfs("check", "--repair")
+    assert host.virsh("snapshot-list", "a", "--name").ok().out.split() == []
+    said = uuidfs(host, "local-migrate", "--recover").ok()
+    assert said.out == "a: the guest has ended; its session is closed\n"
+    assert host.virsh("snapshot-dumpxml", "a", "s1").ok().out == before
+    assert leftovers(host) == []
+    host.virsh("start", "a").ok()
+
+
 def test_everybody_at_once(host: PrivateHost) -> None:
     """No deadlock: each waits or says busy, and the guest goes on."""
     prepare(host)
