@@ -153,7 +153,10 @@ def _write(directory: Place, name: str, data: bytes) -> bool:
 
 
 def remove(layout: Layout) -> HookState:
-    """Remove our hook wherever it is; foreign files stay as they are."""
+    """Remove our hook wherever it is; foreign files stay as they are.
+
+    Then qemu.d, which libvirt's packages do not bring, goes when nothing else is in it.
+    """
     before = status(layout)
     if not before.installed:
         return before
@@ -169,4 +172,7 @@ def remove(layout: Layout) -> HookState:
         raise SystemCallFailed("remove", before.path, error) from error
     finally:
         os.close(fd)
+    if in_d and (above := opened(place)) is not None:
+        with fs.closing(above):
+            fs.remove_directory(above, "qemu.d")
     return HookState(False, before.path, True, foreign=before.foreign)
