@@ -2,6 +2,8 @@
 # make test   set up, then all tests; those that need root or libvirt skip where it is missing
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
+# make deb    the Debian package, in dist/deb
+# make rpm    the RPM package, in dist/rpm
 # make bench  the figures of docs/performance.md
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie bench clean
+.PHONY: demo test lint test-debian test-trixie deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +34,12 @@ test-debian:
 
 test-trixie:
 	tests/chroot/run trixie tests/unit tests/property tests/live
+
+deb:
+	packaging/build-deb dist/deb
+
+rpm:
+	packaging/build-rpm dist/rpm
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
