@@ -71,6 +71,7 @@ def each(machine: Machine, prepare: Callable[[], None], command: tuple[str, ...]
         prepare()
         if not killed_at(number, *command):
             finish()
+            print(f"{' '.join(command)}: {number - 1} commands, every {STEPS}. was killed")
             return (number - 1) // STEPS
         machine.check_names()
         machine.restart_libvirtd()
@@ -80,7 +81,7 @@ def each(machine: Machine, prepare: Callable[[], None], command: tuple[str, ...]
 
 
 @pytest.fixture
-def bench(machine: Machine) -> Machine:
+def plain(machine: Machine) -> Machine:
     """A plain host, and nothing armed."""
     disarm()
     return machine
@@ -100,19 +101,19 @@ def converted(machine: Machine, version: str) -> None:
     assert run("uuidfs", "check").ok().out == ""
 
 
-def test_an_installation(bench: Machine) -> None:
+def test_an_installation(plain: Machine) -> None:
     def prepare() -> None:
         if installed():
             run("dpkg", "--purge", "uuidfs").ok()
         run("dpkg", "--unpack", str(deb("old"))).ok()
         arm(INFO / "uuidfs.postinst", LIFECYCLE)
 
-    kills = each(bench, prepare, ("dpkg", "--configure", "uuidfs"),
-                 lambda: converted(bench, "0.1.0-1~1old"))
+    kills = each(plain, prepare, ("dpkg", "--configure", "uuidfs"),
+                 lambda: converted(plain, "0.1.0-1~1old"))
     assert kills > 20 // STEPS
 
 
-def test_an_upgrade(bench: Machine) -> None:
+def test_an_upgrade(plain: Machine) -> None:
     def prepare() -> None:
         run("dpkg", "--install", str(deb("old"))).ok()
         run("uuidfs", "revert", "vm0007", "vm0008").ok()  # as if the layout had changed
@@ -120,10 +121,10 @@ def test_an_upgrade(bench: Machine) -> None:
 
     def again() -> None:
         run("dpkg", "--install", str(deb("new"))).ok()
-        converted(bench, "0.1.0-1~2new")
+        converted(plain, "0.1.0-1~2new")
 
     # dpkg runs the old prerm, then the new postinst, which cannot be armed before it is there.
-    assert each(bench, prepare, ("dpkg", "--install", str(deb("new"))), again) > 1 // STEPS
+    assert each(plain, prepare, ("dpkg", "--install", str(deb("new"))), again) > 1 // STEPS
 
     def unpacked() -> None:
         run("dpkg", "--install", str(deb("old"))).ok()
@@ -131,12 +132,12 @@ def test_an_upgrade(bench: Machine) -> None:
         run("dpkg", "--unpack", str(deb("new"))).ok()
         arm(INFO / "uuidfs.postinst", LIFECYCLE)
 
-    kills = each(bench, unpacked, ("dpkg", "--configure", "uuidfs"),
-                 lambda: converted(bench, "0.1.0-1~2new"))
+    kills = each(plain, unpacked, ("dpkg", "--configure", "uuidfs"),
+                 lambda: converted(plain, "0.1.0-1~2new"))
     assert kills > 20 // STEPS
 
 
-def test_a_removal(bench: Machine) -> None:
+def test_a_removal(plain: Machine) -> None:
     def prepare() -> None:
         run("dpkg", "--install", str(deb("new"))).ok()
         arm(INFO / "uuidfs.prerm", INFO / "uuidfs.postrm", LIFECYCLE)
@@ -144,23 +145,23 @@ def test_a_removal(bench: Machine) -> None:
     def again() -> None:
         run("dpkg", "--remove", "uuidfs").ok()
         assert installed().startswith("rc ")
-        assert bench.plain()
+        assert plain.plain()
         assert not (HOOKS / "qemu").exists()
 
-    assert each(bench, prepare, ("dpkg", "--remove", "uuidfs"), again) > 8 // STEPS
+    assert each(plain, prepare, ("dpkg", "--remove", "uuidfs"), again) > 8 // STEPS
 
 
-def test_a_removal_that_was_killed_can_be_taken_back(bench: Machine) -> None:
+def test_a_removal_that_was_killed_can_be_taken_back(plain: Machine) -> None:
     for number in range(1, NEVER, max(5, STEPS)):
         run("dpkg", "--install", str(deb("new"))).ok()
         arm(INFO / "uuidfs.prerm", INFO / "uuidfs.postrm", LIFECYCLE)
         if not killed_at(number, "dpkg", "--remove", "uuidfs"):
             return
         run("dpkg", "--install", str(deb("new"))).ok()
-        converted(bench, "0.1.0-1~2new")
+        converted(plain, "0.1.0-1~2new")
 
 
-def test_a_purge(bench: Machine) -> None:
+def test_a_purge(plain: Machine) -> None:
     before = listing()
 
     def prepare() -> None:
@@ -181,10 +182,10 @@ def test_a_purge(bench: Machine) -> None:
             archive.unlink()
         assert difference(before, listing()) == []
 
-    assert each(bench, prepare, ("dpkg", "--purge", "uuidfs"), again) > 8 // STEPS
+    assert each(plain, prepare, ("dpkg", "--purge", "uuidfs"), again) > 8 // STEPS
 
 
-def test_dpkg_killed_while_it_moves_files(bench: Machine) -> None:
+def test_dpkg_killed_while_it_moves_files(plain: Machine) -> None:
     """At renames of dpkg's own, of which an upgrade makes two hundred; it says what to do then."""
     for number in range(1, NEVER, 16 * STEPS):
         run("dpkg", "--install", str(deb("old"))).ok()
@@ -192,9 +193,9 @@ def test_dpkg_killed_while_it_moves_files(bench: Machine) -> None:
             ["strace", "-qq", "-o", "/dev/null", "-e", "trace=rename",
              "-e", f"inject=rename:signal=KILL:when={number}", "dpkg", "--install",
              deb("new")], capture_output=True, check=False, cwd="/")
-        bench.check_names()
+        plain.check_names()
         assert run("dpkg", "--install", str(deb("new"))).ok()
-        converted(bench, "0.1.0-1~2new")
+        converted(plain, "0.1.0-1~2new")
         if done.returncode == 0:
             assert number > 1
             return
