@@ -25,6 +25,7 @@ from uuidfs.outcome import EXIT_INTERRUPTED, cpus, fail, guarded, run, say
 from uuidfs.progress import Progress
 from uuidfs.reconcilecli import reconcile_command
 from uuidfs.storecli import config_app, trash_app
+from uuidfs.systemdcli import systemd_app
 
 # Newer typers carry their own copy of click: its base class is found through what they export.
 ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -45,6 +46,7 @@ hook_app = typer.Typer(
 app.add_typer(hook_app, name="hook")
 app.add_typer(trash_app, name="trash")
 app.add_typer(config_app, name="config")
+app.add_typer(systemd_app, name="systemd")
 app.command("reconcile")(reconcile_command)
 migratecli.register(app)
 

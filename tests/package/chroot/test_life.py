@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -169,15 +170,23 @@ def test_configuration_files_are_kept_as_debian_says(machine: Machine) -> None:
     assert not toml.parent.exists()
 
 
-def test_a_purge_packs_up_what_is_in_the_trash(machine: Machine) -> None:
-    apt("install", str(deb("new")))
+DOOMED = "11111111-2222-4333-8444-555555555555"
+
+
+def fill_trash(machine: Machine) -> None:
+    """Define a domain behind libvirt's back and take it away again, as its undefine does."""
     extra = CONFIGS / "doomed.xml"
     extra.write_text((CONFIGS / "vm0005.xml").read_text().replace("vm0005", "doomed").replace(
-        machine.names["vm0005"], "11111111-2222-4333-8444-555555555555"))
+        machine.names["vm0005"], DOOMED))
     run("uuidfs", "convert", "--all").ok()
-    extra.unlink()  # as libvirt's undefine does
+    extra.unlink()
     run("uuidfs", "convert", "--all").ok()
-    assert "undefined" in run("uuidfs", "trash", "list").ok().out
+    assert DOOMED in run("uuidfs", "trash", "list").ok().out
+
+
+def test_a_purge_packs_up_what_is_in_the_trash(machine: Machine) -> None:
+    apt("install", str(deb("new")))
+    fill_trash(machine)
     apt("remove", "uuidfs")
     assert (CONFIGS / "by-uuid/trash").is_dir(), "until the purge"
     said = apt("purge", "uuidfs")
@@ -185,7 +194,22 @@ def test_a_purge_packs_up_what_is_in_the_trash(machine: Machine) -> None:
     [archive] = Path("/var/backups").glob("uuidfs-trash-*")
     assert str(archive) in said.out
     assert archive.stat().st_mode & 0o077 == 0
-    assert "11111111-2222-4333-8444-555555555555.xml" in run("tar", "-tzf", str(archive)).ok().out
+    assert f"{DOOMED}.xml" in run("tar", "-tzf", str(archive)).ok().out
+
+
+def test_a_trash_that_cannot_be_packed_up_stays(machine: Machine) -> None:
+    apt("install", str(deb("new")))
+    fill_trash(machine)
+    backups = Path("/var/backups")
+    backups.rename("/var/backups.away")
+    try:
+        said = apt("purge", "uuidfs")
+    finally:
+        Path("/var/backups.away").rename(backups)
+    assert "could not be packed up and stays" in said.err
+    assert list((CONFIGS / "by-uuid/trash").glob(f"{DOOMED}*/{DOOMED}.xml"))
+    shutil.rmtree(CONFIGS / "by-uuid")
+    assert machine.plain()
 
 
 def test_what_is_installed_is_what_runs(machine: Machine) -> None:
