@@ -2,6 +2,7 @@
 # make test   set up, then all tests; those that need root or libvirt skip where it is missing
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
+# make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make deb    the Debian package, in dist/deb
 # make rpm    the RPM package, in dist/rpm
 # make bench  the figures of docs/performance.md
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie deb rpm bench clean
+.PHONY: demo test lint test-debian test-trixie test-packages deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +35,13 @@ test-debian:
 
 test-trixie:
 	tests/chroot/run trixie tests/unit tests/property tests/live
+
+test-packages: $(STAMP)
+	tests/package/run bookworm
+	tests/package/run trixie
+	tests/package/run bookworm --installed tests/live
+	tests/package/run trixie --installed tests/live
+	$(BIN)/python -m pytest tests/package
 
 deb:
 	packaging/build-deb dist/deb

@@ -117,11 +117,3 @@ def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
     assert actions(scripts["prerm"]) == actions(scriptlet("PREUN")) == ["stop", "remove"]
     assert actions(scripts["postrm"]) == actions(scriptlet("POSTUN")) == []
     assert "mark-restart-system-units" in scriptlet("POSTUN"), "restarted after an upgrade"
-
-
-def test_completions_are_made_for_three_shells(deb: Path, tmp_path: Path) -> None:
-    run("dpkg-deb", "--extract", next(deb.glob("*.deb")), tmp_path)
-    share = tmp_path / "usr/share"
-    for path in ("bash-completion/completions/uuidfs", "zsh/vendor-completions/_uuidfs",
-                 "fish/vendor_completions.d/uuidfs.fish"):
-        assert "_UUIDFS_COMPLETE" in (share / path).read_text()
