@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie test-packages deb rpm bench clean
+.PHONY: demo test lint test-debian test-trixie test-packages test-package-short deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,12 @@ test-debian:
 
 test-trixie:
 	tests/chroot/run trixie tests/unit tests/property tests/live
+
+# What .ci/run has time for.
+test-package-short:
+	UUIDFS_PACKAGE_STEPS=15 tests/package/run bookworm -q tests/package/chroot \
+	    -k 'installed_and_purged or never_saw or foreign or upgrade_converts or fails_nothing \
+	        or trash or an_installation or a_removal'
 
 test-packages: $(STAMP)
 	tests/package/run bookworm
