@@ -59,3 +59,28 @@ def test_every_copy_of_the_version_is_the_same() -> None:
         found = re.search(pattern, (REPOSITORY / path).read_text(), re.MULTILINE)
         assert found is not None, path
         assert found[1] == version[1], path
+
+
+@pytest.mark.skipif(shutil.which("secilc") is None, reason="needs secilc")
+def test_the_selinux_module_is_cil_that_a_policy_takes(tmp_path: Path) -> None:
+    """Over a policy of three types, where a block for a daemon that it has not is left out."""
+    base = tmp_path / "base.cil"
+    base.write_text("""
+        (class lnk_file (getattr read rename unlink)) (class process (fork))
+        (classorder (lnk_file process))
+        (sid kernel) (sidorder (kernel))
+        (type kernel_t) (type virtlogd_t) (type virt_log_t) (role r) (user u)
+        (typeattribute cil_gen_require) (typeattributeset cil_gen_require (kernel_t))
+        (roletype r kernel_t) (userrole u r)
+        (sensitivity s0) (sensitivityorder (s0)) (userlevel u (s0)) (userrange u ((s0) (s0)))
+        (sidcontext kernel (u r kernel_t ((s0) (s0))))
+        (allow kernel_t self (process (fork)))
+    """)
+    done = subprocess.run(
+        ["secilc", "-o", tmp_path / "policy", "-f", tmp_path / "contexts", base,
+         REPOSITORY / "packaging/selinux/uuidfs.cil"], capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    policy = (tmp_path / "policy").read_bytes()
+    assert b"virtlogd_t" in policy
+    assert b"virtqemud_t" not in policy

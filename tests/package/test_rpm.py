@@ -70,7 +70,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     need(*RPM_TOOLS)
     return [
         next(build("build-rpm", tmp_path_factory.mktemp("rpm"), "--release", release)
-             .glob("*.noarch.rpm"))
+             .glob("uuidfs-[0-9]*.noarch.rpm"))
         for release in ("1", "2")
     ]
 

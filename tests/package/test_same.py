@@ -59,7 +59,7 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
     one, other = tmp_path / "deb", tmp_path / "rpm"
     other.mkdir()
     run("dpkg-deb", "--extract", next(deb.glob("*.deb")), one)
-    package = next(rpm.glob("*.noarch.rpm"))
+    package = next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
     subprocess.run(f"rpm2cpio '{package}' | cpio --quiet -idm", shell=True, check=True, cwd=other)
     from_deb, from_rpm = files(one), files(other)
     assert sorted(from_deb) == sorted(from_rpm)
@@ -73,14 +73,14 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
 def test_the_configuration_files_are_the_same(deb: Path, rpm: Path) -> None:
     conffiles = run("dpkg-deb", "-I", next(deb.glob("*.deb")), "conffiles").split()
     flagged = run("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEFLAGS:fflags}\\n]",
-                  next(rpm.glob("*.noarch.rpm")))
+                  next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")))
     assert sorted(conffiles) == sorted(
         line.split()[0] for line in flagged.splitlines() if line.endswith(" cn"))
 
 
 def test_the_requirements_are_the_same(deb: Path, rpm: Path) -> None:
     depends = run("dpkg-deb", "-f", next(deb.glob("*.deb")), "Depends")
-    requires = run("rpm", "-qpR", next(rpm.glob("*.noarch.rpm")))
+    requires = run("rpm", "-qpR", next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")))
     assert set(re.findall(r"python3-(\w+)", depends)) == set(
         re.findall(r"python3dist\((\w+)\)", requires))
 
@@ -101,7 +101,7 @@ def actions(script: str) -> list[str]:
 
 
 def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
-    package, other = next(deb.glob("*.deb")), next(rpm.glob("*.noarch.rpm"))
+    package, other = next(deb.glob("*.deb")), next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
     scripts = {name: run("dpkg-deb", "-I", package, name)
                for name in ("postinst", "prerm", "postrm")}
 
