@@ -211,6 +211,23 @@ def test_a_trash_that_cannot_be_packed_up_stays(machine: Machine) -> None:
     assert machine.plain()
 
 
+def test_a_removal_leaves_the_interlock_of_a_local_migration(machine: Machine) -> None:
+    apt("install", str(deb("new")))
+    with subprocess.Popen(["sleep", "1000"]) as owner:
+        run("uuidfs", "session", "begin", "vm0009", "--pid", str(owner.pid)).ok()
+        said = run("apt-get", "-y", "purge", "uuidfs", env={"UUIDFS_PATIENCE": "1"}).ok()
+        assert "a local migration is under way" in said.err
+        assert (HOOKS / "qemu").exists()
+        assert list(Path("/run/uuidfs/local-migration").glob("*.json"))
+        apt("install", str(deb("new")))
+        owner.kill()
+    said = apt("purge", "uuidfs")
+    assert "under way" not in said.err
+    assert not (HOOKS / "qemu").exists()
+    assert not Path("/run/uuidfs").exists()
+    assert machine.plain()
+
+
 def test_what_is_installed_is_what_runs(machine: Machine) -> None:
     apt("install", str(deb("new")))
     found = run("/usr/bin/python3", "-I", "-c", "import uuidfs; print(uuidfs.__file__)").ok().out
