@@ -2,6 +2,9 @@
 # make test   set up, then all tests; those that need root or libvirt skip where it is missing
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
+# make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
+# make deb    the Debian package, in dist/deb
+# make rpm    the RPM package, in dist/rpm
 # make bench  the figures of docs/performance.md
 
 PYTHON ?= python3
@@ -9,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie bench clean
+.PHONY: demo test lint test-debian test-trixie test-packages test-package-short deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +35,25 @@ test-debian:
 
 test-trixie:
 	tests/chroot/run trixie tests/unit tests/property tests/live
+
+# What .ci/run has time for.
+SHORT := installed_and_purged or never_saw or foreign or upgrade_converts or an_installation \
+    or packs_up or (a_removal and not taken_back)
+test-package-short:
+	UUIDFS_PACKAGE_STEPS=20 tests/package/run bookworm -q tests/package/chroot -k "$(SHORT)"
+
+test-packages: $(STAMP)
+	tests/package/run bookworm
+	tests/package/run trixie
+	tests/package/run bookworm --installed tests/live
+	tests/package/run trixie --installed tests/live
+	$(BIN)/python -m pytest tests/package
+
+deb:
+	packaging/build-deb dist/deb
+
+rpm:
+	packaging/build-rpm dist/rpm
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from uuidfs import __version__, hookfile, migratecli, operate, render, report, standing
+from uuidfs import __version__, hookfile, migratecli, operate, reload, render, report, standing
 from uuidfs import check as checker
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, show
 from uuidfs.layout import Kind, Layout
@@ -25,6 +25,7 @@ from uuidfs.outcome import EXIT_INTERRUPTED, cpus, fail, guarded, run, say
 from uuidfs.progress import Progress
 from uuidfs.reconcilecli import reconcile_command
 from uuidfs.storecli import config_app, trash_app
+from uuidfs.systemdcli import systemd_app
 
 # Newer typers carry their own copy of click: its base class is found through what they export.
 ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -45,10 +46,14 @@ hook_app = typer.Typer(
 app.add_typer(hook_app, name="hook")
 app.add_typer(trash_app, name="trash")
 app.add_typer(config_app, name="config")
+app.add_typer(systemd_app, name="systemd")
 app.command("reconcile")(reconcile_command)
 migratecli.register(app)
 
 KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
+RELOAD = typer.Option(
+    False, "--reload", help="Make the running daemon notice the first hook (SIGHUP)."
+)
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
 
 
@@ -182,11 +187,20 @@ def path(
 
 
 @hook_app.command("install")
-def hook_install(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
+def hook_install(
+    ctx: typer.Context, tell: bool = RELOAD, root: str = ROOT, connect: str = CONNECT
+) -> None:
     """Install the hook, beside a foreign one where there is one."""
-    result = hookfile.install(layout_of(ctx, root, connect))
+    layout = layout_of(ctx, root, connect)
+    if tell:
+        reload.refuse_elsewhere(layout)
+        if not hookfile.status(layout).installed:
+            reload.owe(layout)
+    result = hookfile.install(layout)
     say([f"installed {result.path}"] if result.changed else [])
-    if result.reload:
+    if tell:
+        say(f"reloaded {daemon}" for daemon in reload.settle(layout).daemons)
+    elif result.reload:
         say([], [hookfile.RELOAD])
 
 

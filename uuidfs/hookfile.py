@@ -14,6 +14,7 @@ from uuidfs import fs
 from uuidfs.dirs import opened
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.layout import Kind, Layout, Place
+from uuidfs.putfile import put, read
 
 MARK = b"# uuidfs-hook 1\n"
 INTERPRETER = "/usr/bin/python3"
@@ -91,9 +92,7 @@ def status(layout: Layout) -> HookState:
 
 def _read(path: str) -> bytes | None:
     try:
-        return Path(path).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return read(path)
     except OSError as error:
         raise SystemCallFailed("read", path, error) from error
 
@@ -116,7 +115,7 @@ def install(layout: Layout) -> HookState:
         return status(layout)
     directory = place if target.endswith("/hooks/qemu") else place.child("qemu.d")
     try:
-        fresh = _write(directory, target.rsplit("/", 1)[1], data)
+        fresh = put(directory, target.rsplit("/", 1)[1], data, 0o755)
     except OSError as error:
         raise SystemCallFailed("install the hook as", target, error) from error
     after = status(layout)
@@ -124,36 +123,11 @@ def install(layout: Layout) -> HookState:
                      before.foreign, after.interpreter)
 
 
-def _write(directory: Place, name: str, data: bytes) -> bool:
-    """Write a file next to its place and rename it there; True when a directory was made."""
-    Path(directory.path).parent.mkdir(parents=True, exist_ok=True)
-    fresh = not Path(directory.path).is_dir()
-    Path(directory.path).mkdir(exist_ok=True)
-    fd = opened(directory)
-    if fd is None:
-        raise Refused(directory.path, "this directory was removed")
-    temp = f".{name}.uuidfs"  # libvirt runs no dot files in qemu.d
-    try:
-        fs.unlink(fd, temp)
-        out = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
-        try:
-            os.write(out, data)
-            os.fchmod(out, 0o755)
-            os.fsync(out)
-        finally:
-            os.close(out)
-        fs.rename(fd, temp, fd, name)
-        fs.sync_directory(fd)
-    except BaseException:
-        fs.unlink(fd, temp)
-        raise
-    finally:
-        os.close(fd)
-    return fresh
-
-
 def remove(layout: Layout) -> HookState:
-    """Remove our hook wherever it is; foreign files stay as they are."""
+    """Remove our hook wherever it is; foreign files stay as they are.
+
+    Then qemu.d, which libvirt's packages do not bring, goes when nothing else is in it.
+    """
     before = status(layout)
     if not before.installed:
         return before
@@ -169,4 +143,7 @@ def remove(layout: Layout) -> HookState:
         raise SystemCallFailed("remove", before.path, error) from error
     finally:
         os.close(fd)
+    if in_d and (above := opened(place)) is not None:
+        with fs.closing(above):
+            fs.remove_directory(above, "qemu.d")
     return HookState(False, before.path, True, foreign=before.foreign)

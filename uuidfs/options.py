@@ -5,13 +5,19 @@ import os
 import typer
 
 from uuidfs import layout as layouts
+from uuidfs.completion import domain_names
 from uuidfs.errors import UsageError
 from uuidfs.layout import Layout
 from uuidfs.locks import DEFAULT_TIMEOUT
 from uuidfs.outcome import rooted
 
-DOMAINS = typer.Argument(None, metavar="[DOMAIN]...", help="Names or UUIDs.", show_default=False)
-DOMAIN = typer.Argument(..., metavar="DOMAIN", help="A name or a UUID.")
+DOMAINS = typer.Argument(
+    None, metavar="[DOMAIN]...", help="Names or UUIDs.", show_default=False,
+    autocompletion=domain_names,
+)
+DOMAIN = typer.Argument(
+    ..., metavar="DOMAIN", help="A name or a UUID.", autocompletion=domain_names
+)
 ALL = typer.Option(False, "--all", help="All domains.")
 DRY_RUN = typer.Option(False, "--dry-run", help="Print what would be done; change nothing.")
 JSON = typer.Option(False, "--json", help="Print JSON, errors too.")

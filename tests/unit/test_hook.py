@@ -259,3 +259,16 @@ def test_the_shipped_hook_is_what_a_distro_package_needs() -> None:
     assert hookfile.script() == script
     assert b"\npython=/usr/bin/python3\npythonpath=\n" in script
     assert subprocess.run(["sh", "-n", REPOSITORY / "hooks/qemu"], check=False).returncode == 0
+
+
+def test_remove_takes_the_directory_that_install_made_and_no_other(make_tree: Build) -> None:
+    hooks = make_tree().host.root / "etc/libvirt/hooks"
+    hooks.mkdir()
+    (hooks / "qemu").write_text("#!/bin/sh\n# somebody else's\n")
+    for others in ([], ["theirs"]):
+        assert uuidfs(hooks.parents[2], "hook", "install").code == 0
+        for name in others:
+            (hooks / "qemu.d" / name).write_text("")
+        assert uuidfs(hooks.parents[2], "hook", "remove").code == 0
+        assert sorted(p.name for p in hooks.rglob("*")) == sorted(
+            ["qemu", *(["qemu.d", *others] if others else [])])

@@ -1,0 +1,20 @@
+"""Installs a wheel below a build root as Fedora's %pyproject_install does. See macros."""
+
+import sys
+from pathlib import Path
+
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+PYTHON = "/usr/bin/python3"
+wheel, root, site = sys.argv[1:]
+scheme = {"purelib": site, "platlib": site, "scripts": "/usr/bin", "data": "/usr",
+          "headers": "/usr/include"}
+destination = SchemeDictionaryDestination(
+    scheme, interpreter=PYTHON, script_kind="posix", destdir=root
+)
+with WheelFile.open(wheel) as source:
+    install(source, destination, additional_metadata={"INSTALLER": b"rpm\n"})
+for script in Path(f"{root}/usr/bin").iterdir():
+    script.write_text(script.read_text().replace(f"#!{PYTHON}\n", f"#!{PYTHON} -sP\n"))

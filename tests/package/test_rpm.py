@@ -1,0 +1,159 @@
+"""The rpm installed by rpm into a root of its own, where its programs run.
+
+The root is an overlay over a base of tests/chroot/run, which tests/package/run has made: a
+Debian, as that is what there is here, with a path file for Fedora's place of Python modules.
+The domains are in the upper layer, so that they can be looked at from outside.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import trees
+from tests.package.conftest import RPM_TOOLS, build, need
+from tests.truth import facts
+
+BASE = Path(os.environ.get("UUIDFS_CHROOTS", "/var/cache/uuidfs-chroots")) / "bookworm/root"
+# Debian has no such program; this one notes what it was called for.
+HELPER = "usr/lib/systemd/systemd-update-helper"
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not BASE.exists(), reason=f"needs root and {BASE} (tests/package/run)"
+)
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root directory; ``upper`` is what it has beyond the base."""
+
+    work: Path
+
+    @property
+    def upper(self) -> Path:
+        return self.work / "upper"
+
+    def run(self, *command: str | Path) -> str:
+        """Run a command in a mount namespace in which $ROOT is assembled."""
+        script = """
+            mount -t overlay overlay -o "lowerdir=$0,upperdir=$1/upper,workdir=$1/overlay" "$1/root"
+            mount -t proc proc "$1/root/proc"
+            cd "$1"; shift
+            exec "$@"
+        """
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-ec", script, BASE, self.work, *command],
+            capture_output=True, text=True, check=False, start_new_session=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def rpm(self, *words: str | Path) -> str:
+        """Returns what rpm and its scriptlets said."""
+        return self.run("rpm", "--root", self.work / "root", "--nodeps", *words)
+
+    def uuidfs(self, *words: str) -> str:
+        return self.run("chroot", "root", "uuidfs", *words)
+
+    def calls(self) -> list[str]:
+        """What systemd was asked for since the last time."""
+        log = self.upper / "run/systemd.log"
+        text = log.read_text() if log.exists() else ""
+        log.unlink(missing_ok=True)
+        return text.splitlines()
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two releases, the older one first."""
+    need(*RPM_TOOLS)
+    return [
+        next(build("build-rpm", tmp_path_factory.mktemp("rpm"), "--release", release)
+             .glob("uuidfs-[0-9]*.noarch.rpm"))
+        for release in ("1", "2")
+    ]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    for name in ("root", "overlay", "upper/usr/lib/python3/dist-packages", "upper/usr/lib/systemd",
+                 "upper/run"):
+        (tmp_path / name).mkdir(parents=True)
+    site = [f"/usr/lib/python3.{minor}/site-packages\n" for minor in range(11, 16)]
+    (tmp_path / "upper/usr/lib/python3/dist-packages/fedora.pth").write_text("".join(site))
+    helper = tmp_path / "upper" / HELPER
+    helper.write_text('#!/bin/sh\necho "$@" >>/run/systemd.log\n')
+    helper.chmod(0o755)
+    return Root(tmp_path)
+
+
+def test_installed_upgraded_and_erased(root: Root, packages: list[Path]) -> None:
+    tree = trees.build(root.upper, trees.sample(20))
+    before = facts(tree.host)
+    config = tree.host.config_of("vm0003")
+
+    said = root.rpm("--install", packages[0])
+    assert "domains converted" in said
+    assert config.is_symlink()
+    assert facts(tree.host) == before
+    assert root.calls() == ["install-system-units uuidfs.service uuidfs-check.service"]
+    assert "vm0003" in root.uuidfs("status")
+    assert root.uuidfs("check") == ""
+    assert "installed as /etc/libvirt/hooks/qemu" in root.uuidfs("hook", "status")
+
+    root.uuidfs("revert", "vm0003")
+    assert not config.is_symlink()
+    root.rpm("--upgrade", packages[1])
+    assert config.is_symlink(), "an upgrade converts"
+    assert root.calls() == ["mark-restart-system-units uuidfs.service"]
+
+    root.rpm("--erase", "uuidfs")
+    assert not config.is_symlink()
+    assert not any(tree.host.store(kind).exists() for kind in ("config", "log", "snapshot"))
+    assert facts(tree.host) == before
+    assert root.calls() == ["remove-system-units uuidfs.service uuidfs-check.service"]
+    left = [path for top in ("etc/uuidfs", "usr/libexec", "usr/lib/python3.11", "usr/bin")
+            for path in (root.upper / top).rglob("*")
+            if path.is_file() and "uuidfs" in str(path.relative_to(root.upper))]
+    assert left == []
+    assert not (root.upper / "etc/libvirt/hooks/qemu").is_file()
+
+
+def test_a_conversion_that_fails_is_told_and_fails_nothing(
+    root: Root, packages: list[Path]
+) -> None:
+    tree = trees.build(root.upper, trees.sample(3))
+    (tree.host.config / "by-uuid").write_text("somebody's file in the store's place\n")
+    said = root.rpm("--install", packages[0])
+    assert 'uuidfs: "uuidfs convert --all" ended with exit code 1' in said
+    assert "uuidfs-0.1.0-1" in root.run("rpm", "--root", root.work / "root", "-q", "uuidfs")
+
+
+def test_a_changed_configuration_is_kept(root: Root, packages: list[Path]) -> None:
+    toml = root.upper / "etc/uuidfs/uuidfs.toml"
+    root.rpm("--install", packages[0])
+    toml.write_text('[trash]\nretention = "90d"\n')
+    root.rpm("--upgrade", packages[1])
+    assert "90d" in toml.read_text()
+    root.rpm("--erase", "uuidfs")
+    assert "90d" in toml.with_name("uuidfs.toml.rpmsave").read_text()
+
+
+def test_erased_while_it_was_killed_and_erased_again(root: Root, packages: list[Path]) -> None:
+    """rpm killed in its scriptlet: the package is still there, and the next run removes it."""
+    tree = trees.build(root.upper, trees.sample(20))
+    before = facts(tree.host)
+    root.rpm("--install", packages[0])
+    lifecycle = root.upper / "usr/libexec/uuidfs/lifecycle"
+    script = lifecycle.read_text()
+    before_revert = "    step 'what is left"
+    assert before_revert in script
+    lifecycle.write_text(script.replace(before_revert, f"    kill -KILL 0\n{before_revert}"))
+    with pytest.raises(AssertionError):
+        root.rpm("--erase", "uuidfs")
+    lifecycle.write_text(script)
+    assert tree.host.config_of("vm0003").is_symlink()
+    root.rpm("--erase", "uuidfs")
+    assert not tree.host.config_of("vm0003").is_symlink()
+    assert facts(tree.host) == before

@@ -1,0 +1,119 @@
+"""The deb and the rpm are the same thing: files, modes, contents, and what they do to a host."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+# Where a distribution has something else in another place, or of its own.
+PLACES = (
+    (r"^/usr/lib/python3[.0-9]*/(dist|site)-packages/", "/SITE/"),
+    (r"^(/usr)?/lib/systemd/system/", "/UNITS/"),
+    (r"^/usr/share/zsh/(vendor-completions|site-functions)/", "/ZSH/"),
+    (r"^/usr/share/doc/uuidfs(-[\d.]+)?/", "/DOC/"),
+    (r"(/DOC/.*|/man/.*)\.gz$", r"\1"),
+)
+OWN = re.compile(
+    r"/SITE/uuidfs-[\d.]+\.dist-info/(RECORD|INSTALLER|WHEEL|licenses/.*)"
+    r"|/DOC/(copyright|changelog\.Debian|changelog|CHANGELOG\.md)"
+    r"|/usr/share/licenses/.*|/usr/lib/systemd/system-preset/80-uuidfs\.preset"
+)
+
+
+class File(NamedTuple):
+    """A file of a package."""
+
+    mode: str
+    data: bytes
+
+
+def run(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def same_place(path: str) -> str:
+    for pattern, place in PLACES:
+        path = re.sub(pattern, place, path)
+    return path
+
+
+def files(directory: Path) -> dict[str, File]:
+    """All regular files below an unpacked package."""
+    def each() -> Iterator[tuple[str, File]]:
+        for path in directory.rglob("*"):
+            place = same_place("/" + str(path.relative_to(directory)))
+            if path.is_symlink() or not path.is_file() or OWN.fullmatch(place):
+                continue
+            data = path.read_bytes()
+            if path.suffix == ".gz":
+                data = subprocess.run(["gzip", "-dc", path], capture_output=True, check=True).stdout
+            if place == "/usr/bin/uuidfs":  # Fedora's Python runs programs isolated
+                data = data.replace(b"#!/usr/bin/python3 -sP\n", b"#!/usr/bin/python3\n")
+            yield place, File(oct(path.stat().st_mode), data)
+
+    return dict(each())
+
+
+def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
+    one, other = tmp_path / "deb", tmp_path / "rpm"
+    other.mkdir()
+    run("dpkg-deb", "--extract", next(deb.glob("*.deb")), one)
+    package = next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
+    subprocess.run(f"rpm2cpio '{package}' | cpio --quiet -idm", shell=True, check=True, cwd=other)
+    from_deb, from_rpm = files(one), files(other)
+    assert sorted(from_deb) == sorted(from_rpm)
+    assert [path for path in from_deb if from_deb[path] != from_rpm[path]] == []
+    for path in ("/etc/uuidfs/uuidfs.toml", "/etc/logrotate.d/uuidfs", "/usr/bin/uuidfs",
+                 "/UNITS/uuidfs.service", "/UNITS/uuidfs-check.service", "/SITE/uuidfs/data/qemu",
+                 "/ZSH/_uuidfs", "/usr/share/man/man8/uuidfs.8"):
+        assert path in from_deb, path
+
+
+def test_the_configuration_files_are_the_same(deb: Path, rpm: Path) -> None:
+    conffiles = run("dpkg-deb", "-I", next(deb.glob("*.deb")), "conffiles").split()
+    flagged = run("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEFLAGS:fflags}\\n]",
+                  next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")))
+    assert sorted(conffiles) == sorted(
+        line.split()[0] for line in flagged.splitlines() if line.endswith(" cn"))
+
+
+def test_the_requirements_are_the_same(deb: Path, rpm: Path) -> None:
+    depends = run("dpkg-deb", "-f", next(deb.glob("*.deb")), "Depends")
+    requires = run("rpm", "-qpR", next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")))
+    assert set(re.findall(r"python3-(\w+)", depends)) == set(
+        re.findall(r"python3dist\((\w+)\)", requires))
+
+
+def actions(script: str) -> list[str]:
+    """What a script does to a host, in order, in words that fit both worlds."""
+    words = (
+        ("configure", r"lifecycle configure"),
+        ("remove", r"lifecycle remove"),
+        ("enable", r"deb-systemd-helper enable '?uuidfs|install-system-units .*uuidfs\.service"),
+        ("stop", r"deb-systemd-invoke stop '?uuidfs|remove-system-units .*uuidfs\.service"),
+        ("start", r"deb-systemd-invoke (?:\$_dh_action|start) '?uuidfs|systemctl start uuidfs"),
+    )
+    found = sorted((match.start(), word) for word, pattern in words
+                   for match in re.finditer(pattern, script))
+    seen = dict.fromkeys(word for _, word in found)
+    return list(seen)
+
+
+def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
+    package, other = next(deb.glob("*.deb")), next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
+    scripts = {name: run("dpkg-deb", "-I", package, name)
+               for name in ("postinst", "prerm", "postrm")}
+
+    def scriptlet(tag: str) -> str:
+        return run("rpm", "-qp", "--qf", f"%{{{tag}}}", other)
+
+    # enable is a symlink only: whether it comes before or after configure is the same.
+    installed = actions(scripts["postinst"])
+    assert installed == ["configure", "enable", "start"]
+    assert sorted(actions(scriptlet("POSTIN")) + actions(scriptlet("POSTTRANS"))) == sorted(
+        installed)
+    assert actions(scriptlet("POSTTRANS")) == ["configure", "start"]
+    assert actions(scripts["prerm"]) == actions(scriptlet("PREUN")) == ["stop", "remove"]
+    assert actions(scripts["postrm"]) == actions(scriptlet("POSTUN")) == []
+    assert "mark-restart-system-units" in scriptlet("POSTUN"), "restarted after an upgrade"
