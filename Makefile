@@ -31,7 +31,7 @@ test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-debian:
-	/usr/bin/python3 -m pytest -p no:cacheprovider tests/unit tests/property
+	/usr/bin/python3 -m pytest -p no:cacheprovider tests/unit tests/property $(PYTEST_ARGS)
 
 test-trixie:
 	tests/chroot/run trixie tests/unit tests/property tests/live

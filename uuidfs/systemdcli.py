@@ -24,7 +24,7 @@ def systemd_install(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT
     say(f"installed {show(unit.path)}" for unit in units if unit.changed)
     changed = any(unit.changed for unit in units)
     told = unitfile.systemctl(
-        layout, ("daemon-reload",), ("enable", *unitfile.UNITS),
+        layout, ("daemon-reload",), ("enable", *unitfile.ENABLED),
         ("restart" if changed else "start", "uuidfs.service"),
     )
     if not told:

@@ -18,7 +18,8 @@ from uuidfs.errors import Refused, SystemCallFailed, UuidfsError
 from uuidfs.layout import Kind, Layout, Place
 from uuidfs.putfile import put, read
 
-UNITS = ("uuidfs-check.service", "uuidfs.service")
+UNITS = ("uuidfs-check.service", "uuidfs-recover.service", "uuidfs.service")
+ENABLED = ("uuidfs-check.service", "uuidfs.service")  # the other one is started by need
 MARK = b"# uuidfs-unit 1: made by uuidfs systemd install, taken away by uuidfs systemd remove\n"
 PACKAGED = ("usr/lib/systemd/system", "lib/systemd/system")
 _PROGRAM = "/usr/bin/uuidfs"  # in the packages' units

@@ -87,7 +87,8 @@ def test_a_life_with_pipx(dist: Path, home: Path, tree: Tree) -> None:
     assert "domains converted" in run(uuidfs, "--root", root, "convert", "--all")
     installed = run(uuidfs, "--root", root, "systemd", "install").splitlines()
     units = [Path(line.removeprefix("installed ")) for line in installed]
-    assert [unit.name for unit in units] == ["uuidfs-check.service", "uuidfs.service"]
+    assert [unit.name for unit in units] == [
+        "uuidfs-check.service", "uuidfs-recover.service", "uuidfs.service"]
     for unit in units:
         program = home / "pipx/venvs/uuidfs/bin/uuidfs"
         assert f"\nExecStart={program} " in unit.read_text()

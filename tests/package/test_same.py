@@ -65,7 +65,8 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
     assert sorted(from_deb) == sorted(from_rpm)
     assert [path for path in from_deb if from_deb[path] != from_rpm[path]] == []
     for path in ("/etc/uuidfs/uuidfs.toml", "/etc/logrotate.d/uuidfs", "/usr/bin/uuidfs",
-                 "/UNITS/uuidfs.service", "/UNITS/uuidfs-check.service", "/SITE/uuidfs/data/qemu",
+                 "/UNITS/uuidfs.service", "/UNITS/uuidfs-check.service",
+                 "/UNITS/uuidfs-recover.service", "/SITE/uuidfs/data/qemu",
                  "/ZSH/_uuidfs", "/usr/share/man/man8/uuidfs.8"):
         assert path in from_deb, path
 
