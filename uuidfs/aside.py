@@ -10,6 +10,7 @@ import json
 import os
 from typing import Any, NamedTuple
 
+from uuidfs import fs
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.layout import Layout
 from uuidfs.sessions import aside as aside_place
@@ -67,12 +68,9 @@ def keep(layout: Layout, uuid: str, aside: Aside) -> None:
             json.dump({"version": 1, **aside._asdict()}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(f"{path}.new", path)
-        fd = os.open(directory(layout), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        with fs.closing(fs.open_place(aside_place(layout))) as fd:
+            fs.rename(fd, f"{uuid}.json.new", fd, f"{uuid}.json")
+            fs.sync_directory(fd)
     except OSError as error:
         raise SystemCallFailed("keep", path, error) from error
 
@@ -95,9 +93,10 @@ def kept(layout: Layout, uuid: str) -> Aside | None:
 def drop(layout: Layout, uuid: str) -> None:
     """Forget it."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path_of(layout, uuid))
-    with contextlib.suppress(OSError):  # another domain's is there, or there is none at all
-        os.rmdir(directory(layout))
+        with fs.closing(fs.open_place(aside_place(layout))) as fd:
+            fs.unlink(fd, f"{uuid}.json")
+        with fs.closing(fs.open_place(aside_place(layout).parent)) as fd:
+            fs.remove_directory(fd, "aside")  # unless another domain's is there
 
 
 def take_out(domain: Any) -> None:

@@ -232,6 +232,17 @@ def remove_directory(parent: int, name: str) -> bool:
     return True
 
 
+def remove_tree(path: str) -> None:
+    """Remove a directory of our own below /run with all that is in it; links are not followed.
+
+    For what a daemon of ours left: its names are not known one by one. What cannot be removed
+    stays, and is removed by whoever comes next.
+    """
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def write_file(directory: int, name: str, data: bytes) -> None:
     """Replace a small file of our own under /run: complete or not at all, but not durable."""
     temporary = f"{name}.new"

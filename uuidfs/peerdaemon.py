@@ -16,6 +16,7 @@ import subprocess
 import time
 import uuid as uuids
 
+from uuidfs import fs
 from uuidfs.errors import UuidfsError
 
 BINDS = {
@@ -124,7 +125,7 @@ class PeerDaemon:
 
     def _spawn(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.socket)
+            self._unlink("run", "libvirt-sock")
         command = [
             "setsid", "--fork", "unshare", "--mount", "sh", "-c", _SCRIPT, "uuidfs-peer",
             self.directory, f"{self.directory}/lib", "/var/lib/libvirt/qemu/nvram",
@@ -138,6 +139,10 @@ class PeerDaemon:
         with open(f"{self.directory}/start.log", "wb") as log:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,  # noqa: S603 - fixed words and our own directory
                            cwd="/", check=False)
+
+    def _unlink(self, part: str, name: str) -> None:
+        with fs.closing(os.open(f"{self.directory}/{part}", os.O_RDONLY | os.O_DIRECTORY)) as fd:
+            fs.unlink(fd, name)
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
@@ -170,8 +175,8 @@ class PeerDaemon:
                 time.sleep(0.005)
         # First, so that a kill in what follows leaves nobody to look for in there.
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self.directory}/start.log")
-        shutil.rmtree(self.directory, ignore_errors=True)
+            self._unlink("", "start.log")
+        fs.remove_tree(self.directory)
 
 
 def _daemon_conf() -> str:

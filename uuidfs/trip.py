@@ -8,7 +8,6 @@ over, and what is destroyed here is paused and the other one runs.
 
 import contextlib
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from uuidfs.aside import Aside
 from uuidfs.dirs import Dirs
 from uuidfs.errors import Busy, Refused, UsageError, UuidfsError, show
 from uuidfs.hookfile import status as hook_status
-from uuidfs.layout import Kind, Layout
+from uuidfs.layout import Kind, Layout, Place
 from uuidfs.locks import Locks
 from uuidfs.names import refusal
 from uuidfs.peerdaemon import PeerDaemon
@@ -284,7 +283,7 @@ class Trip:
     def _make_hops(self, owner: tuple[int, int]) -> None:
         os.makedirs(HOPS, mode=0o711, exist_ok=True)
         path = f"{HOPS}/{self.session.uuid}"
-        shutil.rmtree(path, ignore_errors=True)
+        fs.remove_tree(path)
         os.mkdir(path, 0o700)
         os.chown(path, *owner)
 
@@ -494,9 +493,9 @@ class Trip:
             self._peer = None
         if self.session.directory:
             self._daemon.stop()
-        shutil.rmtree(f"{HOPS}/{self.session.uuid}", ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.rmdir(HOPS)
+        fs.remove_tree(f"{HOPS}/{self.session.uuid}")
+        with contextlib.suppress(FileNotFoundError), fs.closing(fs.open_place(Place("/run"))) as fd:
+            fs.remove_directory(fd, os.path.basename(HOPS))  # unless others hop
         sessions.end(self.layout, self.session)
 
 
