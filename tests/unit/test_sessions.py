@@ -2,22 +2,21 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.moves import libvirt_save
 from tests.trees import Domain, domain_xml, uuid_for
-from tests.unit.cli import REPOSITORY, uuidfs
+from tests.unit.cli import uuidfs
 from tests.unit.conftest import Build
+from uuidfs import hookfile
 from uuidfs import localmigration as lm
 from uuidfs.errors import Busy
 from uuidfs.localmigration import Locks, Session
 
 WEB = Domain("web", uuid_for("web"), snapshots=("s1",))
 DB = Domain("db", uuid_for("db"))
-HOOK = REPOSITORY / "hooks/qemu"
 
 
 def begun(layout: lm.Layout, uuid: str, name: str, pid: int | None = None) -> Session:
@@ -26,11 +25,13 @@ def begun(layout: lm.Layout, uuid: str, name: str, pid: int | None = None) -> Se
 
 
 def hook(root: Path, name: str, operation: str, xml: bytes) -> "subprocess.CompletedProcess[str]":
+    """Call the hook as ``uuidfs hook install`` writes it."""
+    program = root.parent / "hook"
+    program.write_bytes(hookfile.rendered())
+    program.chmod(0o755)
     return subprocess.run(
-        [HOOK, name, operation, "begin", "-"], input=xml.decode(), text=True, check=False,
-        capture_output=True, cwd="/",
-        env={"PATH": os.environ["PATH"], "UUIDFS_ROOT": str(root),
-             "UUIDFS_PYTHON": sys.executable, "PYTHONPATH": str(REPOSITORY)},
+        [program, name, operation, "begin", "-"], input=xml.decode(), text=True, check=False,
+        capture_output=True, cwd="/", env={"PATH": os.environ["PATH"], "UUIDFS_ROOT": str(root)},
     )
 
 
