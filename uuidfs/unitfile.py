@@ -162,10 +162,10 @@ def _shipped(name: str) -> str:
     return (Path(__file__).parent.parent / "packaging/systemd" / name).read_text()
 
 
-def _quoted(path: str) -> str:
+def _quoted(text: str) -> str:
     """A path as the first word of ExecStart=: systemd.service(5), "Command lines"."""
-    path = path.replace("%", "%%")
-    return f'"{path}"' if set(path) & set(" ;") else path
+    text = text.replace("%", "%%")
+    return f'"{text}"' if set(text) & set(" ;") else text
 
 
 def systemctl(layout: Layout, *commands: tuple[str, ...]) -> bool:
