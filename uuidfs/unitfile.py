@@ -162,10 +162,10 @@ def _shipped(name: str) -> str:
     return (Path(__file__).parent.parent / "packaging/systemd" / name).read_text()
 
 
-def _quoted(word: str) -> str:
+def _quoted(text: str) -> str:
     """A path as the first word of ExecStart=: systemd.service(5), "Command lines"."""
-    word = word.replace("%", "%%")
-    return f'"{word}"' if set(word) & set(" ;") else word
+    text = text.replace("%", "%%")
+    return f'"{text}"' if set(text) & set(" ;") else text
 
 
 def systemctl(layout: Layout, *commands: tuple[str, ...]) -> bool:

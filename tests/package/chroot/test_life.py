@@ -24,9 +24,9 @@ from tests.package.chroot.machine import (
 FOREIGN = "#!/bin/sh\n# VFIO, not uuidfs\nexit 0\n"
 
 
-def apt(*words: str) -> Result:
+def apt(*words: str, **env: str) -> Result:
     """apt-get as an administrator runs it; never asks, as standard input is empty."""
-    return run("apt-get", "-y", "-o", "Dpkg::Use-Pty=0", *words).ok()
+    return run("apt-get", "-y", "-o", "Dpkg::Use-Pty=0", *words, env=env).ok()
 
 
 def reconciler() -> int | None:
@@ -214,13 +214,15 @@ def test_a_trash_that_cannot_be_packed_up_stays(machine: Machine) -> None:
 def test_a_removal_leaves_the_interlock_of_a_local_migration(machine: Machine) -> None:
     apt("install", str(deb("new")))
     with subprocess.Popen(["sleep", "1000"]) as owner:
-        run("uuidfs", "session", "begin", "vm0009", "--pid", str(owner.pid)).ok()
-        said = run("apt-get", "-y", "purge", "uuidfs", env={"UUIDFS_PATIENCE": "1"}).ok()
-        assert "a local migration is under way" in said.err
-        assert (HOOKS / "qemu").exists()
-        assert list(Path("/run/uuidfs/local-migration").glob("*.json"))
-        apt("install", str(deb("new")))
-        owner.kill()
+        try:
+            run("uuidfs", "session", "begin", "vm0009", "--pid", str(owner.pid)).ok()
+            said = apt("purge", "uuidfs", UUIDFS_PATIENCE="1")
+            assert "a local migration is under way" in said.err
+            assert (HOOKS / "qemu").exists()
+            assert list(Path("/run/uuidfs/local-migration").glob("*.json"))
+            apt("install", str(deb("new")))
+        finally:
+            owner.kill()
     said = apt("purge", "uuidfs")
     assert "under way" not in said.err
     assert not (HOOKS / "qemu").exists()
