@@ -20,8 +20,9 @@ from uuidfs.options import (
     LOCK_TIMEOUT,
     ROOT,
     layout_of,
+    patience,
 )
-from uuidfs.outcome import EXIT_INTERRUPTED, cpus, fail, guarded, run, say
+from uuidfs.outcome import EXIT_INTERRUPTED, configured, cpus, fail, guarded, run, say
 from uuidfs.progress import Progress
 from uuidfs.reconcilecli import reconcile_command
 from uuidfs.storecli import config_app, trash_app
@@ -88,8 +89,10 @@ def convert(
     connect: str = CONNECT,
 ) -> None:
     """Move files to UUID names, with symlinks under the domains' names."""
-    _run(operate.convert, "Converting", layout_of(ctx, root, connect), as_json,
-         _options(domains, all_domains, dry_run, lock_timeout))
+    layout = layout_of(ctx, root, connect)
+    _run(operate.convert, "Converting", layout, as_json,
+         _options(domains, all_domains, dry_run, patience(layout, lock_timeout))._replace(
+             kinds=configured(layout).kinds))
 
 
 @app.command()
@@ -108,7 +111,7 @@ def revert(
     if not dry_run and (running := standing.read(layout)) is not None:
         raise standing.RunsError(running.pid)
     _run(operate.revert, "Reverting", layout, as_json,
-         _options(domains, all_domains, dry_run, lock_timeout))
+         _options(domains, all_domains, dry_run, patience(layout, lock_timeout)))
 
 
 def _options(
@@ -162,7 +165,8 @@ def check(
     layout = layout_of(ctx, root, connect)
     errors: list[str] = []
     if repair:
-        result, run = checker.repair(layout, operate.Options(lock_timeout=lock_timeout))
+        result, run = checker.repair(layout, operate.Options(
+            lock_timeout=patience(layout, lock_timeout)))
         errors = render.run_errors(run)
     else:
         result = checker.check(layout)

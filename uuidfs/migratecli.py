@@ -25,6 +25,7 @@ from uuidfs.options import (
     LOCK_TIMEOUT,
     ROOT,
     layout_of,
+    patience,
 )
 from uuidfs.outcome import say
 from uuidfs.scan import Scan, scan_all
@@ -107,6 +108,7 @@ def local_migrate(
     from uuidfs import trip, virt
 
     layout = _system(layout_of(ctx, root, connect))
+    lock_timeout = patience(layout, lock_timeout)
     wishes = trip.Wishes(emulator, None, timeout, bandwidth, lock_timeout, dry_run,
                          _Bar() if sys.stderr.isatty() and jobs == 1 else None)
     if recover:
@@ -152,6 +154,7 @@ def rename(
     from uuidfs import renaming, trip
 
     layout = _system(layout_of(ctx, root, connect))
+    lock_timeout = patience(layout, lock_timeout)
     if live:
         progress = _Bar() if sys.stderr.isatty() else None
         wishes = trip.Wishes(new_name=new, lock_timeout=lock_timeout, progress=progress)

@@ -8,8 +8,7 @@ from uuidfs import layout as layouts
 from uuidfs.completion import domain_names
 from uuidfs.errors import UsageError
 from uuidfs.layout import Layout
-from uuidfs.locks import DEFAULT_TIMEOUT
-from uuidfs.outcome import rooted
+from uuidfs.outcome import configured, rooted
 
 DOMAINS = typer.Argument(
     None, metavar="[DOMAIN]...", help="Names or UUIDs.", show_default=False,
@@ -29,9 +28,14 @@ CONNECT = typer.Option(
     help="qemu:///system (default), qemu:///session or qemu:///embed?root=DIR.",
 )
 LOCK_TIMEOUT = typer.Option(
-    DEFAULT_TIMEOUT, "--lock-timeout", metavar="SECONDS", min=0.0,
-    help="How long to wait for a busy domain before it is skipped.",
+    None, "--lock-timeout", metavar="SECONDS", min=0.0, show_default=False,
+    help="How long to wait for a busy domain before it is skipped; 10, or the configuration's.",
 )
+
+
+def patience(layout: Layout, lock_timeout: float | None) -> float:
+    """How long to wait for a lock, in seconds: as asked for, else as configured."""
+    return lock_timeout if lock_timeout is not None else configured(layout).lock_timeout
 
 
 def layout_of(ctx: typer.Context, root: str | None, connect: str | None) -> Layout:

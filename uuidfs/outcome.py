@@ -3,12 +3,15 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from uuidfs import render
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, UsageError, UuidfsError, show
 from uuidfs.layout import Layout, system
 from uuidfs.operate import Options, RunResult
+
+if TYPE_CHECKING:
+    from uuidfs.config import Configuration
 
 EXIT_INTERRUPTED = 130  # as a shell says of a command that SIGINT ended
 
@@ -18,6 +21,13 @@ def rooted(root: str) -> Layout:
     if not os.path.isdir(root):
         raise UsageError(f"--root {show(root)}: there is no such directory")
     return system(root)
+
+
+def configured(layout: Layout) -> "Configuration":
+    """The configuration in force; raises ConfigError. """
+    from uuidfs import config  # tomllib and this cost 15 ms
+
+    return config.load(layout)
 
 
 def cpus() -> int:

@@ -6,11 +6,12 @@ run at each upgrade; :mod:`uuidfs.cli` knows all the rest, and gives the same re
 """
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from uuidfs.outcome import cpus, guarded, rooted, run
+from uuidfs.outcome import configured, cpus, guarded, rooted, run
 
 
 def main() -> NoReturn:
@@ -40,4 +41,8 @@ def _convert_all(root: str) -> int:
 
     gc.disable()  # a run makes no cycles, and is over soon
     layout = rooted(root) if root else system()
-    return run(operate.convert, layout, operate.Options(cpus=cpus()))
+    options = operate.Options(cpus=cpus())
+    if os.path.lexists(f"{root}/etc/uuidfs/uuidfs.toml"):
+        found = configured(layout)
+        options = options._replace(lock_timeout=found.lock_timeout, kinds=found.kinds)
+    return run(operate.convert, layout, options)

@@ -3,12 +3,17 @@
 import json
 import os
 import re
+import signal
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.moves import libvirt_save
+from tests.trees import domain_xml, sample
 from tests.unit.cli import REPOSITORY, uuidfs
+from tests.unit.conftest import Build
 from uuidfs import config, durations, render_store
 from uuidfs.config import Configuration, line_of
 from uuidfs.errors import ConfigError
@@ -217,3 +222,31 @@ def test_a_length_of_time_is_written_as_it_is_read(seconds: float | None) -> Non
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a length of time"):
         durations.parse(text)
+
+
+def test_commands_follow_the_configuration(make_tree: Build) -> None:
+    tree = make_tree(*sample(1))
+    root = tree.host.root
+    file = root / "etc/uuidfs/uuidfs.toml"
+    file.parent.mkdir()
+    file.write_text('kinds = ["config"]\nlock-timeout = "0s"\n')
+    for words in (("convert", "--all"), ("convert", "--all", "--json")):  # both ways in
+        assert uuidfs(root, *words).code == 0
+        assert tree.host.config_of("vm0000").is_symlink()
+        assert not tree.host.log_of("vm0000").is_symlink()
+    uuid = tree.bindings["vm0000"]
+    libvirt_save(tree.host.config_of("vm0000"), domain_xml("vm0000", uuid, "new"))
+    lock = root / f"run/uuidfs/lock/{uuid}.lock"
+    with subprocess.Popen(["flock", lock, "sh", "-c", "echo held; sleep 60"],
+                          stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        said = uuidfs(root, "convert", "vm0000")
+        os.killpg(holder.pid, signal.SIGKILL)
+    assert said.code == 75
+    assert "waited 0 s" in said.err
+    file.write_text("kinds = 7\n")
+    for words in (("convert", "--all"), ("revert", "--all")):
+        said = uuidfs(root, *words)
+        assert said.code == 2
+        assert "uuidfs.toml:1: kinds" in said.err
