@@ -78,10 +78,16 @@ def daemon(layout: Layout) -> None:
         if textfile:
             metrics.write(textfile, found)
 
+    def reload() -> "Settings":
+        nonlocal told
+        notify.reloading()
+        told = False  # READY=1 has to follow, with the next beat
+        return settings()
+
     textfile = config.load(layout).textfile
     voice = reconcile.Voice(info, warning, beat, figures if textfile else None,
                             _recover if layout.live else None)
-    reconcile.Reconciler(layout, settings(), voice, settings).run()
+    reconcile.Reconciler(layout, settings(), voice, reload).run()
     notify.stopping()
 
 
