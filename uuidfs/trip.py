@@ -242,7 +242,11 @@ class Trip:
                 raise UuidfsError(f"{error}; and then: {second}; run: uuidfs local-migrate "
                                   f"--recover {self.session.uuid}") from error
             raise
-        self.come_home()
+        try:
+            self.come_home()
+        except UuidfsError as error:
+            raise UuidfsError(f"{error}; the guest runs on, and its start elsewhere is refused; "
+                              f"run: uuidfs local-migrate --recover {self.session.uuid}") from error
 
     def _phase(self, phase: str) -> None:
         self.session = sessions.change(self.layout, self.session, phase=phase)
