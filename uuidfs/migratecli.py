@@ -33,7 +33,8 @@ from uuidfs.survey import Surveyor
 from uuidfs.xmlread import read_lxml
 
 if TYPE_CHECKING:
-    from uuidfs.trip import Hop, TripResult
+    from uuidfs.hops import Hop
+    from uuidfs.trip import TripResult
 
 session_app = typer.Typer(
     help="Sessions of local migrations, for helpers in other languages.", no_args_is_help=True,
@@ -105,11 +106,11 @@ def local_migrate(
     connect: str = CONNECT,
 ) -> None:
     """Move running guests to fresh QEMU processes on this host."""
-    from uuidfs import trip, virt
+    from uuidfs import hops, trip, virt
 
     layout = _system(layout_of(ctx, root, connect))
     lock_timeout = patience(layout, lock_timeout)
-    wishes = trip.Wishes(emulator, None, timeout, bandwidth, lock_timeout, dry_run,
+    wishes = hops.Wishes(emulator, None, timeout, bandwidth, lock_timeout, dry_run,
                          _Bar() if sys.stderr.isatty() and jobs == 1 else None)
     if recover:
         chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
@@ -151,13 +152,13 @@ def rename(
     connect: str = CONNECT,
 ) -> None:
     """Rename a domain: one that is shut off, or with --live a running one."""
-    from uuidfs import renaming, trip
+    from uuidfs import hops, renaming, trip
 
     layout = _system(layout_of(ctx, root, connect))
     lock_timeout = patience(layout, lock_timeout)
     if live:
         progress = _Bar() if sys.stderr.isatty() else None
-        wishes = trip.Wishes(new_name=new, lock_timeout=lock_timeout, progress=progress)
+        wishes = hops.Wishes(new_name=new, lock_timeout=lock_timeout, progress=progress)
         _finish([trip.local_migrate(layout, old, wishes)], as_json=as_json)
     _finish([renaming.rename(layout, old, new, lock_timeout)], as_json=as_json)
 

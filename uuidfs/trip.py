@@ -8,51 +8,27 @@ over, and what is destroyed here is paused and the other one runs.
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from uuidfs import aside as asides
-from uuidfs import fs, operate, sessions, travel
+from uuidfs import fs, hops, operate, sessions, travel
 from uuidfs.apply import Applier
 from uuidfs.aside import Aside
 from uuidfs.dirs import Dirs
 from uuidfs.errors import Busy, Refused, UsageError, UuidfsError, show
-from uuidfs.hookfile import status as hook_status
-from uuidfs.layout import Kind, Layout, Place
+from uuidfs.hops import Hop, Wishes
+from uuidfs.layout import Kind, Layout
 from uuidfs.locks import Locks
-from uuidfs.names import refusal
 from uuidfs.peerdaemon import PeerDaemon
+from uuidfs.preflight import preflight
 from uuidfs.sessions import BACK, HOME, OUT, PEER, Session
 from uuidfs.steps import Op, Step
 from uuidfs.virt import LibvirtRefused, connect, doing, find, module
 
-HOPS = "/run/uuidfs-hops"  # apart from /run/uuidfs, where QEMU's user has no access
 POLL = 0.02  # seconds between two looks at a job
 SETTLE = 60.0  # seconds for a hop that a dead owner began to come to an end
-
-
-class Hop(NamedTuple):
-    """How far a hop is. Sizes in bytes, ``downtime`` in ms once it is over."""
-
-    number: int
-    transferred: int = 0
-    remaining: int = 0
-    total: int = 0
-    downtime: int | None = None
-
-
-class Wishes(NamedTuple):
-    """``timeout`` in seconds a hop, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit."""
-
-    emulator: str | None = None
-    new_name: str | None = None
-    timeout: float = 0.0
-    bandwidth: int = 0
-    lock_timeout: float = 10.0
-    dry_run: bool = False
-    progress: Callable[[str, Hop], None] | None = None
 
 
 class TripResult(NamedTuple):
@@ -65,15 +41,6 @@ class TripResult(NamedTuple):
     where: str = ""
     error: str | None = None
     busy: bool = False
-
-
-class CannotMove(UuidfsError):
-    """The preflight found what cannot move; nothing was changed."""
-
-    def __init__(self, name: str, reasons: list[str]) -> None:
-        super().__init__(f"{show(name)} cannot move: {'; '.join(reasons)}")
-        self.name = name
-        self.reasons = reasons
 
 
 def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
@@ -93,7 +60,7 @@ def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
         try:
             with Locks(layout, wishes.lock_timeout, owner=True).hold(uuid):
                 sessions.guard(layout, uuid)
-                preflight(layout, host, domain, wishes)
+                preflight(layout, host, domain, wishes.emulator, wishes.new_name)
                 if wishes.dry_run:
                     return TripResult(name, uuid)
                 directory = directory_of(layout, uuid)
@@ -162,62 +129,6 @@ def catch_up(layout: Layout, uuid: str) -> None:
             operate.convert(layout, operate.Options(domains=(uuid,)))
 
 
-def preflight(layout: Layout, host: Any, domain: Any, wishes: Wishes) -> None:
-    """Raise CannotMove with everything that stands in the way; changes nothing."""
-    libvirt = module()
-    name = str(domain.name())
-    reasons = []
-    with doing(f"look at {name}"):
-        state = domain.state()[0]
-        live = travel.parse(domain.XMLDesc())
-        if state != libvirt.VIR_DOMAIN_RUNNING:
-            reasons.append("it does not run" if state == libvirt.VIR_DOMAIN_SHUTOFF
-                           else "it is paused; resume it first")
-        else:
-            reasons += travel.obstacles(live)
-            reasons += [f"{path}: a block job is active"
-                        for path in travel.found(live, "devices/disk[@device='disk']/target/@dev")
-                        if domain.blockJobInfo(path)]
-    if not hook_status(layout).installed:
-        reasons.append("without the hook a second copy could be started meanwhile; run: "
-                       "uuidfs hook install")
-    if os.path.exists("/etc/libvirt/qemu.conf"):
-        with open("/etc/libvirt/qemu.conf") as file:
-            if any(line.strip().startswith("lock_manager") for line in file):
-                reasons.append("lock_manager in /etc/libvirt/qemu.conf: leases cannot be in two "
-                               "places")
-    if wishes.new_name is not None:
-        if (why := refusal(wishes.new_name)) is not None:
-            reasons.append(why)
-        elif find(host, wishes.new_name) is not None:
-            reasons.append(f"there is a domain {wishes.new_name!r} already")
-    if wishes.emulator is not None and not reasons:
-        reasons += _emulator(host, live, wishes.emulator)
-    if reasons:
-        raise CannotMove(name, reasons)
-
-
-def _emulator(host: Any, live: Any, emulator: str) -> list[str]:
-    """Whether the binary knows the guest's machine type and CPU."""
-    libvirt = module()
-    if not os.access(emulator, os.X_OK):
-        return [f"--emulator {emulator}: there is no such program"]
-    kind = live.find("os/type")
-    chosen = emulator, kind.get("arch"), kind.get("machine"), live.get("type")
-    try:
-        host.getDomainCapabilities(*chosen)
-        cpu = live.find("cpu")
-        if cpu is not None and live.get("type") == "kvm":
-            from lxml import etree
-
-            compared = host.compareHypervisorCPU(*chosen, etree.tostring(cpu, encoding="unicode"))
-            if compared == libvirt.VIR_CPU_COMPARE_INCOMPATIBLE:
-                return [f"--emulator {emulator}: it cannot give the guest its CPU"]
-    except libvirt.libvirtError as error:
-        return [f"--emulator {emulator}: {' '.join(str(error).split())}"]
-    return []
-
-
 class Trip:
     """One domain's session, with the lock held."""
 
@@ -264,14 +175,16 @@ class Trip:
                                       self.session.peer_name))
         kept = asides.look(domain, self.wishes.new_name, self.wishes.emulator)
         asides.keep(self.layout, self.session.uuid, kept)
-        self._make_hops(owner)
+        hops.make(self.session.uuid, owner)
         self._daemon.start()
         self._peer = connect(self._daemon.uri)
         self._phase(OUT)
         asides.take_out(domain)
-        self._hop(1, domain, self._daemon.uri, self.session.peer_name,
-                  travel.in_peer(migratable, live, self.wishes.emulator),
-                  libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.wishes.new_name else 0)
+        hops.move(
+            self.session, self.wishes, 1, domain, self._daemon.uri, self.session.peer_name,
+            travel.in_peer(migratable, live, self.wishes.emulator),
+            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.wishes.new_name else 0)
+        self._note(1)
         self._phase(PEER)
 
     def _owner(self) -> tuple[int, int]:
@@ -283,65 +196,6 @@ class Trip:
         except (OSError, ValueError) as error:
             raise Refused(path, f"cannot tell which user QEMU runs as: {error}") from error
         return found.st_uid, found.st_gid
-
-    def _make_hops(self, owner: tuple[int, int]) -> None:
-        os.makedirs(HOPS, mode=0o711, exist_ok=True)
-        path = f"{HOPS}/{self.session.uuid}"
-        fs.remove_tree(path)
-        os.mkdir(path, 0o700)
-        os.chown(path, *owner)
-
-    def _hop(  # one migration
-        self, number: int, domain: Any, uri: str, name: str, xml: str, flags: int = 0,
-        persistent: str | None = None,
-    ) -> None:
-        libvirt = module()
-        socket = f"{HOPS}/{self.session.uuid}/hop{number}-{time.monotonic_ns()}"
-        parameters: dict[str, Any] = {
-            libvirt.VIR_MIGRATE_PARAM_URI: f"unix:{socket}",
-            libvirt.VIR_MIGRATE_PARAM_DEST_NAME: name,
-            libvirt.VIR_MIGRATE_PARAM_DEST_XML: xml,
-        }
-        if self.wishes.bandwidth:
-            parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = self.wishes.bandwidth
-        if persistent is not None:
-            parameters[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = persistent
-            flags |= libvirt.VIR_MIGRATE_PERSIST_DEST
-        # Peer to peer: the daemons do it, so it goes on when this process dies. Unsafe: caches
-        # are safe where source and destination are one kernel.
-        flags |= (libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER
-                  | libvirt.VIR_MIGRATE_UNSAFE | libvirt.VIR_MIGRATE_ABORT_ON_ERROR)
-        failed: list[Any] = []
-
-        def work() -> None:
-            try:
-                domain.migrateToURI3(uri, parameters, flags)
-            except libvirt.libvirtError as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        began = time.monotonic()
-        while thread.is_alive():
-            thread.join(POLL if self.wishes.progress is None else 0.1)
-            if not thread.is_alive():
-                break
-            if self.wishes.progress is not None:
-                self._show(domain, number)
-            if self.wishes.timeout and time.monotonic() - began > self.wishes.timeout:
-                with contextlib.suppress(libvirt.libvirtError):
-                    domain.abortJob()
-        if failed:
-            raise LibvirtRefused(f"move {self.session.name} (hop {number})", failed[0])
-        self._note(number)
-
-    def _show(self, domain: Any, number: int) -> None:
-        libvirt = module()
-        with contextlib.suppress(libvirt.libvirtError):
-            stats = domain.jobStats()
-            if self.wishes.progress is not None and "data_total" in stats:
-                self.wishes.progress(self.session.name, Hop(
-                    number, stats["data_processed"], stats["data_remaining"], stats["data_total"]))
 
     def _note(self, number: int) -> None:
         """What libvirt says of the hop's downtime, at its destination."""
@@ -435,7 +289,7 @@ class Trip:
         libvirt = module()
         with open(f"{self.session.directory}/home.xml") as file:
             xml = file.read()
-        self._make_hops(self._owner_in_peer())
+        hops.make(self.session.uuid, self._owner_in_peer())
         self._phase(BACK)
         kept = asides.kept(self.layout, self.session.uuid)
         persistent = None
@@ -446,8 +300,9 @@ class Trip:
             if kept is not None and kept.config is not None:
                 persistent = travel.renamed(kept.config, self.session.peer_name)
         try:
-            self._hop(2, peer, self._daemon.host_uri, name, xml,
+            hops.move(self.session, self.wishes, 2, peer, self._daemon.host_uri, name, xml,
                       persistent=persistent)
+            self._note(2)
         except LibvirtRefused as error:
             if error.code == libvirt.VIR_ERR_NO_DOMAIN:
                 return  # it ended meanwhile
@@ -497,9 +352,7 @@ class Trip:
             self._peer = None
         if self.session.directory:
             self._daemon.stop()
-        fs.remove_tree(f"{HOPS}/{self.session.uuid}")
-        with contextlib.suppress(FileNotFoundError), fs.closing(fs.open_place(Place("/run"))) as fd:
-            fs.remove_directory(fd, os.path.basename(HOPS))  # unless others hop
+        hops.remove(self.session.uuid)
         sessions.end(self.layout, self.session)
 
 
