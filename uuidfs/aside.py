@@ -131,7 +131,10 @@ def put_back(domain: Any, aside: Aside) -> None:
             if parse(xml).findtext("name") not in there:
                 domain.checkpointCreateXML(renamed_inside(xml, aside.new_name),
                                            libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE)
-        if aside.config is not None and aside.emulator is not None:
+        # Where the guest did not come to run under the other binary, the config stays as it is.
+        if aside.config is not None and aside.emulator is not None and (
+            parse(domain.XMLDesc()).findtext("devices/emulator") == aside.emulator
+        ):
             config = domain.XMLDesc(
                 libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
             changed = set_emulator_text(config, aside.emulator)
