@@ -117,6 +117,8 @@ def put_back(domain: Any, aside: Aside) -> None:
 
     libvirt = module()
     with doing(f"put the metadata of {domain.name()} back"):
+        # After a rename that failed it has its old name.
+        new_name = aside.new_name if domain.name() == aside.new_name else None
         there = {s.getName() for s in domain.listAllSnapshots()}
         for xml in aside.snapshots:
             name = parse(xml).findtext("name")
@@ -125,11 +127,11 @@ def put_back(domain: Any, aside: Aside) -> None:
             flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
             if name == aside.current:
                 flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
-            domain.snapshotCreateXML(renamed_inside(xml, aside.new_name), flags)
+            domain.snapshotCreateXML(renamed_inside(xml, new_name), flags)
         there = {c.getName() for c in domain.listAllCheckpoints()}
         for xml in aside.checkpoints:
             if parse(xml).findtext("name") not in there:
-                domain.checkpointCreateXML(renamed_inside(xml, aside.new_name),
+                domain.checkpointCreateXML(renamed_inside(xml, new_name),
                                            libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE)
         # Where the guest did not come to run under the other binary, the config stays as it is.
         if aside.config is not None and aside.emulator is not None and (

@@ -139,8 +139,9 @@ def in_peer(migratable: str, live: etree._Element, emulator: str | None) -> str:
         _hide(graphics)
     bridges = [_bridge(net) for net in live.iterfind("devices/interface")]
     for net, bridge in zip(domain.iterfind("devices/interface"), bridges, strict=True):
-        for target in net.findall("target"):
-            net.remove(target)  # the host's tap device has that name until this hop is over
+        target = net.find("target")
+        if target is not None:  # a name of somebody's own: the host's tap has it until it ends
+            target.attrib.pop("dev", "")
         if net.get("type") == "network":
             net.set("type", "bridge")
             source = net.find("source")

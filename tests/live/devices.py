@@ -31,18 +31,19 @@ def again(address):
     while True:
         try:
             plug = connect(address)
+            since = time.monotonic()
             plug.settimeout(0.7)
             try:
                 read = plug.recv(65536)
                 if read:
-                    return plug, read
+                    return plug, read, since
             except TimeoutError:
-                return plug, b""  # silent, and open
+                return plug, b"", since  # silent, and open
         except OSError:
             pass
         time.sleep(0.002)
 def follow(address):
-    plug, before = first[address]
+    plug, before, _ = first[address]
     plug.settimeout(60)
     try:
         while (read := plug.recv(65536)):
@@ -52,12 +53,13 @@ def follow(address):
     else:
         how = "EOF"
     ended = time.monotonic()
-    plug, after = again(address)
-    silent = (time.monotonic() - ended) * 1000
-    end = time.monotonic() + 6  # it listens before the guest is home
-    plug.settimeout(3)
+    plug, after, since = again(address)
+    silent = (since - ended) * 1000
+    # It may be QEMU that waits for the guest: the socket is there before the hop is over.
+    end = time.monotonic() + 5
+    plug.settimeout(5)
     try:
-        while len(after) < 60 and time.monotonic() < end and (read := plug.recv(65536)):
+        while time.monotonic() < end and len(after) < 50 and (read := plug.recv(65536)):
             after += read
     except OSError:
         pass
@@ -122,14 +124,14 @@ def define(host: PrivateHost, xml: str, verb: str = "define") -> None:
 
 
 # What differs in the live XML after every start: the id, also in paths; ptys; the numbers that
-# libvirt gives the nodes of a disk's chain.
+# libvirt gives the nodes of a disk's chain; taps without a name of their own; network ports.
 _OF_A_PROCESS = (
     (re.compile(r"(?<=<domain type='qemu') id='\d+'"), ""),
     (re.compile(r"/domain-\d+-"), "/domain-N-"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/N"),
-    (re.compile(r"(<(?:source|backingStore) .*) index='\d+'"), r"\1"),
+    (re.compile(r"'vnet\d+'"), "'vnetN'"),
     (re.compile(r" portid='[^']*'"), ""),
-    (re.compile(r"<target dev='vnet\d+'/>"), "<target dev='vnetN'/>"),
+    (re.compile(r"(<(?:source|backingStore) .*) index='\d+'"), r"\1"),
 )
 
 
@@ -174,7 +176,7 @@ class Client:
 
     def over(self) -> dict[str, "Seen"]:
         """What each saw, by address; to be called after the trip."""
-        out, _ = self._process.communicate(timeout=60)
+        out, _ = self._process.communicate(timeout=30)
         return {line[0]: Seen(*line[1:]) for line in map(json.loads, out.splitlines())}
 
 

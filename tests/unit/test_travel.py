@@ -30,6 +30,10 @@ def one(text: str, path: str) -> etree._Element:
     return found
 
 
+def attributes(element: etree._Element) -> dict[str, str]:
+    return {str(key): str(value) for key, value in element.attrib.items()}
+
+
 def test_a_plain_domain_can_move() -> None:
     assert reasons(PLAIN) == []
 
@@ -102,11 +106,6 @@ def test_encrypted_guests_and_own_options_are_refused() -> None:
     assert reasons("", own)[0].startswith("qemu:commandline: ")
 
 
-def attributes(element: etree._Element) -> dict[str, str]:
-    """As a dictionary of strings."""
-    return {str(key): str(value) for key, value in element.attrib.items()}
-
-
 def test_all_obstacles_are_told_at_once() -> None:
     assert len(reasons("<hostdev/><vsock/><tpm/>")) == 3
 
@@ -122,14 +121,23 @@ def test_in_the_peer_nothing_clashes() -> None:
     assert one(away, "devices/emulator").text == "/usr/bin/qemu"
 
 
+def test_a_card_keeps_its_name_for_home() -> None:
+    device = ("<interface type='bridge'><source bridge='b'/><target dev='tap0' managed='yes'/>"
+              "</interface>")
+    away = one(travel.in_peer(xml(device), travel.parse(xml(device)), None), "devices//target")
+    assert attributes(away) == {"managed": "yes"}
+    home = one(travel.at_home(xml(device), None), "devices//target")
+    assert home.get("dev") == "tap0"
+
+
 def test_a_network_becomes_its_bridge_in_the_peer() -> None:
     before = ("<interface type='network'><mac address='52:54:00:00:00:01'/>"
               "<source network='n'/></interface>")
     live = before.replace("network='n'", "network='n' portid='p' bridge='virbr0'")
     net = one(travel.in_peer(xml(before), travel.parse(xml(live)), None), "devices/interface")
     assert net.get("type") == "bridge"
-    source = one(travel.in_peer(xml(before), travel.parse(xml(live)), None),
-                 "devices/interface/source")
+    source = net.find("source")
+    assert source is not None
     assert attributes(source) == {"bridge": "virbr0"}
     assert one(travel.at_home(xml(before), None), "devices/interface").get("type") == "network"
 
