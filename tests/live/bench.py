@@ -183,6 +183,16 @@ class PrivateHost:
         """Stop and start libvirtd; guests go on running."""
         self.libvirtd.stop()
         self.libvirtd.start()
+        self.reconnected()
+
+    def reconnected(self) -> None:
+        """Wait until libvirtd has its running domains again.
+
+        It accepts connections before; one that ends while it reconnects (9.0) gives the domain up
+        as dead, with or without us. domblkerror is a job of the domain, so it waits in its turn.
+        """
+        for name in self.virsh("list", "--uuid").ok().out.split():
+            self.virsh("domblkerror", name)
 
     def reload(self) -> None:
         """Make libvirtd read the configs again (SIGHUP) and wait until it has begun to.

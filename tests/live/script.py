@@ -81,6 +81,7 @@ def crash() -> Step:
     def act(host: PrivateHost) -> None:
         host.libvirtd.kill()
         host.libvirtd.start()
+        host.reconnected()
 
     return Step("crash", act)
 
