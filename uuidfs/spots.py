@@ -160,7 +160,7 @@ class _Settler:
         return fd is not None and link_text(fd, f"{name}.xml") is not None
 
     def _own_log(self, name: str, uuid: str) -> bool:
-        """Whether the name's log is this domain's, or there is none.
+        """Whether the name's log is this domain's, or it has none.
 
         Prevents a race with a start: the hook takes a config and a log that both are links as
         settled, so the log's link has to be right before the config's is made. A name that
@@ -168,7 +168,11 @@ class _Settler:
         """
         fd = self.surveyor.dirs.names(Kind.LOG)
         found = fs.look(fd, f"{name}.log") if fd is not None else None
-        return found is None or log_target(found.text or "") == (uuid, "")
+        if found is None:
+            # A domain that comes back: its log may be in the store, with no name any more.
+            store = self.surveyor.dirs.store(Kind.LOG)
+            return store is None or fs.look(store, f"{uuid}.log") is None
+        return log_target(found.text or "") == (uuid, "")
 
     def _stored(self, uuid: str) -> bool:
         fd = self.surveyor.dirs.store(Kind.CONFIG)

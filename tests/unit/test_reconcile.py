@@ -140,6 +140,19 @@ def test_a_taken_names_log_is_settled_before_its_config(make_tree: Build) -> Non
         wait_for(lambda: clean(tree), "check finds nothing")
 
 
+def test_a_log_without_a_name_is_seen_when_its_domain_comes_back(make_tree: Build) -> None:
+    tree = make_tree(WEB, DB)
+    with Daemon(tree.host.root):
+        libvirt_clean_up(tree.host, "web")
+        wait_for(lambda: len(trashed(tree.host)) == 4, "the old domain is in the trash")
+        for link in tree.host.log.glob("web.log*"):
+            link.unlink()  # as another domain of that name takes it, and is undefined
+        wait_for(lambda: clean(tree), "check is clean")
+        libvirt_save(tree.host.config_of("shop"), domain_xml("shop", WEB.uuid))
+        wait_for(tree.host.config_of("shop").is_symlink, "the config is a link")
+        wait_for(lambda: clean(tree), "check is clean")
+
+
 def test_snapshots_come_and_go(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     directory = tree.host.snapshot / "web"
