@@ -21,10 +21,13 @@ class Applier:
     Each touched directory is synced once, at the end. No file's data is written, so a
     journaling file system keeps any prefix of the steps consistent, and nothing else needs
     syncing: guests' disks may live on the same file system.
+
+    ``by`` is who does it, in letters and hyphens; what goes to the trash says so.
     """
 
-    def __init__(self, dirs: Dirs) -> None:
+    def __init__(self, dirs: Dirs, by: str) -> None:
         self.dirs = dirs
+        self.by = by
         self.layout = dirs.layout
         self.handles = Handles(dirs)
         folder = Folder(self.handles)
@@ -165,7 +168,7 @@ class Applier:
                 os.close(fd)
 
     def _trash(self, step: Step) -> None:
-        """Rename into trash/UUID~TIME~REASON/, beside the store's files and on their disk."""
+        """Rename into trash/UUID~TIME~REASON~BY/, beside the store's files and on their disk."""
         store = self.handles.store(step)
         top = self.dirs.store(step.kind)
         if top is None:
@@ -179,7 +182,7 @@ class Applier:
         try:
             trash = self.handles.inner(top, TRASH, place)
             try:
-                self._into_trash(step, source, trash, f"{step.uuid}~{_now()}~{reason}")
+                self._into_trash(step, source, trash, reason)
             finally:
                 os.close(trash)
         finally:
@@ -208,11 +211,12 @@ class Applier:
             raise Refused(f"{place.path}/{entry}", f"{there.noun} is in the place of a file")
         trash = self.handles.inner(top, TRASH, self.layout.stores[kind])
         try:
-            self._into_trash(step, directory, trash, f"{uuid}~{_now()}~{reason}")
+            self._into_trash(step, directory, trash, reason)
         finally:
             os.close(trash)
 
-    def _into_trash(self, step: Step, source: int, trash: int, label: str) -> None:
+    def _into_trash(self, step: Step, source: int, trash: int, reason: str) -> None:
+        label = f"{step.uuid}~{_now()}~{reason}~{self.by}"
         place = self.layout.stores[step.kind].child(TRASH)
         for number in range(1000):
             name = label if not number else f"{label}~{number}"

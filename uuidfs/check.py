@@ -174,7 +174,8 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
     run = RunResult("repair", layout, ())
     if uuids:
         run = convert(layout, Options(
-            tuple(uuids), lock_timeout=options.lock_timeout, reader=options.reader
+            tuple(uuids), lock_timeout=options.lock_timeout, reader=options.reader,
+            by=options.by,
         ))
     after = check(layout, options.reader)
     remaining = {(f.path, f.problem) for f in after.findings}

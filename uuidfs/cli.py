@@ -166,7 +166,7 @@ def check(
     errors: list[str] = []
     if repair:
         result, run = checker.repair(layout, operate.Options(
-            lock_timeout=patience(layout, lock_timeout)))
+            lock_timeout=patience(layout, lock_timeout), by="check"))
         errors = render.run_errors(run)
     else:
         result = checker.check(layout)

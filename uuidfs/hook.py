@@ -116,7 +116,7 @@ def _convert(  # the one domain, with all that was found of it
     *, wait: float, start: bool,
 ) -> None:
     problems: list[str] = []
-    with Applier(dirs) as applier, _lock(layout, uuid, wait):
+    with Applier(dirs, "hook") as applier, _lock(layout, uuid, wait):
         for attempt in range(TRIES):
             view = surveyor.view(scan, uuid)
             plan = planner.convert(layout, view, scan.names_of, log_link=start)

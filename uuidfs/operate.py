@@ -86,7 +86,7 @@ class Options(NamedTuple):
     """How to run. ``domains`` None stands for all; ``lock_timeout`` in seconds.
 
     ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
-    Files of other ``kinds`` are left as they are, plain or converted.
+    Files of other ``kinds`` are left as they are, plain or converted. ``by`` is who runs this.
     """
 
     domains: tuple[str, ...] | None = None
@@ -96,6 +96,7 @@ class Options(NamedTuple):
     progress: Callable[[int, int], None] | None = None
     cpus: int = 1
     kinds: frozenset[Kind] = frozenset(Kind)
+    by: str = "convert"
 
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:
@@ -110,13 +111,13 @@ def convert(layout: Layout, options: Options) -> RunResult:
     Raises UuidfsError only when nothing could be done at all.
     """
     with Dirs(layout) as dirs:
-        return _Run(layout, dirs, options, "convert").all()
+        return _Run(layout, dirs, options, "convert", options.by).all()
 
 
 def revert(layout: Layout, options: Options) -> RunResult:
     """Give the domains back libvirt's own layout; reverting all removes our directories too."""
     with Dirs(layout) as dirs:
-        result = _Run(layout, dirs, options, "revert").all()
+        result = _Run(layout, dirs, options, "revert", "revert").all()
         if options.domains is not None or options.dry_run or result.exit_code != EXIT_OK:
             return result
         kept = tuple(remove_stores(dirs))
@@ -124,13 +125,15 @@ def revert(layout: Layout, options: Options) -> RunResult:
 
 
 class _Run:
-    def __init__(self, layout: Layout, dirs: Dirs, options: Options, action: str) -> None:
+    def __init__(
+        self, layout: Layout, dirs: Dirs, options: Options, action: str, by: str
+    ) -> None:
         self.layout = layout
         self.dirs = dirs
         self.options = options
         self.action = action
         self.surveyor = Surveyor(dirs, options.reader, options.cpus)
-        self.applier = Applier(dirs)
+        self.applier = Applier(dirs, by)
         self.locks = Locks(layout, options.lock_timeout)
         self.scan = self._scan()
         self._second_scan: Scan | None = None

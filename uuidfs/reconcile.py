@@ -205,7 +205,7 @@ class Reconciler:
         try:
             result = operate.convert(self.layout, Options(
                 lock_timeout=0.0, reader=self.settings.reader, progress=self._between,
-                kinds=self.settings.kinds,
+                kinds=self.settings.kinds, by="reconciler",
             ))
         except UuidfsError as error:
             self.voice.warning(str(error), {"action": "pass"})
@@ -288,7 +288,8 @@ class Reconciler:
                 continue
             fields: dict[str, object] = {"uuid": uuid, "action": "finish-rename"}
             try:
-                done = settle_rivals(self.layout, uuid, name_of, Options(lock_timeout=0.0))
+                done = settle_rivals(self.layout, uuid, name_of,
+                                      Options(lock_timeout=0.0, by="reconciler"))
             except UuidfsError as error:
                 self.voice.warning(str(error), fields)
                 self._rivals[uuid] = now  # again after as long

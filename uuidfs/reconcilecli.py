@@ -33,7 +33,7 @@ def reconcile_command(
     layout = layout_of(ctx, root, connect)
     if once:
         options = operate.Options(
-            lock_timeout=0.0, cpus=cpus(), kinds=config.load(layout).kinds)
+            lock_timeout=0.0, cpus=cpus(), kinds=config.load(layout).kinds, by="reconciler")
         raise typer.Exit(run(reconcile.once, layout, options, as_json=as_json))
     if as_json:
         raise UsageError("--json goes with --once: the daemon writes log lines")

@@ -27,6 +27,7 @@ def _entry_json(layout: Layout, entry: TrashEntry) -> dict[str, Any]:
         "uuid": entry.uuid,
         "when": _when(entry.when),
         "reason": entry.reason,
+        "by": entry.by or None,
         "file": entry.file,
         "size": entry.size,
         "path": path_of(layout, entry),
@@ -56,10 +57,10 @@ def listing_lines(result: Listing) -> list[str]:
     """A table, newest last; nothing when the trash is empty."""
     if not result.entries:
         return []
-    header = ("WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "SIZE", "ID")
+    header = ("WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "BY", "SIZE", "ID")
     rows = [
         (_when(e.when), e.uuid, show(result.names.get(e.uuid, "-")), e.kind.value, show(e.file),
-         show(e.reason), str(e.size), e.id)
+         show(e.reason), e.by or "-", str(e.size), e.id)
         for e in result.entries
     ]
     return table([header, *rows])

@@ -133,7 +133,7 @@ def retire_logs(
         if older_than is not None and not scan.blind:
             limit = now - older_than
             old = [u for u in sorted(_unnamed(scan)) if _is_old(dirs, u, scan.log_store[u], limit)]
-            with Applier(dirs) as applier:
+            with Applier(dirs, "reconciler") as applier:
                 run = _Retirement(surveyor, applier, limit)
                 for start in range(0, len(old), _BATCH):
                     results += run.batch(old[start : start + _BATCH])

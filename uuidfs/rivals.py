@@ -45,7 +45,7 @@ def settle(
             return None
         winner = _winner(dirs, scan, uuid, names, ask(layout, uuid))
         losers = tuple(name for name in names if name != winner)
-        with Applier(dirs) as applier:
+        with Applier(dirs, options.by) as applier:
             for loser in losers:
                 _retire(dirs, applier, uuid, loser)
         return Settled(uuid, winner, losers)

@@ -91,7 +91,7 @@ def settle(layout: Layout, names: Names, spots: Iterable[Spot], reader: Reader) 
     try:
         with Dirs(layout) as dirs:
             surveyor = Surveyor(dirs, reader)
-            with Applier(dirs) as applier:
+            with Applier(dirs, "reconciler") as applier:
                 one = _Settler(layout, names, surveyor, applier)
                 return [one.settle(spot) for spot in spots]
     except UuidfsError as error:  # the directories themselves, or their fsync

@@ -2,8 +2,8 @@
 
 Each store has its own, on the file system of its files, as :mod:`uuidfs.apply` fills it:
 
-    STORE/trash/UUID~TIME~REASON/FILE         TIME is when, in UTC; REASON is why
-    STORE/trash/UUID~TIME~REASON~2/FILE       the third FILE of that second
+    STORE/trash/UUID~TIME~REASON~BY/FILE      TIME is when, in UTC; REASON why, BY who did it
+    STORE/trash/UUID~TIME~REASON~BY~2/FILE    the third FILE of that second
 
 Nothing here follows a link, and nothing is counted as trash that lies in a directory which
 anybody but root (or the session's user) could have made: that is left alone and reported.
@@ -28,12 +28,17 @@ from uuidfs.operate import find
 from uuidfs.scan import Problem, Scan, scan_all
 from uuidfs.xmlread import MAX_BYTES, Identity, Reader, read_lxml
 
-_LABEL = re.compile(r"(.{36})~(\d{8}T\d{6})~([^~]+)(?:~\d{1,3})?", re.DOTALL | re.ASCII)
+_LABEL = re.compile(
+    r"(.{36})~(\d{8}T\d{6})~([^~]+)(?:~([a-z-]+))?(?:~\d{1,3})?", re.DOTALL | re.ASCII
+)
 _ID_LENGTH = 12  # hexadecimal digits: 48 bits tell a million entries apart
 
 
 class TrashEntry(NamedTuple):
     """One file in the trash. ``when`` is in UTC, ``size`` in bytes, ``label`` its directory.
+
+    ``by`` is who put it there: convert, revert, check, hook, reconciler or local-migrate; ""
+    where an old version did not tell.
 
     ``id`` is made of kind, label and file name: it stays as long as the entry does.
     """
@@ -42,6 +47,7 @@ class TrashEntry(NamedTuple):
     uuid: str
     when: datetime
     reason: str
+    by: str
     file: str
     size: int
     label: str
@@ -222,7 +228,7 @@ def labels(dirs: Dirs, strangers: list[Problem]) -> list[tuple[Kind, str, dateti
     return found
 
 
-def _parsed(label: str) -> tuple[str, datetime, str] | None:
+def _parsed(label: str) -> tuple[str, datetime, str, str] | None:
     match = _LABEL.fullmatch(label)
     if match is None or not is_uuid(match[1]):
         return None
@@ -230,7 +236,7 @@ def _parsed(label: str) -> tuple[str, datetime, str] | None:
         when = datetime.strptime(match[2], "%Y%m%dT%H%M%S")
     except ValueError:
         return None
-    return match[1], when.replace(tzinfo=UTC), match[3]
+    return match[1], when.replace(tzinfo=UTC), match[3], match[4] or ""
 
 
 def _entry(
@@ -242,10 +248,10 @@ def _entry(
         return None
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
         return Problem(f"{path}/{file}", "it is no file, so uuidfs did not put it there")
-    uuid, when, reason = parsed
+    uuid, when, reason, by = parsed
     text = os.fsencode(f"{kind.value}/{label}/{file}")
     digest = sha256(text).hexdigest()[:_ID_LENGTH]
-    return TrashEntry(kind, uuid, when, reason, file, found.st_size, label, digest)
+    return TrashEntry(kind, uuid, when, reason, by, file, found.st_size, label, digest)
 
 
 def _stat(fd: int, file: str) -> os.stat_result | None:

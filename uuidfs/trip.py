@@ -28,6 +28,7 @@ from uuidfs.steps import Op, Step
 from uuidfs.virt import LibvirtRefused, connect, doing, find, module
 
 POLL = 0.02  # seconds between two looks at a job
+BY = "local-migrate"
 SETTLE = 60.0  # seconds for a hop that a dead owner began to come to an end
 
 
@@ -126,7 +127,7 @@ def catch_up(layout: Layout, uuid: str) -> None:
     """Convert what changed meanwhile, where the host is converted at all."""
     if os.path.isdir(layout.stores[Kind.CONFIG].path):
         with contextlib.suppress(UuidfsError):  # the reconciler comes back to it
-            operate.convert(layout, operate.Options(domains=(uuid,)))
+            operate.convert(layout, operate.Options(domains=(uuid,), by=BY))
 
 
 class Trip:
@@ -320,7 +321,7 @@ class Trip:
                 fs.look(store, step.store_entry) is not None
                 and fs.look(names, step.entry) is None
             ):
-                with Applier(dirs) as applier:
+                with Applier(dirs, BY) as applier:
                     applier.run(step)
 
     def _owner_in_peer(self) -> tuple[int, int]:

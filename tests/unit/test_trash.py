@@ -101,6 +101,7 @@ def test_what_libvirt_deleted_is_listed_with_who_when_and_why(tree: Tree, kind: 
     entry = next(e for e in listed(tree) if e["id"] == one(tree, kind))
     assert (entry["uuid"], entry["size"]) == (UUID, os.stat(entry["path"]).st_size)
     assert entry["reason"] == ("undefined" if kind == "config" else "deleted-by-libvirt")
+    assert entry["by"] == "convert"
     assert entry["name"] == (None if kind == "config" else NAME)
     when = trash.entries(layout(tree))[0].when
     assert when.tzinfo is not None
@@ -108,8 +109,26 @@ def test_what_libvirt_deleted_is_listed_with_who_when_and_why(tree: Tree, kind: 
     assert fact(Path(entry["path"])) == was, "the trash has another file"
     text = run(tree, "trash", "list").out
     assert text.splitlines()[0].split() == [
-        "WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "SIZE", "ID"]
+        "WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "BY", "SIZE", "ID"]
     assert entry["id"] in text
+
+
+@pytest.mark.parametrize(("command", "by"), [
+    (("reconcile", "--once"), "reconciler"), (("check", "--repair"), "check")])
+def test_the_trash_says_who_put_it_there(tree: Tree, command: tuple[str, ...], by: str) -> None:
+    name_path(tree, "snapshot").unlink()
+    assert run(tree, *command).code == 0
+    assert [e["by"] for e in listed(tree)] == [by]
+
+
+def test_what_an_older_version_put_there_is_listed_too(tree: Tree) -> None:
+    delete(tree, "config")
+    (entry,) = listed(tree)
+    inner = Path(entry["path"]).parent
+    inner.rename(inner.with_name(inner.name.replace("~convert", "~2")))
+    (old,) = listed(tree)
+    assert (old["reason"], old["by"], old["uuid"]) == ("undefined", None, UUID)
+    assert " - " in run(tree, "trash", "list").out
 
 
 def test_the_newest_entry_is_last_and_domains_can_be_chosen(tree: Tree) -> None:
