@@ -29,11 +29,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """``repaired`` is what was found before a repair and is gone after it."""
+    """``repaired`` is what was found before a repair and is gone after it; ``rivals`` are UUIDs
+    with more than one name."""
 
     findings: tuple[Finding, ...]
     repaired: tuple[Finding, ...] = ()
     busy: bool = False
+    rivals: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -61,7 +63,8 @@ def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
         for uuid in scan.uuids():
             findings += _domain(surveyor, scan, uuid, inodes)
             surveyor.documents.forget()
-    return CheckResult(tuple(findings))
+    rivals = tuple(uuid for uuid, names in scan.names_of.items() if len(names) > 1)
+    return CheckResult(tuple(findings), rivals=rivals)
 
 
 def _domain(
@@ -165,7 +168,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
     before = check(layout, options.reader)
     errors: list[Finding] = []
     uuids = dict.fromkeys(f.uuid for f in before.findings if f.repairable and f.uuid is not None)
-    for uuid in uuids:
+    for uuid in before.rivals:  # each of these scans the whole tree
         try:
             settle(layout, uuid, name_of, options)
         except UuidfsError as error:

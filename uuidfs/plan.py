@@ -38,6 +38,7 @@ def convert(
         if pair.kind is Kind.CHECKPOINT and pair.entry in refiled and pair.at_name is None:
             continue  # else it was redefined since: the misfiled one is for the trash
         _fold(draft, pair)
+    _drop_strays(draft)
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         _prune(draft, kind)
     return draft.finish()
@@ -52,6 +53,7 @@ def revert(layout: Layout, view: View) -> Plan:
         return draft.finish()
     for pair in _pairs(view):
         _unfold(draft, pair)
+    _drop_strays(draft)
     stored = dict(view.log_store)
     for log in (*view.logs, *view.away):
         _unfold_log(draft, log, stored)
@@ -163,6 +165,12 @@ def _unfold_log(draft: Draft, log: LogName, stored: dict[str, Entry]) -> None:
         # Dangling: made for a start that never wrote a log. A plain host has no file here.
         draft.steps.append(Step(Op.DROP_LINK, Kind.LOG, view.uuid, "", log.entry,
                                 expect=log.at_name))
+
+
+def _drop_strays(draft: Draft) -> None:
+    """The domain has another name. Who takes the old one must not get its snapshots."""
+    for pair in draft.view.strays:
+        draft.add(Op.DROP_LINK, pair, pair.at_name)
 
 
 def _leftovers(draft: Draft) -> None:

@@ -20,8 +20,8 @@ PLAIN, CONVERTED, PARTIAL, CONFLICT = "plain", "converted", "partial", "conflict
 @dataclass(frozen=True)
 class FileState:
     """One file. ``state`` is plain, converted, stale (libvirt wrote a newer one beside the
-    link's target), rotated, moved (its link is under an old name), misfiled, unreferenced,
-    missing, or conflict."""
+    link's target), rotated, moved (its link is under an old name), stray (in a
+    directory of no domain), misfiled, unreferenced, missing, or conflict."""
 
     kind: Kind
     name_path: str | None
@@ -143,6 +143,10 @@ def file_states(layout: Layout, view: View) -> list[FileState]:
         path = f"{layout.name_place(Kind.SNAPSHOT, pair.subdir).path}/{pair.entry}"
         target = f"{layout.store_place(Kind.CHECKPOINT, view.uuid).path}/{pair.entry}"
         result.append(FileState(Kind.CHECKPOINT, path, target, "misfiled"))
+    for pair in view.strays:
+        path = f"{layout.name_place(pair.kind, pair.subdir).path}/{pair.entry}"
+        target = f"{layout.store_place(pair.kind, view.uuid).path}/{pair.entry}"
+        result.append(FileState(pair.kind, path, target, "stray"))
     return result
 
 

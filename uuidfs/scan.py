@@ -45,7 +45,8 @@ class Scan:
         self.moved: set[str] = set()  # UUIDs whose log's link another domain has taken
         self.meta_names: dict[Kind, set[str]] = {}
         self.meta_store: dict[Kind, set[str]] = {}
-        self.referenced: dict[tuple[Kind, str], str] = {}  # by directories of no domain
+        self.strays: dict[str, dict[tuple[Kind, str], None]] = {}  # UUID -> directories of no
+        # domain that hold links to its files
         self.leftovers: dict[str, list[tuple[Kind, bool, str]]] = {}
         self.strangers: list[str] = []  # paths in a store that are not ours
         self.problems: list[Problem] = []
@@ -312,7 +313,7 @@ class _Scanner:
         result.meta_store[kind] = set()
         names = self.dirs.names(kind)
         if names is not None:
-            for name in listed(names, self.layout.names[kind].path):
+            for name in sorted(listed(names, self.layout.names[kind].path)):
                 result.meta_names[kind].add(name)
                 if name not in result.uuid_of:
                     self._note_references(result, kind, names, name)
@@ -336,7 +337,7 @@ class _Scanner:
                 for entry in listed(fd, path):
                     parts = (link_text(fd, entry) or "").split("/")
                     if len(parts) > 1 and is_uuid(parts[-2]):
-                        result.referenced[kind, parts[-2]] = name
+                        result.strays.setdefault(parts[-2], {})[kind, name] = None
             finally:
                 os.close(fd)
         except UuidfsError:

@@ -58,7 +58,8 @@ class View(NamedTuple):
     ``rivals`` are two or more names whose configs carry this UUID: a rename in flight, or
     cut in half; ``linked`` are those whose config is our link. ``away`` are links to this
     domain's logs under other names. ``taken`` are names of this domain's logs that link to
-    another UUID's. ``moved`` is the mark that another domain took this one's link.
+    another UUID's. ``moved`` is the mark that another domain took this one's link. ``strays``
+    are links to its metadata in directories of names that no domain has.
     ``orphan_safe`` is false when something could not be read that might
     still refer to this UUID's files.
     """
@@ -76,6 +77,7 @@ class View(NamedTuple):
     moved: Entry | None = None
     metadata: tuple[Pair, ...] = ()
     misfiled: tuple[Pair, ...] = ()
+    strays: tuple[Pair, ...] = ()
     store_dirs: tuple[Kind, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -107,18 +109,22 @@ class Surveyor:
         logs, away, taken, store = self._view_logs(scan, uuid, focus)
         pairs: list[Pair] = []
         misfiled: list[Pair] = []
+        strays: list[Pair] = []
         store_dirs: list[Kind] = []
         leftovers = self._view_leftovers(scan, uuid, config, logs, store)
         for kind in scan.meta_names:
             if kind in scan.broken:
                 continue
-            subdir = focus or scan.referenced.get((kind, uuid), "")
+            apart = [other for k, other in scan.strays.get(uuid, ()) if k is kind]
+            subdir = focus or (apart[0] if apart else "")
             here, wrong = self._view_names(kind, uuid, subdir, problems)
             kept, temps, exists = self._view_store(kind, uuid)
             misfiled += wrong
             known = [pair.at_name for pair in (*here, *misfiled)] + list(kept.values())
             leftovers += _with_twins(temps, known)
             pairs += _joined(kind, subdir, here, kept)
+            if name is not None and not scan.blind:
+                strays += [pair for other in apart for pair in self._view_strays(kind, uuid, other)]
             if exists:
                 store_dirs.append(kind)
         return View(
@@ -128,7 +134,8 @@ class Surveyor:
             config=config,
             logs=logs, log_store=store, away=away, taken=taken,
             moved=self._view_mark(uuid, scan.broken),
-            metadata=tuple(pairs), misfiled=tuple(misfiled), store_dirs=tuple(store_dirs),
+            metadata=tuple(pairs), misfiled=tuple(misfiled), strays=tuple(strays),
+            store_dirs=tuple(store_dirs),
             leftovers=tuple(leftovers),
             problems=tuple(problems),
             orphan_safe=not scan.blind,
@@ -269,6 +276,13 @@ class Surveyor:
         finally:
             os.close(fd)
         return pairs, misfiled
+
+    def _view_strays(self, kind: Kind, uuid: str, subdir: str) -> list[Pair]:
+        """Links to this UUID's metadata in a directory whose name no domain has: what is left
+        of a rename that was killed while it removed the old name's files."""
+        pairs, _ = self._view_names(kind, uuid, subdir, [])
+        ours = (p for p in pairs if p.at_name is not None and p.at_name.text is not None)
+        return [pair for pair in ours if pair.why_not is None]
 
     def _view_store(
         self, kind: Kind, uuid: str

@@ -15,7 +15,7 @@ def is_tidy(dirs: Dirs, scan: Scan, uuid: str) -> bool:
     holds that); False promises nothing.
     """
     names = scan.names_of.get(uuid, ())
-    if len(names) != 1 or uuid in scan.leftovers or uuid in scan.moved:
+    if len(names) != 1 or uuid in scan.leftovers or uuid in scan.moved or uuid in scan.strays:
         return False
     name = names[0]
     if scan.source_of[name] == "config":

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.crash.harness import REPOSITORY, Command, run, uuidfs
 from tests.moves import libvirt_domrename, libvirt_save, virtlogd_rollover
 from tests.trees import Host, build, domain_xml, sample, snapshot_xml
-from tests.truth import unconverted
+from tests.truth import Fact, facts, unconverted
 
 NO_EXCHANGE = "renameat2:error=EINVAL"
 HOOKED = "vm0000"
@@ -19,7 +19,8 @@ _RENAMED = "vm0001", "renamed"
 @dataclass(frozen=True)
 class Scenario:
     """``bindings`` are the names whose files have to be links in the end (or, when not
-    ``converted``, plain files); ``moved`` are name paths that the run itself renames."""
+    ``converted``, plain files); ``moved`` are name paths that the run itself renames,
+    ``dropped`` those of a name that has lost: they are not there in the end."""
 
     name: str
     template: Path
@@ -27,7 +28,13 @@ class Scenario:
     bindings: Mapping[str, str]
     converted: bool = True
     moved: Mapping[str, str] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
     hook: bool = False
+    repair: bool = False
+
+    def truth(self, host: Host) -> dict[str, Fact]:
+        """What has to survive, before the run."""
+        return {rel: fact for rel, fact in facts(host).items() if rel not in self.dropped}
 
 
 def first_convert(directory: Path) -> Scenario:
@@ -94,6 +101,32 @@ def _mixed(directory: Path) -> tuple[Scenario, Host]:
     scenario = Scenario("mixed", host.root, lambda root: uuidfs(root, "convert", "--all"),
                         bindings, moved=moved)
     return scenario, host
+
+
+def repaired(directory: Path) -> Scenario:
+    """check --repair of the same."""
+    scenario, _ = _mixed(directory)
+    return Scenario("repair", scenario.template, lambda root: uuidfs(root, "check", "--repair"),
+                    scenario.bindings, moved=scenario.moved, repair=True)
+
+
+def settled(directory: Path) -> Scenario:
+    """check --repair of a rename that was cut in half: both configs are there."""
+    tree = build(directory / "settled", sample(2))
+    host, bindings = tree.host, dict(tree.bindings)
+    _convert(host.root)
+    old, new = _RENAMED
+    libvirt_domrename(host, old, new, steps=4, misfile=False)
+    bindings[new] = bindings.pop(old)
+    log = "var/log/libvirt/qemu"
+    moved = {f"{log}/{path.name}": f"{log}/{new}{path.name[len(old):]}"
+             for path in sorted(host.log.glob(f"{old}.log*"))}
+    dropped = frozenset(
+        rel for rel in facts(host)
+        if rel == f"etc/libvirt/qemu/{old}.xml" or rel.startswith(
+            (f"var/lib/libvirt/qemu/snapshot/{old}/", f"var/lib/libvirt/qemu/checkpoint/{old}/")))
+    return Scenario("settle", host.root, lambda root: uuidfs(root, "check", "--repair"),
+                    bindings, moved=moved, dropped=dropped, repair=True)
 
 
 def reverted(directory: Path) -> Scenario:

@@ -23,12 +23,12 @@ from tests.crash.harness import (
 from tests.crash.scenarios import Scenario
 from tests.crash.test_kill import finished, undisturbed
 from tests.trees import Host
-from tests.truth import facts, lost, unconverted
+from tests.truth import lost, unconverted
 
 pytestmark = pytest.mark.crash
 
 ERRORS = ("ENOSPC", "EIO", "EACCES")
-FAILED = 1
+FAILED, FOUND = 1, 3
 # Calls for what all domains share (store and lock directories, the last sync): their failure
 # may stop more than one domain.
 SHARED = {"mkdirat", "mkdir", "fchmod", "fchown", "fsync", "openat"}
@@ -41,6 +41,8 @@ MATRICES: tuple[tuple[Callable[[Path], Scenario], int], ...] = (
     (scenarios.reverted, 3),
     (scenarios.hooked, 2),
     (scenarios.without_exchange, 6),
+    (scenarios.repaired, 9),
+    (scenarios.settled, 5),
 )
 
 
@@ -68,7 +70,7 @@ def failed_at(scenario: Scenario, point: Point, error: str, parent: Path) -> lis
     """Fail one call of one run; returns what is wrong then, and after the next run."""
     with copied(scenario.template, parent) as root:
         host = Host(root)
-        truth = facts(host)
+        truth = scenario.truth(host)
         done = run(scenario.command(root), (f"{point.syscall}:error={error}:when={point.nth}",))
         problems = ["the error did not happen"] if not injected(done.trace, kill=False) else []
         problems += judge(scenario, done)
@@ -94,10 +96,12 @@ def judge(scenario: Scenario, done: Outcome) -> list[str]:
     if scenario.hook:
         return [f"the hook: exit {done.code}, stdout {done.stdout!r}"] if (
             done.code or done.stdout) else []
-    if done.code not in {0, FAILED}:
+    codes = {0, FAILED, FOUND} if scenario.repair else {0, FAILED}
+    if done.code not in codes:
         return [f"exit {done.code}: {done.stderr[-300:]}"]
     lines = done.stderr.strip().splitlines()
-    if done.code == FAILED and not any(re.search(r"cannot .+: .+", line) for line in lines):
+    said = lines + (done.stdout.splitlines() if scenario.repair else [])  # its findings
+    if done.code and not any(re.search(r"cannot .+: .+", line) for line in said):
         return [f"no clear line: {done.stderr[-300:]!r}"]
     if len(lines) > len(scenario.bindings) + 1:
         return [f"{len(lines)} lines for one error: {lines}"]
@@ -112,7 +116,7 @@ def test_a_disk_that_refuses_every_change_leaves_everything_as_it_was(
     changing = tuple(call for call in MUTATING if not call.endswith("sync"))
     with copied(scenario.template, tmp_path) as root:
         host = Host(root)
-        truth = facts(host)
+        truth = scenario.truth(host)
         done = run(scenario.command(root), (f"{','.join(changing)}:error={error}",))
         assert injected(done.trace, kill=False)
         assert done.code == FAILED, done.stderr

@@ -10,7 +10,7 @@ from tests.crash import scenarios
 from tests.crash.harness import FULL, WORKERS, Point, copied, injected, points, report, run
 from tests.crash.scenarios import Scenario
 from tests.trees import Host
-from tests.truth import Fact, broken_promises, facts, lost
+from tests.truth import Fact, broken_promises, lost
 
 pytestmark = pytest.mark.crash
 
@@ -23,6 +23,8 @@ MATRICES: tuple[tuple[Callable[[Path], Scenario], int], ...] = (
     (scenarios.hooked, 1),
     (scenarios.without_exchange, 4),
     (scenarios.mixed_without_exchange, 7),
+    (scenarios.repaired, 5),
+    (scenarios.settled, 3),
 )
 
 
@@ -50,7 +52,7 @@ def undisturbed(scenario: Scenario, parent: Path) -> list[Point]:
         run(scenario.command(root))  # warms the byte code, which would be system calls else
     with copied(scenario.template, parent) as root:
         host = Host(root)
-        truth = facts(host)
+        truth = scenario.truth(host)
         done = run(scenario.command(root), trace=True)
         assert done.code == 0, done
         problems = finished(scenario, host, truth)
@@ -62,7 +64,7 @@ def killed_at(scenario: Scenario, point: Point, parent: Path) -> list[str]:
     """Kill one run at one point; returns what is wrong then, and after the next run."""
     with copied(scenario.template, parent) as root:
         host = Host(root)
-        truth = facts(host)
+        truth = scenario.truth(host)
         done = run(scenario.command(root), (f"{point.syscall}:signal=KILL:when={point.nth}",))
         problems = []
         if not injected(done.trace, kill=True):

@@ -401,6 +401,26 @@ def test_revert_of_a_rename_cut_in_half_gives_the_plain_hosts_state(make_tree: B
     assert not (tree.host.snapshot / "vm0000/base.xml").is_symlink()
 
 
+@pytest.mark.parametrize("command", [("convert", "--all"), ("revert", "--all"),
+                                     ("check", "--repair"), ("reconcile", "--once")])
+def test_a_rename_killed_in_its_clean_up_leaves_no_snapshot_to_who_takes_the_old_name(
+    make_tree: Build, command: tuple[str, ...]
+) -> None:
+    tree = make_tree()
+    uuidfs(tree.host.root, "convert", "--all")
+    _rename_cut_in_half(tree)
+    tree.host.config_of("vm0000").unlink()  # the first call of the fifth step, then the kill
+    states = {f["state"] for d in uuidfs(tree.host.root, "status", "--json").json["domains"]
+              if d["uuid"] == uuid_for("vm0000") for f in d["files"]}
+    assert "stray" in states
+    assert uuidfs(tree.host.root, "check").code == 3
+    assert uuidfs(tree.host.root, *command).code == 0
+    for top in (tree.host.snapshot, tree.host.checkpoint):
+        assert list((top / "vm0000").iterdir()) == []
+    assert (tree.host.snapshot / "renamed/base.xml").is_file()
+    assert uuidfs(tree.host.root, "check").code == 0
+
+
 @root_only
 def test_a_status_file_that_qemus_user_planted_binds_no_name(make_tree: Build) -> None:
     tree = make_tree()
