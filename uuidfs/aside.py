@@ -64,7 +64,7 @@ def keep(layout: Layout, uuid: str, aside: Aside) -> None:
     path = path_of(layout, uuid)
     try:
         os.makedirs(directory(layout), mode=0o700, exist_ok=True)
-        with open(f"{path}.new", "w", opener=_private) as file:
+        with open(f"{path}.new", "w", opener=fs.private) as file:
             json.dump({"version": 1, **aside._asdict()}, file)
             file.flush()
             os.fsync(file.fileno())
@@ -144,7 +144,3 @@ def put_back(domain: Any, aside: Aside) -> None:
                 domain.connect().defineXML(changed)
         if aside.autostart and not domain.autostart():
             domain.setAutostart(1)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

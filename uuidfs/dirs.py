@@ -156,3 +156,18 @@ def listed(fd: int, path: str) -> list[str]:
         return os.listdir(fd)
     except OSError as error:
         raise SystemCallFailed("list", path, error) from error
+
+
+def replace_file(place: Place, entry: str, data: bytes) -> None:
+    """Replace a small file of ours below /run: complete or not at all, but not durable.
+
+    Raises Refused or SystemCallFailed; what was there stays then.
+    """
+    fd = opened(place)
+    if fd is None:
+        raise Refused(place.path, "this directory was removed")
+    with fs.closing(fd):
+        try:
+            fs.write_file(fd, entry, data)
+        except OSError as error:
+            raise SystemCallFailed("write", f"{place.path}/{entry}", error) from error

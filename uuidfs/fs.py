@@ -259,3 +259,8 @@ def write_file(directory: int, name: str, data: bytes) -> None:
 def sync_directory(directory: int) -> None:
     """fsync(2) of a directory: the names in it survive a power cut afterwards."""
     os.fsync(directory)
+
+
+def private(path: str, flags: int) -> int:
+    """For open(): a file for its owner only, and never through a link."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

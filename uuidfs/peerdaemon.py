@@ -76,7 +76,7 @@ class PeerDaemon:
             os.makedirs(f"{self.directory}/{part}", exist_ok=True)
         os.chown(f"{self.directory}/lib", *owner)
         for name, text in (("libvirtd.conf", _daemon_conf()), ("qemu.conf", _qemu_conf())):
-            with open(f"{self.directory}/etc/{name}", "w", opener=_private) as file:
+            with open(f"{self.directory}/etc/{name}", "w", opener=fs.private) as file:
                 file.write(text)
         # Else it asks QEMU for seconds what it can do.
         with contextlib.suppress(FileNotFoundError, shutil.Error):
@@ -197,7 +197,3 @@ def _qemu_conf() -> str:
     for key in _OWN:
         text = re.sub(rf"(?m)^[ \t]*{key}[ \t]*=[ \t]*(\[[^\]]*\]|.*)$", "", text)
     return text + "\n" + "".join(f"{key} = {value}\n" for key, value in _OWN.items())
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -10,7 +10,7 @@ import time
 from typing import Any, NamedTuple
 
 from uuidfs import fs, peers
-from uuidfs.dirs import listed, opened
+from uuidfs.dirs import listed, opened, replace_file
 from uuidfs.errors import Busy, Refused, SystemCallFailed, UsageError, UuidfsError, show
 from uuidfs.layout import Kind, Layout, Place
 from uuidfs.lockdir import make_lock_directory
@@ -206,9 +206,11 @@ def begin(
     start = started_at(pid)
     if start is None:
         raise UsageError(f"there is no process {pid}")
+    # libvirt names files after the peer, with 255 bytes for NAME.xml.new.
+    short = os.fsencode(name)[:200].decode(errors="ignore")
     session = Session(
         uuid, name, BEGIN, pid, start, time.time(), tool,
-        peers.exchanged(uuid, peers.make_migration_uuid(layout)), f"{name[:200]}-incoming",
+        peers.exchanged(uuid, peers.make_migration_uuid(layout)), f"{short}-incoming",
         directory, socket, new_name,
     )
     write(layout, session)
@@ -230,16 +232,9 @@ def write(layout: Layout, session: Session) -> None:
 
     where = place(layout)
     make_lock_directory(where)
-    fd = opened(where)
-    if fd is None:
-        raise Refused(where.path, "this directory was removed")
     # One line, and "phase": "NAME" as json writes it: hooks/qemu looks for that in sh.
     text = json.dumps({"version": 1, **session._asdict()}) + "\n"
-    with fs.closing(fd):
-        try:
-            fs.write_file(fd, f"{session.uuid}.json", text.encode())
-        except OSError as error:
-            raise SystemCallFailed("write", path_of(layout, session.uuid), error) from error
+    replace_file(where, f"{session.uuid}.json", text.encode())
 
 
 def end(layout: Layout, session: Session) -> None:

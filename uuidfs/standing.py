@@ -11,8 +11,8 @@ import time
 from typing import Any, NamedTuple
 
 from uuidfs import fs
-from uuidfs.dirs import opened
-from uuidfs.errors import Refused, SystemCallFailed, UuidfsError
+from uuidfs.dirs import opened, replace_file
+from uuidfs.errors import SystemCallFailed, UuidfsError
 from uuidfs.layout import Layout
 from uuidfs.lockdir import make_lock_directory, try_lock
 
@@ -80,16 +80,8 @@ def claim(layout: Layout) -> int:
 
 def write(layout: Layout, standing: Standing) -> None:
     """Replace the file. Raises SystemCallFailed or Refused; the old one stays then."""
-    place = layout.locks.parent
-    fd = opened(place)
-    if fd is None:
-        raise Refused(place.path, "this directory was removed")
     text = json.dumps({"version": 1, **standing._replace(written=time.time())._asdict()})
-    with fs.closing(fd):
-        try:
-            fs.write_file(fd, FILE, text.encode())
-        except OSError as error:
-            raise SystemCallFailed("write", f"{place.path}/{FILE}", error) from error
+    replace_file(layout.locks.parent, FILE, text.encode())
 
 
 def read(layout: Layout) -> Standing | None:

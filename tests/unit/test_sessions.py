@@ -50,6 +50,14 @@ def test_a_peer_is_its_domain(make_tree: Build) -> None:
         pass
 
 
+def test_a_peers_files_have_room_for_their_names(make_tree: Build) -> None:
+    layout = lm.system(str(make_tree(WEB).host.root))
+    for name in ("x" * 240, "\u865a" * 80):
+        session = begun(layout, WEB.uuid, name)
+        assert len(os.fsencode(f"{session.peer_name}.xml.new")) <= 255
+        lm.end(layout, session)
+
+
 def test_nobody_but_the_owner_touches_a_domain_in_a_session(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     layout = lm.system(str(tree.host.root))
