@@ -91,8 +91,8 @@ def leftovers(host: PrivateHost) -> list[str]:
         found.append("/run/uuidfs-hops")
     found += [line for line in host.run("ps", "-e", "-o", "args=").out.splitlines()
               if "local-migration" in line and "find" not in line]
-    found += [line for line in host.run("cat", "/proc/self/mounts").out.splitlines()
-              if "uuidfs" in line and "uuidfs-live" not in line]
+    places = (line.split()[1] for line in host.run("cat", "/proc/self/mounts").out.splitlines())
+    found += [place for place in places if "uuidfs" in place and "uuidfs-live" not in place]
     return found
 
 
