@@ -117,14 +117,15 @@ def test_serial_ports_and_channels(ready: PrivateHost) -> None:
     # number that libvirt gives it in every migration (nothing of the guest's hangs on it).
     before = shown(ready, "c")
     uuidfs(ready, "local-migrate", "c").ok()
-    assert differences(before, shown(ready, "c")) == [
-        f"live: -      <source path='{IMAGES}/x'/>",
-        f"live: +      <source path='{IMAGES}/x' append='on'/>",
+    changed = differences(before, shown(ready, "c"))
+    assert changed[:2] == [f"live: -      <source path='{IMAGES}/x'/>",
+                           f"live: +      <source path='{IMAGES}/x' append='on'/>"]
+    assert changed[2:] in ([], [  # 11.3 leaves the number as it is
         "live: -    <console type='pty' tty='/dev/pts/N'>",
         "live: +    <console type='pty'>",
         "live: -      <target type='virtio' port='0'/>",
         "live: +      <target type='virtio' port='1'/>",
-    ]
+    ])
     print("pty: ticks of 55 ms not read:", gap(old, pty(ready)))
     move(ready, "a", "b")
     # The agent's socket has the domain's id in its path, as after every start.
@@ -340,9 +341,12 @@ def test_kinds_of_domains_and_another_emulator(ready: PrivateHost) -> None:
         ("/run/none", "there is no such program"),
         ("/bin/true", "--emulator /bin/true: "),
         ("/run/libvirt", "--emulator /run/libvirt: "),
-        (alone, "could not load PC BIOS"),  # QEMU says so when it starts: nothing came of it
     ):
         refused(ready, "c", reason, "--emulator", bad)
+    # QEMU 7.2 does not find its firmware from there and says so when it starts; 10.0 does.
+    moved = uuidfs(ready, "local-migrate", "c", "--emulator", alone)
+    assert moved.exit == 0 or "could not load PC BIOS" in moved.err
+    wait_counting(ready, 3)
     for path in (other, link):
         before = shown(ready, "c")
         uuidfs(ready, "local-migrate", "c", "--emulator", path).ok()
