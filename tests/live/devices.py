@@ -128,6 +128,7 @@ def define(host: PrivateHost, xml: str, verb: str = "define") -> None:
 _OF_A_PROCESS = (
     (re.compile(r"(?<=<domain type='qemu') id='\d+'"), ""),
     (re.compile(r"/domain-\d+-"), "/domain-N-"),
+    (re.compile(r"/channel/\d+-"), "/channel/N-"),  # 11.3's
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/N"),
     (re.compile(r"'vnet\d+'"), "'vnetN'"),
     (re.compile(r" portid='[^']*'"), ""),
