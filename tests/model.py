@@ -89,6 +89,8 @@ class Libvirtd:
             return
         for entry in sorted(os.listdir(path)):
             yield from self._unlink(path / entry)
+        for gone in [known for known in self.truth if known.parent == path]:
+            del self.truth[gone]  # uuidfs has removed it already: no domain has this name
         yield from self._rmdir(path)
 
     def _rmdir(self, path: Path) -> Steps:
