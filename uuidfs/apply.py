@@ -119,7 +119,22 @@ class Applier:
             return
         if not there.same_inode(step.expect):
             raise Changed(step.path(self.layout))
+        if step.other:
+            self._expect_another(step, names)
         fs.unlink(names, step.entry)
+
+    def _expect_another(self, step: Step, names: int) -> None:
+        """The same file has to have a name in another directory, that of the domain.
+
+        QEMU's user may rename directories in here: by their names it could have shown one as
+        two, and the only link to a file would go. Both are open, so that they are two.
+        """
+        keeper = self.handles.names(step.kind, step.other)
+        there = fs.look(keeper, step.entry)
+        text = self.layout.link_text(step.kind, step.uuid, step.store_entry)
+        kept = there is not None and (there.is_file or there.text == text)
+        if not kept or os.path.sameopenfile(keeper, names):
+            raise Changed(step.path(self.layout))
 
     # -- inside the store ----------------------------------------------------------------
 

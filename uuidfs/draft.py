@@ -24,9 +24,9 @@ class Draft:
         path = f"{self.layout.name_place(kind, subdir).path}/{entry}"
         self.problems.append(Problem(path, reason, self.view.name))
 
-    def add(self, op: Op, pair: Pair, expect: Entry | None) -> None:
+    def add(self, op: Op, pair: Pair, expect: Entry | None, other: str = "") -> None:
         self.steps.append(Step(
-            op, pair.kind, self.view.uuid, pair.subdir, pair.entry, pair.store_entry, expect
+            op, pair.kind, self.view.uuid, pair.subdir, pair.entry, pair.store_entry, expect, other
         ))
 
     def in_store(  # a step about a store's name only

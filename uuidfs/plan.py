@@ -34,11 +34,16 @@ def convert(
     for pair in view.misfiled:
         draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
     refiled = {pair.entry for pair in view.misfiled}
+    lonely = _drop_strays(draft, {(Kind.CHECKPOINT, entry) for entry in refiled})
     for pair in _pairs(view):
         if pair.kind is Kind.CHECKPOINT and pair.entry in refiled and pair.at_name is None:
             continue  # else it was redefined since: the misfiled one is for the trash
-        _fold(draft, pair)
-    _drop_strays(draft)
+        if (pair.kind, pair.entry) not in lonely:
+            _fold(draft, pair)
+    for pair in lonely.values():
+        draft.leave(pair.kind, pair.subdir, pair.entry, "no domain is called like its directory, "
+                    "and no other link leads to its file: give the directory its name back, or "
+                    "remove it")
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         _prune(draft, kind)
     return draft.finish()
@@ -51,9 +56,9 @@ def revert(layout: Layout, view: View) -> Plan:
     if len(view.linked) > 1:
         _report_rivals(draft)  # one file, two names: taking it from either would be a guess
         return draft.finish()
+    lonely = _drop_strays(draft)
     for pair in _pairs(view):
-        _unfold(draft, pair)
-    _drop_strays(draft)
+        _unfold(draft, lonely.get((pair.kind, pair.entry), pair))
     stored = dict(view.log_store)
     for log in (*view.logs, *view.away):
         _unfold_log(draft, log, stored)
@@ -167,10 +172,29 @@ def _unfold_log(draft: Draft, log: LogName, stored: dict[str, Entry]) -> None:
                                 expect=log.at_name))
 
 
-def _drop_strays(draft: Draft) -> None:
-    """The domain has another name. Who takes the old one must not get its snapshots."""
-    for pair in draft.view.strays:
-        draft.add(Op.DROP_LINK, pair, pair.at_name)
+def _drop_strays(
+    draft: Draft, refiled: Container[tuple[Kind, str]] = ()
+) -> dict[tuple[Kind, str], Pair]:
+    """The domain has another name. Who takes the old one must not get its snapshots.
+
+    ``refiled`` are files that get their names by the steps before. Returns the links that stay
+    because no other one leads to their files.
+    """
+    view, text = draft.view, draft.layout.link_text
+    named = {
+        (pair.kind, pair.entry) for pair in view.metadata if pair.at_name is not None and
+        (pair.at_name.is_file or pair.at_name.text == text(pair.kind, view.uuid, pair.store_entry))
+    }
+    lonely: dict[tuple[Kind, str], Pair] = {}
+    for pair in view.strays:
+        key = pair.kind, pair.entry
+        if pair.in_store is None:
+            draft.add(Op.DROP_LINK, pair, pair.at_name)
+        elif key not in named and key not in refiled:
+            lonely.setdefault(key, pair)
+        elif view.name is not None:
+            draft.add(Op.DROP_LINK, pair, pair.at_name, other=view.name)
+    return lonely
 
 
 def _leftovers(draft: Draft) -> None:

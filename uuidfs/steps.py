@@ -22,7 +22,8 @@ class Op(Enum):
     POINT_LINK = "point the link"
     """Replace a link of ours by one to ``store_entry``."""
     DROP_LINK = "remove the link"
-    """Remove a link of ours."""
+    """Remove a link of ours; a file of metadata must then still have the name ``other``, if
+    given, for its directory."""
     MARK = "note that the link was taken"
     """Before a log's link is taken from a domain that has another name now: its own plan then
     knows that libvirt did not delete the log, and links it under its new name."""

@@ -59,7 +59,7 @@ class View(NamedTuple):
     cut in half; ``linked`` are those whose config is our link. ``away`` are links to this
     domain's logs under other names. ``taken`` are names of this domain's logs that link to
     another UUID's. ``moved`` is the mark that another domain took this one's link. ``strays``
-    are links to its metadata in directories of names that no domain has.
+    are further links to its metadata, in directories of names that no domain has.
     ``orphan_safe`` is false when something could not be read that might
     still refer to this UUID's files.
     """
@@ -123,8 +123,9 @@ class Surveyor:
             known = [pair.at_name for pair in (*here, *misfiled)] + list(kept.values())
             leftovers += _with_twins(temps, known)
             pairs += _joined(kind, subdir, here, kept)
-            if name is not None and not scan.blind:
-                strays += [pair for other in apart for pair in self._view_strays(kind, uuid, other)]
+            if not names or (name is not None and not scan.blind):
+                strays += [pair for other in apart if other != subdir
+                           for pair in self._view_strays(kind, uuid, other, kept)]
             if exists:
                 store_dirs.append(kind)
         return View(
@@ -277,12 +278,15 @@ class Surveyor:
             os.close(fd)
         return pairs, misfiled
 
-    def _view_strays(self, kind: Kind, uuid: str, subdir: str) -> list[Pair]:
+    def _view_strays(
+        self, kind: Kind, uuid: str, subdir: str, kept: dict[str, Entry]
+    ) -> list[Pair]:
         """Links to this UUID's metadata in a directory whose name no domain has: what is left
-        of a rename that was killed while it removed the old name's files."""
+        of a rename that was killed while it removed the old name's files, or all that is left
+        when somebody moved the directory."""
         pairs, _ = self._view_names(kind, uuid, subdir, [])
         ours = (p for p in pairs if p.at_name is not None and p.at_name.text is not None)
-        return [pair for pair in ours if pair.why_not is None]
+        return [p._replace(in_store=kept.get(p.entry)) for p in ours if p.why_not is None]
 
     def _view_store(
         self, kind: Kind, uuid: str

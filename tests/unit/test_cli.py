@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.trees import Domain, Tree, build, domain_xml, sample, uuid_for
-from tests.truth import fingerprint
+from tests.truth import changes, fingerprint, trashed
 from tests.unit.cli import uuidfs
 from tests.unit.conftest import Build
 
@@ -415,10 +415,49 @@ def test_a_rename_killed_in_its_clean_up_leaves_no_snapshot_to_who_takes_the_old
     assert "stray" in states
     assert uuidfs(tree.host.root, "check").code == 3
     assert uuidfs(tree.host.root, *command).code == 0
-    for top in (tree.host.snapshot, tree.host.checkpoint):
-        assert list((top / "vm0000").iterdir()) == []
+    assert list((tree.host.snapshot / "vm0000").iterdir()) == []
     assert (tree.host.snapshot / "renamed/base.xml").is_file()
+    if command[0] == "revert":  # what a plain host has at this point, and nothing else
+        left = tree.host.checkpoint / "vm0000/chk1.xml"
+        assert left.is_file()
+        assert not left.is_symlink()
+        assert trashed(tree.host) == []
+    else:
+        assert list((tree.host.checkpoint / "vm0000").iterdir()) == []
+        assert uuidfs(tree.host.root, "check").code == 0
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "checkpoint"])
+def test_a_directory_that_somebody_moved_keeps_its_files_and_can_be_moved_back(
+    make_tree: Build, kind: str
+) -> None:
+    tree = make_tree()
+    uuidfs(tree.host.root, "convert", "--all")
+    before = fingerprint(tree.host.root)
+    there = tree.host.lib / kind / "vm0000"
+    aside = there.with_name("vm0000.bak")
+    there.rename(aside)
+    for _ in range(2):
+        done = uuidfs(tree.host.root, "convert", "--all")
+        assert done.code == 1
+        assert "vm0000.bak" in done.err
+        assert "give the directory its name back" in done.err
+    assert uuidfs(tree.host.root, "check").code == 3
+    aside.rename(there)
+    assert changes(before, fingerprint(tree.host.root)) == []
     assert uuidfs(tree.host.root, "check").code == 0
+
+
+def test_revert_of_a_directory_that_somebody_moved_leaves_plain_files_in_it(
+    make_tree: Build,
+) -> None:
+    tree = make_tree()
+    before = fingerprint(tree.host.snapshot / "vm0000")
+    uuidfs(tree.host.root, "convert", "--all")
+    (tree.host.snapshot / "vm0000").rename(tree.host.snapshot / "aside")
+    assert uuidfs(tree.host.root, "revert", "--all").code == 0
+    assert changes(before, fingerprint(tree.host.snapshot / "aside")) == []
+    assert trashed(tree.host) == []
 
 
 @root_only

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.moves import libvirt_clean_up
+from tests.moves import libvirt_clean_up, libvirt_domrename
 from tests.trees import QEMU_UID, Tree, domain_xml, snapshot_xml, uuid_for
 from tests.truth import Fact, fact, fingerprint, trashed
 from tests.unit.cli import Done, uuidfs
@@ -233,9 +233,7 @@ def test_a_whole_domain_comes_back_config_first(tree: Tree) -> None:
 
 def test_a_snapshot_goes_to_the_name_that_its_domain_has_now(tree: Tree) -> None:
     delete(tree, "snapshot")
-    new = tree.host.config_of("renamed")
-    new.write_bytes(domain_xml("renamed", UUID))
-    tree.host.config_of(NAME).unlink()
+    libvirt_domrename(tree.host, NAME, "renamed")
     convert(tree)
     done = run(tree, "trash", "restore", one(tree, "snapshot"), "--json")
     assert done.json["path"] == os.fspath(tree.host.snapshot / "renamed/base.xml")
