@@ -247,7 +247,8 @@ class Host(RuleBasedStateMachine):
             held = self.host.log_of(name).read_bytes()
             if set(held.split()) != {uuid.encode()}:
                 return  # the name was another's, and this domain did not start yet
-            virtlogd_rollover(self.host, name, uuid.encode() + b"\n", backups=60)  # more than there are steps
+            # More backups than there are steps: none falls off the end.
+            virtlogd_rollover(self.host, name, uuid.encode() + b"\n", backups=60)
             self.logged[uuid] += 1
             if looks:
                 self.full_pass([], None)
