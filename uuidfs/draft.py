@@ -4,7 +4,7 @@ from uuidfs.fs import Entry
 from uuidfs.layout import Kind, Layout
 from uuidfs.scan import Problem
 from uuidfs.steps import Op, Plan, Step
-from uuidfs.survey import Pair, View
+from uuidfs.view import Pair, View
 
 
 class Draft:

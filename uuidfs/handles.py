@@ -99,9 +99,7 @@ class Handles:
         self._touched[key] = None
         if (known := self._subs.get(key)) is not None:
             return known
-        top = self.dirs.store(kind)
-        if top is None:
-            top = self._make_store(kind)
+        top = self.top(kind)
         if not kind.is_metadata:
             return top
         found = os.fstat(top)
@@ -111,6 +109,11 @@ class Handles:
             self._subs[key] = made
             return made
         return self._sub(key, top)
+
+    def top(self, kind: Kind) -> int:
+        """The kind's store, made when it is missing."""
+        found = self.dirs.store(kind)
+        return found if found is not None else self._make_store(kind)
 
     def _sub(self, key: _Key, parent: int) -> int:
         fd = opened_below(parent, key[2], self._path(key))

@@ -8,7 +8,7 @@ from uuidfs.fs import Entry
 from uuidfs.layout import Kind
 from uuidfs.scan import MOVED_MARK
 from uuidfs.steps import Op, Step
-from uuidfs.survey import LogName
+from uuidfs.view import LogName
 
 
 def plan_logs(draft: Draft, bound: Container[str], *, log_link: bool) -> None:
@@ -25,6 +25,8 @@ def plan_logs(draft: Draft, bound: Container[str], *, log_link: bool) -> None:
         for log in view.logs:
             chain.add(log)
         chain.adopt(view.away)
+        if view.moved is not None:
+            chain.keep_taken()
         chain.run()
         chain.finish(log_link=log_link)
     # Undefined: logs stay under their UUID, with their link.
@@ -89,13 +91,30 @@ class _Chain:
             if suffix in self.blocked:
                 continue
             if suffix in self.todo:
-                numbers = [int(s[1:]) for s in (*self.todo, *self.settled, *self.stored)
-                           if s[1:].isdigit() and s[0] == "."]
-                suffix = f".{max(numbers, default=-1) + 1}"
-                self._share(target, suffix)
-            self._link(suffix)
+                self._go_on(target)
+            else:
+                self._link(suffix)
+                self.settled.add(suffix)
             self._emit(Op.DROP_LINK, log.suffix, log)
-            self.settled.add(suffix)
+
+    def keep_taken(self) -> None:
+        """Another domain took the links of logs. Those did not fall off the end: where the new
+        name has a log of its own already, they go on as the next higher rotations too."""
+        for suffix in sorted(set(self.stored) & set(self.todo)):
+            found, referred = self.stored[suffix], suffix in self.points.values()
+            if not referred and self._twin(suffix) is None and found.is_file and (
+                not found.same_inode(self.todo[suffix].at_name)
+            ):
+                self._go_on(suffix)
+
+    def _go_on(self, target: str) -> None:
+        """Give a log of the store the next free number."""
+        numbers = [int(s[1:]) for s in (*self.todo, *self.settled, *self.stored)
+                   if s[1:].isdigit() and s[0] == "."]
+        suffix = f".{max(numbers, default=-1) + 1}"
+        self._share(target, suffix)
+        self._link(suffix)
+        self.settled.add(suffix)
 
     def _emit(self, op: Op, suffix: str, log: LogName) -> None:
         self.draft.steps.append(Step(op, Kind.LOG, self.draft.view.uuid, "", log.entry,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from uuidfs import crew
 from uuidfs import plan as planner
-from uuidfs.apply import Applier, remove_stores
+from uuidfs.apply import Applier
 from uuidfs.dirs import Dirs
 from uuidfs.errors import (
     EXIT_BUSY,
@@ -22,6 +22,7 @@ from uuidfs.locks import Locks
 from uuidfs.names import normal_uuid
 from uuidfs.scan import Problem, Scan, scan_all
 from uuidfs.steps import Op, Plan, Step
+from uuidfs.stores import remove_stores
 from uuidfs.survey import Surveyor
 from uuidfs.tidy import is_tidy
 from uuidfs.xmlread import Reader, read_lxml

@@ -13,7 +13,7 @@ from uuidfs.layout import Kind, Layout
 from uuidfs.logplan import plan_logs
 from uuidfs.scan import MOVED_MARK, Problem
 from uuidfs.steps import Op, Plan, Step
-from uuidfs.survey import LogName, Pair, View
+from uuidfs.view import LogName, Pair, View
 
 
 def convert(

@@ -11,7 +11,8 @@ from uuidfs.operate import find
 from uuidfs.plan import is_placeholder
 from uuidfs.scan import Problem, Scan, scan_all
 from uuidfs.standing import Standing
-from uuidfs.survey import LogName, Pair, Surveyor, View
+from uuidfs.survey import Surveyor
+from uuidfs.view import LogName, Pair, View
 from uuidfs.xmlread import Reader, read_lxml
 
 PLAIN, CONVERTED, PARTIAL, CONFLICT = "plain", "converted", "partial", "conflict"

@@ -16,7 +16,7 @@ from uuidfs.locks import Locks
 from uuidfs.operate import DomainResult, Options, RunResult
 from uuidfs.scan import Problem, Scan, scan_all
 from uuidfs.steps import Op, Step
-from uuidfs.survey import Surveyor, View
+from uuidfs.survey import Surveyor
 from uuidfs.trash import (
     TrashEntry,
     drop_label,
@@ -27,6 +27,7 @@ from uuidfs.trash import (
     place_of,
     survey,
 )
+from uuidfs.view import View
 
 _BATCH = 64  # logs of domains that one scan is made for, under all their locks
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuidfs import fs
 from uuidfs import plan as planner
 from uuidfs.apply import Applier
-from uuidfs.dirs import Dirs, opened_below
+from uuidfs.dirs import Dirs, opened, opened_below
 from uuidfs.dirty import Spot
 from uuidfs.documents import config_target, link_text, log_target
 from uuidfs.errors import Busy, Changed, UuidfsError
@@ -21,7 +21,7 @@ from uuidfs.locks import Locks
 from uuidfs.names import refusal, split_log
 from uuidfs.scan import scan_files
 from uuidfs.survey import Surveyor
-from uuidfs.xmlread import Reader
+from uuidfs.xmlread import Identity, Reader
 
 TRIES = 3
 
@@ -119,9 +119,8 @@ class _Settler:
             self.applier.close_domain()
 
     def _settle(self, spot: Spot) -> Settled:
-        if spot.kind is None:  # a transient domain is bound by its status XML alone
-            known = self.names.uuid(spot.name) is not None
-            return Settled(spot, Verdict.CALM if known else Verdict.WIDER)
+        if spot.kind is None:
+            return Settled(spot, self._status(spot))
         if spot.kind is Kind.LOG:
             return Settled(spot, self._log(spot))
         uuid = self._uuid(spot.name)
@@ -159,6 +158,23 @@ class _Settler:
         fd = self.surveyor.dirs.names(Kind.CONFIG)
         return fd is not None and link_text(fd, f"{name}.xml") is not None
 
+    def _status(self, spot: Spot) -> Verdict:
+        """A transient domain is bound by its status XML alone: another one may have the name."""
+        known = self.names.uuid(spot.name)
+        names = self.surveyor.dirs.names(Kind.CONFIG)
+        if known is None or names is None:
+            return Verdict.WIDER
+        if fs.look(names, f"{spot.name}.xml") is not None:
+            return Verdict.CALM
+        fd = opened(self.layout.status)
+        if fd is None:
+            return Verdict.WIDER
+        with fs.closing(fd):
+            path = f"{self.layout.status.path}/{spot.entry}"
+            identity = self.surveyor.documents.identify(fd, spot.entry, path)
+        same = isinstance(identity, Identity) and identity.uuid == known
+        return Verdict.CALM if same else Verdict.WIDER
+
     def _own_log(self, name: str, uuid: str) -> bool:
         """Whether the name's log is this domain's, or it has none.
 
@@ -184,7 +200,9 @@ class _Settler:
         fd = self.surveyor.dirs.names(Kind.LOG)
         if parts is None or fd is None:
             return Verdict.CALM
-        uuid = self.names.uuid(parts[0])
+        # The disk first: a name that came since the last pass began is not among the names
+        # yet, and the pass that is under way may have looked before this log was there.
+        uuid = self._uuid(parts[0]) or self.names.uuid(parts[0])
         if uuid is None:
             return Verdict.CALM  # of no domain: left alone
         target = log_target(link_text(fd, spot.entry) or "")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.moves import libvirt_domrename, libvirt_save
 from tests.trees import Domain, Tree, build, domain_xml, sample, uuid_for
 from tests.truth import changes, fingerprint, trashed
 from tests.unit.cli import uuidfs
@@ -358,8 +359,6 @@ def test_session_uses_the_users_directories(tmp_path: Path) -> None:
 
 
 def _rename_cut_in_half(tree: Tree) -> None:
-    from tests.moves import libvirt_domrename
-
     libvirt_domrename(tree.host, "vm0000", "renamed", steps=4)
 
 
@@ -446,6 +445,24 @@ def test_a_directory_that_somebody_moved_keeps_its_files_and_can_be_moved_back(
     aside.rename(there)
     assert changes(before, fingerprint(tree.host.root)) == []
     assert uuidfs(tree.host.root, "check").code == 0
+
+
+def test_the_log_goes_on_where_a_start_without_the_hook_and_a_new_domain_were_faster(
+    make_tree: Build,
+) -> None:
+    tree = make_tree(Domain("web", uuid_for("web")))
+    host = tree.host
+    old = host.log_of("web").read_bytes()
+    uuidfs(host.root, "convert", "--all")
+    libvirt_domrename(host, "web", "shop")
+    host.log_of("shop").write_bytes(b"newer\n")
+    libvirt_save(host.config_of("web"), domain_xml("web", uuid_for("newcomer")))
+    assert uuidfs(host.root, "convert", "--all").code == 0
+    assert host.log_of("shop").read_bytes() == b"newer\n"
+    logs = [path.read_bytes() for path in host.log.glob("shop.log.*")]
+    assert logs.count(old) == 1
+    assert trashed(host) == []
+    assert uuidfs(host.root, "check").code == 0
 
 
 def test_revert_of_a_directory_that_somebody_moved_leaves_plain_files_in_it(

@@ -1,0 +1,65 @@
+"""What a look at one spot makes of it, when the reconciler's knowledge is older than the disk."""
+
+import os
+
+from tests.moves import libvirt_domrename
+from tests.trees import Domain, Tree, status_xml, uuid_for
+from tests.unit.conftest import Build
+from uuidfs import operate, spots
+from uuidfs.dirty import Spot
+from uuidfs.layout import Kind, system
+from uuidfs.operate import Options
+from uuidfs.spots import Names, Verdict
+
+WEB = Domain("web", uuid_for("web"))
+JOB = Domain("job", uuid_for("job"), transient=True)
+
+
+def converted(tree: Tree) -> Names:
+    """Convert, and return what a reconciler knows then."""
+    names = Names()
+    names.replace(operate.convert(system(os.fspath(tree.host.root)), Options()).names.items())
+    return names
+
+
+def verdict(tree: Tree, names: Names, spot: Spot) -> Verdict:
+    """Look at one spot."""
+    reader = Options().reader
+    [settled] = spots.settle(system(os.fspath(tree.host.root)), names, [spot], reader)
+    return settled.verdict
+
+
+def test_a_log_under_a_name_that_came_since_the_last_pass_asks_for_one(make_tree: Build) -> None:
+    tree = make_tree(WEB)
+    names = converted(tree)
+    libvirt_domrename(tree.host, "web", "shop")
+    tree.host.log_of("shop").write_bytes(b"virtlogd, while a pass is under way\n")
+    log = Spot(Kind.LOG, "shop.log", "shop.log")
+    assert verdict(tree, names, log) is Verdict.WIDER
+    assert verdict(tree, converted(tree), log) is Verdict.CALM
+
+
+def test_a_log_of_no_domain_is_left_alone(make_tree: Build) -> None:
+    tree = make_tree(WEB)
+    names = converted(tree)
+    tree.host.log_of("gone").write_bytes(b"old\n")
+    assert verdict(tree, names, Spot(Kind.LOG, "gone.log", "gone.log")) is Verdict.CALM
+
+
+def test_another_transient_domain_of_the_same_name_asks_for_a_pass(make_tree: Build) -> None:
+    tree = make_tree(WEB, JOB)
+    names = converted(tree)
+    status, spot = tree.host.status / "job.xml", Spot(None, "job", "job.xml")
+    assert verdict(tree, names, spot) is Verdict.CALM
+    status.write_bytes(status_xml("job", uuid_for("another")))
+    assert verdict(tree, names, spot) is Verdict.WIDER
+    assert verdict(tree, converted(tree), spot) is Verdict.CALM
+    status.unlink()
+    assert verdict(tree, names, spot) is Verdict.WIDER
+
+
+def test_the_status_of_a_persistent_domain_needs_no_look(make_tree: Build) -> None:
+    tree = make_tree(WEB)
+    names = converted(tree)
+    (tree.host.status / "web.xml").write_bytes(b"being written")
+    assert verdict(tree, names, Spot(None, "web", "web.xml")) is Verdict.CALM
