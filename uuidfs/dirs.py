@@ -72,10 +72,14 @@ class Dirs:
             self._open[key] = fd
         return self._open[key]
 
-    def reopen_store(self, kind: Kind) -> None:
-        """Forget that a store was missing: it has just been made."""
-        if self._open.get((kind, True), -1) is None:
-            del self._open[(kind, True)]
+    def look_again(self) -> None:
+        """Forget the directories that were missing or have been removed: there may be others."""
+        for key, fd in list(self._open.items()):
+            if fd is None:
+                del self._open[key]
+            elif os.fstat(fd).st_nlink == 0:
+                del self._open[key]
+                os.close(fd)
 
     def check_store(self, fd: int, place: Place) -> None:
         """Refuse a directory of ours that anybody else could write to."""

@@ -150,7 +150,7 @@ class Handles:
                     self.touch(above)
             finally:
                 os.close(fd)
-        self.dirs.reopen_store(kind)
+        self.dirs.look_again()
         made = self.dirs.store(kind)
         if made is None:
             raise Changed(place.path)

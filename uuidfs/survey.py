@@ -32,6 +32,8 @@ class Surveyor:
 
         Raises SystemCallFailed or Refused when that cannot be done.
         """
+        # While this run waited for the lock, its holder may have made the stores or removed them.
+        self.dirs.look_again()
         names = tuple(scan.names_of.get(uuid, ()))
         name = names[0] if len(names) == 1 else None
         # Of rival names, the one with the link is the one whose files are in the store.

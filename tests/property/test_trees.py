@@ -4,9 +4,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from uuidfs.check import check
 from uuidfs.dirs import Dirs
 from uuidfs.errors import EXIT_OK
 from uuidfs.layout import system
+from uuidfs.locks import Locks
 from uuidfs.operate import Options, RunResult, convert, revert
 from uuidfs.scan import scan_all
 from uuidfs.survey import Surveyor
@@ -231,6 +233,39 @@ def test_whatever_libvirt_does_a_convert_brings_the_layout_back(
         assert [d.done for d in run(convert, host).domains if d.done] == []
         run(revert, host)
         assert {name: host.config_of(name).read_bytes() for name in libvirt.of} == configs
+
+
+@COMMON
+@given(
+    domains(), st.sampled_from([convert, revert]),
+    st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=8),
+)
+def test_what_another_run_did_while_this_one_waited_for_a_lock(
+    of: tuple[Domain, ...], action: Callable[..., RunResult], moves: list[tuple[str, int]]
+) -> None:
+    """What the first look found is then out of date: stores that were missing are there."""
+    with tree(of) as host, pytest.MonkeyPatch.context() as patch:
+        libvirt = Libvirt(host, of)
+        if action is revert:
+            run(convert, host)
+        hold = Locks.hold
+        written: dict[str, bytes] = {}
+
+        def waited(locks: Locks, uuid: str) -> AbstractContextManager[None]:
+            patch.undo()
+            for move, number in moves:
+                getattr(libvirt, move)(number)
+            run(convert, host)
+            written.update(
+                {name: host.config_of(name).read_bytes() for name in libvirt.of})
+            return hold(locks, uuid)
+
+        patch.setattr(Locks, "hold", waited)
+        run(action, host)
+        assert {name: host.config_of(name).read_bytes() for name in written} == written
+        run(convert, host)
+        assert {name: host.config_of(name).read_bytes() for name in written} == written
+        assert check(system(os.fspath(host.root))).findings == ()
 
 
 @COMMON
