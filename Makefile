@@ -38,7 +38,7 @@ test-trixie:
 
 # What .ci/run has time for.
 SHORT := installed_and_purged or never_saw or foreign or upgrade_converts or an_installation \
-    or packs_up or (a_removal and not taken_back)
+    or (another_layout_leaves and systemd) or packs_up or (a_removal and not taken_back)
 test-package-short:
 	UUIDFS_PACKAGE_STEPS=20 tests/package/run bookworm -q tests/package/chroot -k "$(SHORT)"
 

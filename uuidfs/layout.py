@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 from uuidfs.errors import UsageError
 
+LAYOUT = 1
+"""Which files are where. A change of the places raises it, here and in the packages: an upgrade
+has the older version take its layout back first (docs/packaging.md)."""
+
 STORE = "by-uuid"
 TRASH = "trash"
 

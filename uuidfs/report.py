@@ -6,7 +6,7 @@ from uuidfs import standing
 from uuidfs.dirs import Dirs
 from uuidfs.documents import Documents, log_target
 from uuidfs.errors import UuidfsError
-from uuidfs.layout import Kind, Layout
+from uuidfs.layout import STORE, Kind, Layout
 from uuidfs.operate import find
 from uuidfs.plan import is_placeholder
 from uuidfs.scan import Problem, Scan, scan_all
@@ -68,7 +68,7 @@ def status(
         uuids = scan.uuids() if domains is None else [find(scan, name) for name in domains]
         states = [domain_state(surveyor, scan, uuid) for uuid in dict.fromkeys(uuids)]
     leftovers = [
-        f"{layout.stores[kind].path}/{'by-uuid/' if room else ''}{entry}"
+        f"{layout.stores[kind].path}/{f'{STORE}/' if room else ''}{entry}"
         for uuid in scan.leftovers for kind, room, entry in scan.leftovers[uuid]
     ]
     return StatusResult(

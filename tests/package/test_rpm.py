@@ -120,6 +120,24 @@ def test_installed_upgraded_and_erased(root: Root, packages: list[Path]) -> None
     assert not (root.upper / "etc/libvirt/hooks/qemu").is_file()
 
 
+def test_another_layout_is_taken_back_by_the_version_that_knows_it(
+    root: Root, packages: list[Path]
+) -> None:
+    tree = trees.build(root.upper, trees.sample(20))
+    before = facts(tree.host)
+    root.rpm("--install", packages[0])
+    lifecycle = root.upper / "usr/libexec/uuidfs/lifecycle"
+    script = lifecycle.read_text()
+    assert "\nlayout=1 " in script
+    lifecycle.write_text(script.replace("\nlayout=1 ", "\nlayout=0 "))
+    said = root.rpm("--upgrade", packages[1])
+    assert said.index("domains reverted") < said.index("domains converted")
+    assert "\nlayout=1 " in lifecycle.read_text()
+    assert tree.host.config_of("vm0003").is_symlink()
+    assert (root.upper / "etc/libvirt/hooks/qemu").is_file()
+    assert facts(tree.host) == before
+
+
 def test_a_conversion_that_fails_is_told_and_fails_nothing(
     root: Root, packages: list[Path]
 ) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from uuidfs.layout import LAYOUT
+
+ROOT = Path(__file__).parents[2]
 # Where a distribution has something else in another place, or of its own.
 PLACES = (
     (r"^/usr/lib/python3[.0-9]*/(dist|site)-packages/", "/SITE/"),
@@ -91,6 +94,7 @@ def actions(script: str) -> list[str]:
     words = (
         ("configure", r"lifecycle configure"),
         ("remove", r"lifecycle remove"),
+        ("leave", r"lifecycle leave"),
         ("enable", r"deb-systemd-helper enable '?uuidfs|install-system-units .*uuidfs\.service"),
         ("stop", r"deb-systemd-invoke stop '?uuidfs|remove-system-units .*uuidfs\.service"),
         ("start", r"deb-systemd-invoke (?:\$_dh_action|start) '?uuidfs|systemctl start uuidfs"),
@@ -104,7 +108,7 @@ def actions(script: str) -> list[str]:
 def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
     package, other = next(deb.glob("*.deb")), next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
     scripts = {name: run("dpkg-deb", "-I", package, name)
-               for name in ("postinst", "prerm", "postrm")}
+               for name in ("preinst", "postinst", "prerm", "postrm")}
 
     def scriptlet(tag: str) -> str:
         return run("rpm", "-qp", "--qf", f"%{{{tag}}}", other)
@@ -115,6 +119,15 @@ def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
     assert sorted(actions(scriptlet("POSTIN")) + actions(scriptlet("POSTTRANS"))) == sorted(
         installed)
     assert actions(scriptlet("POSTTRANS")) == ["configure", "start"]
+    assert actions(scripts["preinst"]) == actions(scriptlet("PREIN")) == ["leave"]
     assert actions(scripts["prerm"]) == actions(scriptlet("PREUN")) == ["stop", "remove"]
     assert actions(scripts["postrm"]) == actions(scriptlet("POSTUN")) == []
     assert "mark-restart-system-units" in scriptlet("POSTUN"), "restarted after an upgrade"
+
+
+def test_the_packages_and_the_code_mean_the_same_layout() -> None:
+    for file, pattern in (("lifecycle", r"(?m)^layout=(\d+) "),
+                          ("deb/uuidfs.preinst", r"lifecycle leave (\d+)$"),
+                          ("rpm/uuidfs.spec", r"lifecycle leave (\d+)$")):
+        text = (ROOT / "packaging" / file).read_text()
+        assert re.findall(pattern, text, re.MULTILINE) == [str(LAYOUT)], file

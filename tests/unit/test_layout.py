@@ -1,13 +1,14 @@
 import pytest
 
 from uuidfs.errors import UsageError
-from uuidfs.layout import Kind, from_uri, session, system
+from uuidfs.layout import LAYOUT, Kind, from_uri, session, system
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 
 
 def test_the_system_layout_is_the_table_of_the_design() -> None:
     layout = system()
+    assert LAYOUT == 1, "another table is another layout: raise the number, never use one again"
     assert layout.uuid_path(Kind.CONFIG, UUID) == f"/etc/libvirt/qemu/by-uuid/{UUID}.xml"
     assert layout.uuid_path(Kind.LOG, UUID) == f"/var/log/libvirt/qemu/by-uuid/{UUID}.log"
     assert layout.uuid_path(Kind.SNAPSHOT, UUID) == f"/var/lib/libvirt/by-uuid/snapshot/{UUID}"

@@ -18,6 +18,8 @@ CONFIGS = Path("/etc/libvirt/qemu")
 STORES = (
     CONFIGS / "by-uuid", Path("/var/log/libvirt/qemu/by-uuid"), Path("/var/lib/libvirt/by-uuid"),
 )
+# Of the package "layout", see tests/package/run.
+OTHER_STORES = tuple(store.with_name("other-layout") for store in STORES)
 RUNNING = ("vm0000", "vm0001")
 HOOKS = Path("/etc/libvirt/hooks")
 SYSTEMD = Path("/run/systemd/system")
@@ -33,7 +35,7 @@ OTHERS = (
 
 
 def deb(version: str) -> Path:
-    """The package of a version: old or new."""
+    """The package of a version: old, new, or layout, which is the oldest."""
     return next(DEBS.glob(f"uuidfs_*{version}_all.deb"))
 
 
@@ -100,13 +102,13 @@ class Machine:
 
     def plain(self) -> bool:
         """Whether nothing of uuidfs's is left in libvirt's directories."""
-        return not any(store.exists() for store in STORES) and not any(
+        return not any(store.exists() for store in STORES + OTHER_STORES) and not any(
             (CONFIGS / f"{name}.xml").is_symlink() for name in self.names)
 
-    def converted(self) -> bool:
-        """Whether each config is behind its link."""
-        return all(
-            os.path.realpath(CONFIGS / f"{name}.xml") == str(CONFIGS / f"by-uuid/{uuid}.xml")
+    def converted(self, stores: tuple[Path, ...] = STORES) -> bool:
+        """Whether each config is behind its link, and those of another layout are gone."""
+        return not any(store.exists() for store in {*STORES, *OTHER_STORES} - {*stores}) and all(
+            os.path.realpath(CONFIGS / f"{name}.xml") == str(stores[0] / f"{uuid}.xml")
             for name, uuid in self.names.items())
 
     def check_names(self) -> None:

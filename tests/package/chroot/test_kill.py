@@ -137,6 +137,21 @@ def test_an_upgrade(plain: Machine) -> None:
     assert kills > 20 // STEPS
 
 
+def test_an_upgrade_to_another_layout(plain: Machine) -> None:
+    def prepare() -> None:
+        if installed():
+            run("dpkg", "--purge", "uuidfs").ok()
+        run("dpkg", "--install", str(deb("layout"))).ok()
+        arm(LIFECYCLE)  # the new version's preinst is that one command
+
+    def again() -> None:
+        run("dpkg", "--install", str(deb("new"))).ok()
+        converted(plain, "0.1.0-1~2new")
+
+    kills = each(plain, prepare, ("dpkg", "--install", str(deb("new"))), again)
+    assert kills > 20 // STEPS
+
+
 def test_a_removal(plain: Machine) -> None:
     def prepare() -> None:
         run("dpkg", "--install", str(deb("new"))).ok()

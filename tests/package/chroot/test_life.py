@@ -13,6 +13,7 @@ from tests.live.bench import Result, wait_for
 from tests.package.chroot.machine import (
     CONFIGS,
     HOOKS,
+    OTHER_STORES,
     RUNNING,
     Machine,
     deb,
@@ -34,6 +35,11 @@ def reconciler() -> int | None:
     found = json.loads(run("uuidfs", "status", "vm0002", "--json").ok().out)
     running = found.get("reconciler")
     return running["pid"] if running else None
+
+
+def pids() -> list[str]:
+    """Of the QEMU processes."""
+    return [Path(f"/run/libvirt/qemu/{name}.pid").read_text() for name in RUNNING]
 
 
 @pytest.mark.parametrize("systemd", [True, False], ids=["systemd", "chroot"])
@@ -75,9 +81,6 @@ def test_the_daemon_that_never_saw_a_hook_calls_it_at_the_next_start(machine: Ma
 
 
 def test_running_domains_go_on(machine: Machine) -> None:
-    def pids() -> list[str]:
-        return [Path(f"/run/libvirt/qemu/{name}.pid").read_text() for name in RUNNING]
-
     before = pids()
     for words in (("install", str(deb("old"))), ("install", str(deb("new"))), ("purge", "uuidfs")):
         apt(*words)
@@ -111,6 +114,39 @@ def test_what_was_plain_at_the_upgrade_is_converted(machine: Machine) -> None:
     assert machine.plain()
     apt("install", str(deb("new")))
     assert machine.converted()
+
+
+@pytest.mark.parametrize("systemd", [True, False], ids=["systemd", "chroot"])
+def test_a_version_with_another_layout_leaves_it_to_the_next(
+    machine: Machine, systemd: bool
+) -> None:
+    """Up and down again: nobody knows the other one's layout, and nothing is lost."""
+    if systemd:
+        machine.enable_systemd()
+    before = pids()
+    plain = listing()
+    apt("install", str(deb("layout")))
+    assert machine.converted(OTHER_STORES)
+    said = apt("install", str(deb("new")))
+    assert "reverted" in said.out
+    assert "200 domains converted" in said.out
+    assert machine.converted()
+    assert run("uuidfs", "check").ok().out == ""
+    assert run("uuidfs", "hook", "status").exit == 0
+    machine.check_names()
+    if systemd:
+        wait_for(lambda: reconciler() is not None, "the reconciler runs")
+    machine.restart_libvirtd()
+    assert machine.domains() == machine.names
+
+    apt("install", "--allow-downgrades", str(deb("layout")))
+    assert machine.converted(OTHER_STORES)
+    assert run("uuidfs", "check").ok().out == ""
+    machine.check_names()
+    assert pids() == before, "domains ran on"
+    apt("purge", "uuidfs")
+    assert machine.plain()
+    assert difference(plain, listing()) == []
 
 
 def test_a_foreign_hook_is_never_touched(machine: Machine) -> None:
