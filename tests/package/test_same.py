@@ -96,7 +96,7 @@ def actions(script: str) -> list[str]:
         ("remove", r"lifecycle remove"),
         ("leave", r"lifecycle leave"),
         ("enable", r"deb-systemd-helper enable '?uuidfs|install-system-units .*uuidfs\.service"),
-        ("stop", r"deb-systemd-invoke stop '?uuidfs|remove-system-units .*uuidfs\.service"),
+        ("stop", r"(deb-systemd-invoke stop '?|remove-system-units .*)uuidfs\.service"),
         ("start", r"deb-systemd-invoke (?:\$_dh_action|start) '?uuidfs|systemctl start uuidfs"),
     )
     found = sorted((match.start(), word) for word, pattern in words
