@@ -83,6 +83,7 @@ def scan_all(documents: Documents) -> Scan:
 
     Raises SystemCallFailed when not even the configs can be listed.
     """
+    documents.dirs.look_again()  # a second scan is to find what came since the first
     return _Scanner(documents).scan()
 
 
