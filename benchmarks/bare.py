@@ -15,7 +15,11 @@ EXCHANGE = 2
 
 _renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
 _renameat2.argtypes = [
-    ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint,
 ]
 
 
@@ -24,8 +28,14 @@ def main(root: str, table: str) -> None:
     config, log = f"{root}/etc/libvirt/qemu", f"{root}/var/log/libvirt/qemu"
     lib = f"{root}/var/lib/libvirt"
     store, locks = f"{lib}/by-uuid/snapshot", f"{root}/run/uuidfs/lock"
-    for path, mode in ((f"{root}/run/uuidfs", 0o700), (locks, 0o700), (f"{log}/by-uuid", 0o755),
-                       (f"{config}/by-uuid", 0o755), (f"{lib}/by-uuid", 0o755), (store, 0o755)):
+    for path, mode in (
+        (f"{root}/run/uuidfs", 0o700),
+        (locks, 0o700),
+        (f"{log}/by-uuid", 0o755),
+        (f"{config}/by-uuid", 0o755),
+        (f"{lib}/by-uuid", 0o755),
+        (store, 0o755),
+    ):
         _make(path, mode)
     configs, config_store = _open(config), _open(f"{config}/by-uuid")
     logs, log_store = _open(log), _open(f"{log}/by-uuid")

@@ -88,8 +88,12 @@ def _growth(small: Bulk, large: Bulk) -> Iterator[Figure]:
     # The issue limits 10,000 against 1,000; below that the interpreter's start helps.
     held = (small.count, large.count) == (1000, 10000)
     factor = f"{large.count / small.count:g} times as many domains"
-    yield Figure(f"convert --all, {sizes}", ours.wall / before.wall,
-                 limits.GROWTH if held else None, detail=factor)
+    yield Figure(
+        f"convert --all, {sizes}",
+        ours.wall / before.wall,
+        limits.GROWTH if held else None,
+        detail=factor,
+    )
     yield Figure("the same, CPU time only", ours.cpu / before.cpu)
     bare = middle(large.bare).wall / middle(small.bare).wall
     yield Figure(f"bare loop, {sizes}", bare, detail="what the file system does by itself")
@@ -98,25 +102,48 @@ def _growth(small: Bulk, large: Bulk) -> Iterator[Figure]:
 def _figures(result: Bulk) -> Iterator[Figure]:
     size = f"{result.count} domains"
     ours, bare = middle(result.convert), middle(result.bare)
-    yield Figure(f"{size}: convert --all / bare loop", ours.wall / bare.wall, limits.BARE,
-                 detail=f"{times(result.convert)} / {times(result.bare)}")
-    yield Figure(f"{size}: the same, least / least",
-                 min(t.wall for t in result.convert) / min(t.wall for t in result.bare))
-    yield Figure(f"{size}: the same, CPU time only", ours.cpu / bare.cpu,
-                 detail=f"{ours.cpu:.3g} s / {bare.cpu:.3g} s")
+    yield Figure(
+        f"{size}: convert --all / bare loop",
+        ours.wall / bare.wall,
+        limits.BARE,
+        detail=f"{times(result.convert)} / {times(result.bare)}",
+    )
+    yield Figure(
+        f"{size}: the same, least / least",
+        min(t.wall for t in result.convert) / min(t.wall for t in result.bare),
+    )
+    yield Figure(
+        f"{size}: the same, CPU time only",
+        ours.cpu / bare.cpu,
+        detail=f"{ours.cpu:.3g} s / {bare.cpu:.3g} s",
+    )
     start = middle(result.start)
     yield Figure(f"{size}: the same, without the imports", (ours.wall - start.wall) / bare.wall)
     if result.shell:
-        yield Figure(f"{size}: shell script / convert --all",
-                     middle(result.shell).wall / ours.wall, limits.SHELL, least=True,
-                     detail=f"{times(result.shell)} / {times(result.convert)}")
+        yield Figure(
+            f"{size}: shell script / convert --all",
+            middle(result.shell).wall / ours.wall,
+            limits.SHELL,
+            least=True,
+            detail=f"{times(result.shell)} / {times(result.convert)}",
+        )
     second, find = middle(result.second), middle(result.find)
     # The interpreter's start is longer than find in a small tree: reported, not limited.
     limit = limits.SECOND if result.count >= 10000 else None
-    yield Figure(f"{size}: second run / find", second.wall / find.wall, limit,
-                 detail=f"{times(result.second)} / {times(result.find)}")
-    yield Figure(f"{size}: second run without the imports / find",
-                 (second.wall - start.wall) / find.wall, detail=f"imports: {times(result.start)}")
-    yield Figure(f"{size}: second run / find, CPU time only", second.cpu / find.cpu,
-                 detail=f"{second.cpu:.3g} s / {find.cpu:.3g} s; imports {start.cpu:.3g} s")
+    yield Figure(
+        f"{size}: second run / find",
+        second.wall / find.wall,
+        limit,
+        detail=f"{times(result.second)} / {times(result.find)}",
+    )
+    yield Figure(
+        f"{size}: second run without the imports / find",
+        (second.wall - start.wall) / find.wall,
+        detail=f"imports: {times(result.start)}",
+    )
+    yield Figure(
+        f"{size}: second run / find, CPU time only",
+        second.cpu / find.cpu,
+        detail=f"{second.cpu:.3g} s / {find.cpu:.3g} s; imports {start.cpu:.3g} s",
+    )
     yield Figure(f"{size}: peak memory of convert --all, MiB", ours.peak / 2**20, limits.PEAK_MIB)

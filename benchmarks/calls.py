@@ -25,7 +25,9 @@ def changing_calls(command: Sequence[str]) -> Counter[str]:
     with tempfile.NamedTemporaryFile("r", suffix=".strace") as log:
         subprocess.run(
             ["strace", "-f", "-y", "-qq", "-o", log.name, *command],
-            check=True, env=child.ENVIRONMENT, stdout=subprocess.DEVNULL,
+            check=True,
+            env=child.ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
         )
         counts: Counter[str] = Counter()
         for line in log:

@@ -13,8 +13,14 @@ from benchmarks import child, disk, limits, tree
 from benchmarks.limits import Figure
 
 IDLE_OPERATIONS = (  # operation, sub-operation, as libvirt calls the hook
-    ("prepare", "begin"), ("start", "begin"), ("started", "begin"), ("stopped", "end"),
-    ("release", "end"), ("migrate", "begin"), ("restore", "begin"), ("reconnect", "begin"),
+    ("prepare", "begin"),
+    ("start", "begin"),
+    ("started", "begin"),
+    ("stopped", "end"),
+    ("release", "end"),
+    ("migrate", "begin"),
+    ("restore", "begin"),
+    ("reconnect", "begin"),
     ("attach", "begin"),
 )
 
@@ -68,8 +74,12 @@ def idle(python: str, base: Path, count: int, rounds: int) -> Iterator[Figure]:
 def _idle_figures(what: str, ours: list[float], theirs: list[float]) -> Iterator[Figure]:
     a, b = statistics.median(ours), statistics.median(theirs)
     means = statistics.fmean(ours) / statistics.fmean(theirs)
-    yield Figure(f"{what} / `exit 0`", a / b, limits.HOOK_IDLE,
-                 detail=f"{a * 1e3:.3f} / {b * 1e3:.3f} ms; of means {means:.2f}")
+    yield Figure(
+        f"{what} / `exit 0`",
+        a / b,
+        limits.HOOK_IDLE,
+        detail=f"{a * 1e3:.3f} / {b * 1e3:.3f} ms; of means {means:.2f}",
+    )
 
 
 def converting(python: str, base: Path, count: int, rounds: int) -> Iterator[Figure]:
@@ -95,10 +105,16 @@ def converting(python: str, base: Path, count: int, rounds: int) -> Iterator[Fig
                 ours.append(took)
                 theirs.append(bare)
     a, b = statistics.median(ours), statistics.median(theirs)
-    detail = (f"{a * 1e3:.1f} ms ({min(ours) * 1e3:.1f} to {max(ours) * 1e3:.1f}) / "
-              f"{b * 1e3:.1f} ms; of the least {min(ours) / min(theirs):.2f}")
-    yield Figure(f"hook that converts, {count} domains, {python} / `-I -c pass`", a / b,
-                 limits.HOOK_CONVERTS, detail=detail)
+    detail = (
+        f"{a * 1e3:.1f} ms ({min(ours) * 1e3:.1f} to {max(ours) * 1e3:.1f}) / "
+        f"{b * 1e3:.1f} ms; of the least {min(ours) / min(theirs):.2f}"
+    )
+    yield Figure(
+        f"hook that converts, {count} domains, {python} / `-I -c pass`",
+        a / b,
+        limits.HOOK_CONVERTS,
+        detail=detail,
+    )
 
 
 def _must_be_converted(root: Path, name: str) -> None:

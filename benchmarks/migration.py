@@ -34,7 +34,8 @@ from tests.live.migration import uuidfs
 _CODE = bytes.fromhex(
     "fa31c08ed8660f0116787c0f20c00c010f22c066ea1b7c0000080066b810008ed88ec08b0d7e7c0000bf0000"
     "1000893f81c700100000e2f6bf00001000b900040000ff0781c700100000e2f6b9400d0300e2fe66baf803b0"
-    "2eeeebdc8d7426000000000000000000ffff0000009acf00ffff00000092cf001700607c0000")
+    "2eeeebdc8d7426000000000000000000ffff0000009acf00ffff00000092cf001700607c0000"
+)
 SETTLE = 1.0  # seconds for a guest that was paused to be at its pace again
 _HOLE = 2048  # MiB: the machine type pc has this much below its hole, at any size
 _HMP = ["-display", "none", "-nodefaults", "-machine", "pc,accel=tcg", "-no-shutdown"]
@@ -46,8 +47,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--sizes", default="64,1024,4096", help="MiB")
     parser.add_argument("--trips", type=int, default=5)
     options = parser.parse_args(arguments)
-    print("| guest, MiB | downtime bare, ms | of a hop, ms | limit | migration bare, s "
-          "| trip, s | limit |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| guest, MiB | downtime bare, ms | of a hop, ms | limit | migration bare, s "
+        "| trip, s | limit |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    )
     for size in map(int, options.sizes.split(",")):
         with tempfile.TemporaryDirectory(prefix="uuidfs-benchmarks-") as base:
             hops: list[float] = []
@@ -62,11 +65,16 @@ def main(arguments: list[str]) -> None:
                     pair, total = travel()
                     hops += pair
                     trips.append(total)
-                    note(f"{size} MiB: bare {down:.0f} ms, {times[-1]:.2f} s; "
-                         f"trip {pair} ms, {total:.2f} s")
+                    note(
+                        f"{size} MiB: bare {down:.0f} ms, {times[-1]:.2f} s; "
+                        f"trip {pair} ms, {total:.2f} s"
+                    )
         down, total = statistics.median(downtimes), statistics.median(times)
-        print(f"| {size} | {down:.0f} | {statistics.median(hops):.0f} | {1.5 * down + 20:.0f} "
-              f"| {total:.2f} | {statistics.median(trips):.2f} | {2 * total + 3:.2f} |", flush=True)
+        print(
+            f"| {size} | {down:.0f} | {statistics.median(hops):.0f} | {1.5 * down + 20:.0f} "
+            f"| {total:.2f} | {statistics.median(trips):.2f} | {2 * total + 3:.2f} |",
+            flush=True,
+        )
 
 
 def boot_disk(path: Path, size: int) -> None:
@@ -82,9 +90,21 @@ class Qemu:
     def __init__(self, base: Path, name: str, size: int, *words: str) -> None:
         path = base / f"{name}.qmp"
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", *_HMP, "-m", str(size), "-serial", f"file:{base}/{name}.serial",
-             "-drive", f"file={base}/disk,format=raw,if=virtio,file.locking=off",
-             "-qmp", f"unix:{path},server=on,wait=off", *words], stderr=subprocess.DEVNULL)
+            [
+                "qemu-system-x86_64",
+                *_HMP,
+                "-m",
+                str(size),
+                "-serial",
+                f"file:{base}/{name}.serial",
+                "-drive",
+                f"file={base}/disk,format=raw,if=virtio,file.locking=off",
+                "-qmp",
+                f"unix:{path},server=on,wait=off",
+                *words,
+            ],
+            stderr=subprocess.DEVNULL,
+        )
         self._socket = socket.socket(socket.AF_UNIX)
         wait_for(lambda: self._socket.connect_ex(str(path)) == 0, "QEMU's monitor")
         self._file = self._socket.makefile("rw")
@@ -146,8 +166,9 @@ def bare(base: Path, size: int) -> Iterator[Callable[[], tuple[float, float]]]:
         return float(done["downtime"]), took
 
     try:
-        wait_for(lambda: (base / "0.serial").stat().st_size > 2, "the guest has filled its memory",
-                 120)
+        wait_for(
+            lambda: (base / "0.serial").stat().st_size > 2, "the guest has filled its memory", 120
+        )
         guests[0].ask("stop")
         yield migrate
     finally:
@@ -167,7 +188,8 @@ def moved(size: int) -> Iterator[Callable[[], tuple[list[float], float]]]:
         host.install_hook()
         boot_disk(host.path(guest.disk(1)), size)
         host.path("/run/a.xml").write_text(
-            guest.domain("a", 1, memory=size).replace("type='qcow2'", "type='raw'"))
+            guest.domain("a", 1, memory=size).replace("type='qcow2'", "type='raw'")
+        )
         host.virsh("define", "/run/a.xml").ok()
         host.virsh("start", "a").ok()
         serial = host.path("/var/lib/libvirt/images/1.console")

@@ -59,8 +59,10 @@ def _measure(options: argparse.Namespace, root: Path, size: int) -> Iterator[str
         time.sleep(5.0)
         before = _cpu(process)
         time.sleep(options.idle)
-        yield (f"idle CPU, % of a core over {options.idle:g} s | "
-               f"{(_cpu(process) - before) / options.idle * 100:.3f} | 0.1")
+        yield (
+            f"idle CPU, % of a core over {options.idle:g} s | "
+            f"{(_cpu(process) - before) / options.idle * 100:.3f} | 0.1"
+        )
         seconds, plain, stale = storm(root, size, options.storm, 60.0)
         yield f"storm: {options.storm} rewrites took the writer, s | {seconds:.1f} |"
         yield f"storm: still plain 10 s after its end | {plain} | 0"
@@ -76,16 +78,23 @@ def _measure(options: argparse.Namespace, root: Path, size: int) -> Iterator[str
             _, plain, stale = storm(root, size, options.storm, 60.0)
             yield f"inotifywait, mv and ln, in the storm: still plain | {plain} |"
             yield f"inotifywait, mv and ln, in the storm: last write lost | {stale} |"
-    idle = [child.run(child.uuidfs_command(options.python, root, "reconcile", "--once")).wall
-            for _ in range(3)]
+    idle = [
+        child.run(child.uuidfs_command(options.python, root, "reconcile", "--once")).wall
+        for _ in range(3)
+    ]
     yield f"reconcile --once with nothing to do, s | {statistics.median(idle):.2f} |"
 
 
 @contextmanager
 def running(command: list[str], root: Path | None) -> Iterator["subprocess.Popen[bytes]"]:
     """A daemon, from its first full pass on."""
-    process = subprocess.Popen(command, env=child.ENVIRONMENT, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env=child.ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         while root is not None and not _standing(root).get("passed"):
             if process.poll() is not None:
@@ -163,8 +172,9 @@ def storm(root: Path, size: int, count: int, within: float) -> tuple[float, int,
     time.sleep(GIVE_UP)
     paths = {name: Path(f"{root}/{tree.CONFIGS}/{name}.xml") for name in last}
     plain = sum(not path.is_symlink() for path in paths.values())
-    stale = sum(not path.exists() or path.read_bytes() != last[name]
-                for name, path in paths.items())
+    stale = sum(
+        not path.exists() or path.read_bytes() != last[name] for name, path in paths.items()
+    )
     return seconds, plain, stale
 
 

@@ -28,8 +28,12 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--hook-sizes", default="10,10000", help="trees for the idle hook")
     parser.add_argument("--converting-rounds", type=int, default=25)
     parser.add_argument("--converting-sizes", default="10,1000")
-    parser.add_argument("--shell-up-to", type=int, default=1000,
-                        help="the largest tree that the shell script converts (0.1 s a domain)")
+    parser.add_argument(
+        "--shell-up-to",
+        type=int,
+        default=1000,
+        help="the largest tree that the shell script converts (0.1 s a domain)",
+    )
     parser.add_argument("--python", default=sys.executable, help="the interpreter for uuidfs")
     parser.add_argument("--base", type=Path, default=Path("/var/tmp"), help="where on the disk")
     parser.add_argument("--report-only", action="store_true", help="exit 0 in any case")
@@ -66,15 +70,14 @@ def _end(number: int, _: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _measure(
-    options: argparse.Namespace, pythons: list[str], base: Path
-) -> Iterator[Figure]:
+def _measure(options: argparse.Namespace, pythons: list[str], base: Path) -> Iterator[Figure]:
     parts = options.only.split(",")
     if "calls" in parts:
         yield from _calls(options.python, base)
     if "bulk" in parts:
-        plan = bulk.Plan(options.python, base, options.rounds, options.idle_rounds,
-                         options.shell_up_to)
+        plan = bulk.Plan(
+            options.python, base, options.rounds, options.idle_rounds, options.shell_up_to
+        )
         yield from bulk.figures([bulk.measure(plan, size) for size in _sizes(options.sizes)])
     if "idle" in parts:
         for size in _sizes(options.hook_sizes):
@@ -90,9 +93,12 @@ def _calls(python: str, base: Path) -> Iterator[Figure]:
     if compared is None:
         return
     ours, bare = compared
-    yield Figure("changing system calls that only uuidfs or only the bare loop makes",
-                 ((ours - bare) + (bare - ours)).total(), 0.0,
-                 detail=f"uuidfs: {_listed(ours)}; bare loop: {_listed(bare)}")
+    yield Figure(
+        "changing system calls that only uuidfs or only the bare loop makes",
+        ((ours - bare) + (bare - ours)).total(),
+        0.0,
+        detail=f"uuidfs: {_listed(ours)}; bare loop: {_listed(bare)}",
+    )
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -205,7 +205,12 @@ class Applier:
                 os.close(source)
 
     def retire(  # what is taken from where, and why
-        self, kind: Kind, uuid: str, directory: int, entry: str, place: Place,
+        self,
+        kind: Kind,
+        uuid: str,
+        directory: int,
+        entry: str,
+        place: Place,
         reason: str = "lost-a-rename",
     ) -> None:
         """Take a name away that lost to another one: a link is removed, a file goes to the trash.
@@ -254,8 +259,9 @@ class Applier:
         names = self._checkpoint_names(step)
         there = fs.look(names, step.entry)
         kept = fs.look(store, step.store_entry)
-        if there is not None and not (there.text == text and kept is not None
-                                      and kept.same_inode(step.expect)):
+        if there is not None and not (
+            there.text == text and kept is not None and kept.same_inode(step.expect)
+        ):
             # The checkpoint was redefined since: libvirt wrote that one last.
             place = self.layout.name_place(Kind.SNAPSHOT, step.subdir)
             self.retire(Kind.SNAPSHOT, step.uuid, wrong, step.entry, place, "superseded")

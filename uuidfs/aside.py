@@ -49,13 +49,16 @@ def look(domain: Any, new_name: str | None, emulator: str | None) -> Aside:
         checkpoints = domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
         persistent = bool(domain.isPersistent())
         return Aside(
-            domain.name(), new_name, emulator,
+            domain.name(),
+            new_name,
+            emulator,
             tuple(s.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE) for s in snapshots),
             domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else None,
             tuple(c.getXMLDesc(libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE) for c in checkpoints),
             bool(domain.autostart()) if persistent else False,
             domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
-            if persistent else None,
+            if persistent
+            else None,
         )
 
 
@@ -103,11 +106,13 @@ def take_out(domain: Any) -> None:
     """Take the metadata out of libvirt, children first; the disks' contents stay."""
     libvirt = module()
     with doing(f"set the metadata of {domain.name()} aside"):
-        for checkpoint in reversed(domain.listAllCheckpoints(
-                libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)):
+        for checkpoint in reversed(
+            domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
+        ):
             checkpoint.delete(libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY)
-        for snapshot in reversed(domain.listAllSnapshots(
-                libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)):
+        for snapshot in reversed(
+            domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+        ):
             snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
 
 
@@ -131,14 +136,16 @@ def put_back(domain: Any, aside: Aside) -> None:
         there = {c.getName() for c in domain.listAllCheckpoints()}
         for xml in aside.checkpoints:
             if parse(xml).findtext("name") not in there:
-                domain.checkpointCreateXML(renamed_inside(xml, new_name),
-                                           libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE)
+                domain.checkpointCreateXML(
+                    renamed_inside(xml, new_name), libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
+                )
         # Where the guest did not come to run under the other binary, the config stays as it is.
-        if aside.config is not None and aside.emulator is not None and (
-            parse(domain.XMLDesc()).findtext("devices/emulator") == aside.emulator
+        if (
+            aside.config is not None
+            and aside.emulator is not None
+            and (parse(domain.XMLDesc()).findtext("devices/emulator") == aside.emulator)
         ):
-            config = domain.XMLDesc(
-                libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+            config = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
             changed = set_emulator_text(config, aside.emulator)
             if changed is not None:
                 domain.connect().defineXML(changed)

@@ -55,8 +55,13 @@ def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
             for p in scan.problems
         ]
         findings += [
-            Finding("P3", path, "uuidfs did not put this into its store",
-                    "find out who did, and move it away", False)
+            Finding(
+                "P3",
+                path,
+                "uuidfs did not put this into its store",
+                "find out who did, and move it away",
+                False,
+            )
             for path in scan.strangers
         ]
         inodes: dict[tuple[int, int], str] = {}
@@ -76,22 +81,34 @@ def _domain(
     except Changed:
         return []  # libvirt is at work on it right now; that is no finding
     except UuidfsError as error:
-        return [Finding("P7", getattr(error, "path", ""), str(error), "see the message", False,
-                        uuid)]
+        return [
+            Finding("P7", getattr(error, "path", ""), str(error), "see the message", False, uuid)
+        ]
     plan = planner.convert(layout, view, scan.names_of)
     findings = [
-        Finding("P6" if view.rivals else "P1", p.path, p.reason,
-                "run: uuidfs check --repair" if view.rivals else "put it right by hand",
-                bool(view.rivals), uuid)
+        Finding(
+            "P6" if view.rivals else "P1",
+            p.path,
+            p.reason,
+            "run: uuidfs check --repair" if view.rivals else "put it right by hand",
+            bool(view.rivals),
+            uuid,
+        )
         for p in plan.problems
     ]
-    plain = all(
-        step.op in {Op.FOLD, Op.REFILE} for step in plan.steps
-    ) and not uuid_has_store(scan, uuid)
+    plain = all(step.op in {Op.FOLD, Op.REFILE} for step in plan.steps) and not uuid_has_store(
+        scan, uuid
+    )
     if not plain:
         findings += [
-            Finding(_promise(step), step.path(layout), f"to do: {step.describe(layout)}",
-                    "run: uuidfs check --repair", True, uuid)
+            Finding(
+                _promise(step),
+                step.path(layout),
+                f"to do: {step.describe(layout)}",
+                "run: uuidfs check --repair",
+                True,
+                uuid,
+            )
             for step in plan.steps
         ]
     findings += _contents(surveyor, view.name, uuid)
@@ -101,11 +118,16 @@ def _domain(
         if entry is not None and entry.is_file:
             other = inodes.setdefault((entry.dev, entry.ino), uuid)
             if other != uuid:
-                findings.append(Finding(
-                    "P5", layout.uuid_path(Kind.CONFIG, uuid),
-                    f"a file of this domain (inode {entry.ino}) is one of {other} as well",
-                    "restore one of the two from a backup", False, uuid,
-                ))
+                findings.append(
+                    Finding(
+                        "P5",
+                        layout.uuid_path(Kind.CONFIG, uuid),
+                        f"a file of this domain (inode {entry.ino}) is one of {other} as well",
+                        "restore one of the two from a backup",
+                        False,
+                        uuid,
+                    )
+                )
     return findings
 
 
@@ -139,11 +161,27 @@ def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
         return [Finding("P2", path, str(error), "see the message", False, uuid)]
     if isinstance(identity, Identity):
         if identity.uuid != uuid:
-            return [Finding("P5", path, f"this config is of the UUID {identity.uuid}",
-                            "somebody changed the store: restore it from a backup", False, uuid)]
+            return [
+                Finding(
+                    "P5",
+                    path,
+                    f"this config is of the UUID {identity.uuid}",
+                    "somebody changed the store: restore it from a backup",
+                    False,
+                    uuid,
+                )
+            ]
         if name is not None and identity.name != name:
-            return [Finding("P2", path, f"{name!r} links to a config that names {identity.name!r}",
-                            "somebody renamed the link: name it as the config does", False, uuid)]
+            return [
+                Finding(
+                    "P2",
+                    path,
+                    f"{name!r} links to a config that names {identity.name!r}",
+                    "somebody renamed the link: name it as the config does",
+                    False,
+                    uuid,
+                )
+            ]
         return []
     if entry in os_listing(surveyor):
         return [Finding("P2", path, identity, "restore it from a backup or the trash", False, uuid)]
@@ -172,14 +210,22 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         try:
             settle(layout, uuid, name_of, options)
         except UuidfsError as error:
-            errors.append(Finding("P6", getattr(error, "path", ""), str(error),
-                                  "see the message", False, uuid))
+            errors.append(
+                Finding(
+                    "P6", getattr(error, "path", ""), str(error), "see the message", False, uuid
+                )
+            )
     run = RunResult("repair", layout, ())
     if uuids:
-        run = convert(layout, Options(
-            tuple(uuids), lock_timeout=options.lock_timeout, reader=options.reader,
-            by=options.by,
-        ))
+        run = convert(
+            layout,
+            Options(
+                tuple(uuids),
+                lock_timeout=options.lock_timeout,
+                reader=options.reader,
+                by=options.by,
+            ),
+        )
     after = check(layout, options.reader)
     remaining = {(f.path, f.problem) for f in after.findings}
     return CheckResult(

@@ -41,7 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 hook_app = typer.Typer(
-    help="Install, remove or inspect the libvirt qemu hook.", no_args_is_help=True,
+    help="Install, remove or inspect the libvirt qemu hook.",
+    no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(hook_app, name="hook")
@@ -90,9 +91,15 @@ def convert(
 ) -> None:
     """Move files to UUID names, with symlinks under the domains' names."""
     layout = layout_of(ctx, root, connect)
-    _run(operate.convert, "Converting", layout, as_json,
-         _options(domains, all_domains, dry_run, patience(layout, lock_timeout))._replace(
-             kinds=configured(layout).kinds))
+    _run(
+        operate.convert,
+        "Converting",
+        layout,
+        as_json,
+        _options(domains, all_domains, dry_run, patience(layout, lock_timeout))._replace(
+            kinds=configured(layout).kinds
+        ),
+    )
 
 
 @app.command()
@@ -110,8 +117,13 @@ def revert(
     layout = layout_of(ctx, root, connect)
     if not dry_run and (running := standing.read(layout)) is not None:
         raise standing.RunsError(running.pid)
-    _run(operate.revert, "Reverting", layout, as_json,
-         _options(domains, all_domains, dry_run, patience(layout, lock_timeout)))
+    _run(
+        operate.revert,
+        "Reverting",
+        layout,
+        as_json,
+        _options(domains, all_domains, dry_run, patience(layout, lock_timeout)),
+    )
 
 
 def _options(
@@ -120,9 +132,7 @@ def _options(
     if bool(domains) == all_domains:
         raise UsageError("give either the names or UUIDs of domains, or --all")
     chosen = None if all_domains else tuple(domains or ())
-    return operate.Options(
-        chosen, dry_run=dry_run, lock_timeout=lock_timeout, cpus=cpus()
-    )
+    return operate.Options(chosen, dry_run=dry_run, lock_timeout=lock_timeout, cpus=cpus())
 
 
 def _run(
@@ -165,8 +175,9 @@ def check(
     layout = layout_of(ctx, root, connect)
     errors: list[str] = []
     if repair:
-        result, run = checker.repair(layout, operate.Options(
-            lock_timeout=patience(layout, lock_timeout), by="check"))
+        result, run = checker.repair(
+            layout, operate.Options(lock_timeout=patience(layout, lock_timeout), by="check")
+        )
         errors = render.run_errors(run)
     else:
         result = checker.check(layout)
@@ -222,13 +233,22 @@ def hook_status(
     """Tell whether and where the hook is installed; exit code 1 when it is not."""
     result = hookfile.status(layout_of(ctx, root, connect))
     if as_json:
-        say([render.as_json(
-            installed=result.installed, path=result.path, foreign=list(result.foreign),
-            interpreter=result.interpreter,
-        )])
+        say(
+            [
+                render.as_json(
+                    installed=result.installed,
+                    path=result.path,
+                    foreign=list(result.foreign),
+                    interpreter=result.interpreter,
+                )
+            ]
+        )
     else:
-        lines = [f"installed as {result.path}, runs {result.interpreter}"
-                 if result.installed else "not installed; run: uuidfs hook install"]
+        lines = [
+            f"installed as {result.path}, runs {result.interpreter}"
+            if result.installed
+            else "not installed; run: uuidfs hook install"
+        ]
         lines += [f"somebody else's hook: {show(path)}" for path in result.foreign]
         say(lines)
     raise typer.Exit(EXIT_OK if result.installed else EXIT_FAILED)

@@ -74,7 +74,7 @@ def _kinds(value: object) -> frozenset[Kind]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text in quotes, such as \"30d\"")  # noqa: TRY004
+        raise ValueError(f'{value!r} is not a text in quotes, such as "30d"')  # noqa: TRY004
     return value
 
 
@@ -114,22 +114,59 @@ def _time_toml(seconds: float | None) -> str:
 
 
 KEYS = (
-    Key("", "kinds", "kinds", _kinds, _kinds_toml,
-        "Which files the reconciler moves to UUID names."),
-    Key("", "lock-timeout", "lock_timeout", _duration, _time_toml,
-        "How long commands wait for a domain that another program is at work on."),
-    Key("reconcile", "debounce", "debounce", _duration, _time_toml,
-        "How long a full pass waits for more events, so that one pass serves them all."),
-    Key("reconcile", "resync", "resync", _interval, _time_toml,
-        "How often the reconciler looks at everything, whatever events say; at least 1s."),
-    Key("trash", "retention", "trash_retention", _retention, _time_toml,
-        'How long files stay in the trash; "forever" never empties it.'),
-    Key("logs", "retention", "log_retention", _retention, _time_toml,
-        'How long the logs of undefined domains stay after their last line; then they go to the '
-        'trash. "forever" keeps them.'),
-    Key("metrics", "textfile", "textfile", _path, _path_toml,
+    Key(
+        "", "kinds", "kinds", _kinds, _kinds_toml, "Which files the reconciler moves to UUID names."
+    ),
+    Key(
+        "",
+        "lock-timeout",
+        "lock_timeout",
+        _duration,
+        _time_toml,
+        "How long commands wait for a domain that another program is at work on.",
+    ),
+    Key(
+        "reconcile",
+        "debounce",
+        "debounce",
+        _duration,
+        _time_toml,
+        "How long a full pass waits for more events, so that one pass serves them all.",
+    ),
+    Key(
+        "reconcile",
+        "resync",
+        "resync",
+        _interval,
+        _time_toml,
+        "How often the reconciler looks at everything, whatever events say; at least 1s.",
+    ),
+    Key(
+        "trash",
+        "retention",
+        "trash_retention",
+        _retention,
+        _time_toml,
+        'How long files stay in the trash; "forever" never empties it.',
+    ),
+    Key(
+        "logs",
+        "retention",
+        "log_retention",
+        _retention,
+        _time_toml,
+        "How long the logs of undefined domains stay after their last line; then they go to the "
+        'trash. "forever" keeps them.',
+    ),
+    Key(
+        "metrics",
+        "textfile",
+        "textfile",
+        _path,
+        _path_toml,
         "A file for node_exporter's textfile collector, whose name has to end in .prom; needs "
-        'prometheus_client. "" writes none.'),
+        'prometheus_client. "" writes none.',
+    ),
 )
 
 
@@ -186,11 +223,17 @@ def _bytes(where: Place, path: str) -> bytes | None:
 
 def _trust(found: os.stat_result, path: str) -> None:
     if found.st_uid not in {0, os.geteuid()}:
-        raise ConfigError(path, f"it belongs to uid {found.st_uid}; check what is in it, then: "
-                                f"chown {os.geteuid()} {path}")
+        raise ConfigError(
+            path,
+            f"it belongs to uid {found.st_uid}; check what is in it, then: "
+            f"chown {os.geteuid()} {path}",
+        )
     if found.st_mode & 0o022 and not stat.S_ISLNK(found.st_mode):
-        raise ConfigError(path, f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o}); "
-                                f"check what is in it, then: chmod go-w {path}")
+        raise ConfigError(
+            path,
+            f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o}); "
+            f"check what is in it, then: chmod go-w {path}",
+        )
 
 
 def parse(data: bytes, path: str) -> Loaded:

@@ -59,7 +59,11 @@ def name_of(layout: Layout, uuid: str) -> str | None:
     command = [virsh, "--connect", layout.uri, "--quiet", "domname", uuid]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command, and a UUID that was checked
-            command, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+            command,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
             env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -25,13 +25,22 @@ class Draft:
         self.problems.append(Problem(path, reason, self.view.name))
 
     def add(self, op: Op, pair: Pair, expect: Entry | None, other: str = "") -> None:
-        self.steps.append(Step(
-            op, pair.kind, self.view.uuid, pair.subdir, pair.entry, pair.store_entry, expect, other
-        ))
+        self.steps.append(
+            Step(
+                op,
+                pair.kind,
+                self.view.uuid,
+                pair.subdir,
+                pair.entry,
+                pair.store_entry,
+                expect,
+                other,
+            )
+        )
 
     def in_store(  # a step about a store's name only
         self, op: Op, kind: Kind, entry: str, expect: Entry, other: str = "", *, room: bool = False
     ) -> None:
-        self.steps.append(Step(
-            op, kind, self.view.uuid, store_entry=entry, expect=expect, other=other, room=room
-        ))
+        self.steps.append(
+            Step(op, kind, self.view.uuid, store_entry=entry, expect=expect, other=other, room=room)
+        )

@@ -14,7 +14,7 @@ def parse(text: str) -> float:
     if match is None:
         raise ValueError(
             f"{text!r} is not a length of time; write a number and one of "
-            "ms, s, min, h, d, w, such as \"30d\""
+            'ms, s, min, h, d, w, such as "30d"'
         )
     return float(match[1]) * _SECONDS[match[2]]
 

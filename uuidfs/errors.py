@@ -36,8 +36,8 @@ class NoSuchDomain(UuidfsError):
 
     def __init__(self, domain: str, reason: str = "") -> None:
         super().__init__(
-            f"no domain {show(domain)!r}" + (f": {reason}" if reason else
-                                             "; uuidfs status lists those that are known")
+            f"no domain {show(domain)!r}"
+            + (f": {reason}" if reason else "; uuidfs status lists those that are known")
         )
         self.domain = domain
 
@@ -93,8 +93,10 @@ class ConfigError(UuidfsError):
         self, path: str, message: str, line: int | None = None, key: str | None = None
     ) -> None:
         super().__init__(
-            show(path) + (f":{line}" if line is not None else "")
-            + (f": {show(key)}" if key is not None else "") + f": {message}"
+            show(path)
+            + (f":{line}" if line is not None else "")
+            + (f": {show(key)}" if key is not None else "")
+            + f": {message}"
         )
         self.path = path
         self.line = line
@@ -107,8 +109,9 @@ class NoSuchEntry(UuidfsError):
 
     def __init__(self, wanted: str, matches: int = 0) -> None:
         super().__init__(
-            f"{show(wanted)!r} is the beginning of {matches} ids; write more of it" if matches else
-            f"nothing in the trash has the id {show(wanted)!r}; uuidfs trash list shows them"
+            f"{show(wanted)!r} is the beginning of {matches} ids; write more of it"
+            if matches
+            else f"nothing in the trash has the id {show(wanted)!r}; uuidfs trash list shows them"
         )
         self.wanted = wanted
         self.matches = matches

@@ -151,9 +151,7 @@ class Folder:
     def _check_newer(self, step: Step, names: int, store: int, got: Entry | None) -> None:
         """libvirt wrote between look and swap. Its own next version is what we want; any
         other file (the name was given to another domain meanwhile) goes back at once."""
-        if got is not None and got.is_file and self._same_owner(
-            step, store, got, step.store_entry
-        ):
+        if got is not None and got.is_file and self._same_owner(step, store, got, step.store_entry):
             return
         fs.exchange(store, step.store_entry, names, step.entry)
         self._withdraw(step, store)

@@ -116,8 +116,9 @@ def look(directory: int, name: str) -> Entry | None:
             if error.errno == errno.EINVAL:
                 continue
             raise
-        return Entry(form, found.st_dev, found.st_ino, found.st_uid, found.st_nlink, text,
-                     found.st_ctime_ns)
+        return Entry(
+            form, found.st_dev, found.st_ino, found.st_uid, found.st_nlink, text, found.st_ctime_ns
+        )
 
 
 def read_small(directory: int, name: str, limit: int, path: str) -> bytes:
@@ -126,8 +127,9 @@ def read_small(directory: int, name: str, limit: int, path: str) -> bytes:
     A fifo or device does not block (O_NONBLOCK) and is refused, like a symlink.
     """
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY,
-                     dir_fd=directory)
+        fd = os.open(
+            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=directory
+        )
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise Unreadable(path, "it is not a regular file") from error
@@ -149,7 +151,11 @@ def read_small(directory: int, name: str, limit: int, path: str) -> bytes:
 _libc = ctypes.CDLL(None, use_errno=True)
 _renameat2 = _libc.renameat2
 _renameat2.argtypes = [
-    ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint,
 ]
 
 
@@ -180,9 +186,7 @@ def link(from_dir: int, old: str, to_dir: int, new: str) -> None:
     """
     for _ in range(8):
         try:
-            return os.link(
-                old, new, src_dir_fd=from_dir, dst_dir_fd=to_dir, follow_symlinks=False
-            )
+            return os.link(old, new, src_dir_fd=from_dir, dst_dir_fd=to_dir, follow_symlinks=False)
         except FileNotFoundError:
             if look(from_dir, old) is None:
                 raise
@@ -247,8 +251,9 @@ def write_file(directory: int, name: str, data: bytes) -> None:
     """Replace a small file of our own under /run: complete or not at all, but not durable."""
     temporary = f"{name}.new"
     unlink(directory, temporary)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644,
-                 dir_fd=directory)
+    fd = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=directory
+    )
     try:
         os.write(fd, data)
     finally:

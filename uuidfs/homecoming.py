@@ -71,8 +71,10 @@ class Homecoming:
                             domain.resume()
             except LibvirtRefused as error:
                 # It went while we looked: a hop, or the guest itself, has come to its end.
-                if late or error.code not in {libvirt.VIR_ERR_NO_DOMAIN,
-                                              libvirt.VIR_ERR_OPERATION_INVALID}:
+                if late or error.code not in {
+                    libvirt.VIR_ERR_NO_DOMAIN,
+                    libvirt.VIR_ERR_OPERATION_INVALID,
+                }:
                     raise
                 time.sleep(POLL)
             else:
@@ -83,8 +85,10 @@ class Homecoming:
         running = module().VIR_DOMAIN_RUNNING
         runs_here, runs_there = (d.state()[0] == running for d in (host, peer))
         if runs_here and runs_there:
-            raise UuidfsError(f"{self.session.name} runs in two processes, by libvirt's word; "
-                              "look at both before anything else")
+            raise UuidfsError(
+                f"{self.session.name} runs in two processes, by libvirt's word; "
+                "look at both before anything else"
+            )
         if runs_there or (not runs_here and self.session.phase in {PEER, BACK}):
             host.destroy()
             return None, peer
@@ -128,8 +132,16 @@ class Homecoming:
             if kept is not None and kept.config is not None:
                 persistent = travel.renamed(kept.config, self.session.peer_name)
         try:
-            hops.move(self.session, self.wishes, 2, peer, self._daemon.host_uri, name, xml,
-                      persistent=persistent)
+            hops.move(
+                self.session,
+                self.wishes,
+                2,
+                peer,
+                self._daemon.host_uri,
+                name,
+                xml,
+                persistent=persistent,
+            )
             self._note(2)
         except LibvirtRefused as error:
             if error.code == libvirt.VIR_ERR_NO_DOMAIN:
@@ -140,13 +152,18 @@ class Homecoming:
 
     def _link_log(self, name: str) -> None:
         """The log under the new name before virtlogd opens it: the history goes on in one file."""
-        step = Step(Op.ADD_LINK, Kind.LOG, self.session.uuid, "", f"{name}.log",
-                    f"{self.session.uuid}.log")
+        step = Step(
+            Op.ADD_LINK, Kind.LOG, self.session.uuid, "", f"{name}.log", f"{self.session.uuid}.log"
+        )
         with contextlib.suppress(UuidfsError), Dirs(self.layout) as dirs:
             store, names = dirs.store(Kind.LOG), dirs.names(Kind.LOG)
-            if store is not None and names is not None and (
-                fs.look(store, step.store_entry) is not None
-                and fs.look(names, step.entry) is None
+            if (
+                store is not None
+                and names is not None
+                and (
+                    fs.look(store, step.store_entry) is not None
+                    and fs.look(names, step.entry) is None
+                )
             ):
                 with Applier(dirs, BY) as applier:
                     applier.run(step)
@@ -196,8 +213,9 @@ class Homecoming:
                 self.downtimes.append(stats.get("downtime", 0))
                 if self.wishes.progress is not None:
                     total = stats.get("data_total", 0)
-                    self.wishes.progress(self.session.name, Hop(
-                        number, total, 0, total, self.downtimes[-1]))
+                    self.wishes.progress(
+                        self.session.name, Hop(number, total, 0, total, self.downtimes[-1])
+                    )
 
 
 def _job(domain: Any) -> bool:

@@ -75,8 +75,16 @@ def convert_one(layout: Layout, name: str, data: bytes, *, start: bool) -> None:
                 # Its log gets its new name before the old one is taken. Where that fails, a
                 # mark tells its next conversion (steps.Op.MARK).
                 try:
-                    _convert(layout, dirs, surveyor, scan, scan.names_of[other][0], other,
-                             wait=0.0, start=False)
+                    _convert(
+                        layout,
+                        dirs,
+                        surveyor,
+                        scan,
+                        scan.names_of[other][0],
+                        other,
+                        wait=0.0,
+                        start=False,
+                    )
                 except UuidfsError as error:
                     _tell(name, "prepare", str(error))
         _convert(layout, dirs, surveyor, scan, name, identity.uuid, wait=LOCK_WAIT, start=start)
@@ -86,7 +94,8 @@ def _former_owners(scan: Scan, name: str, uuid: str) -> list[str]:
     """The domains, under other names now, whose logs this name still links to."""
     entries = {entry for _, entry in scan.logs_of_name.get(name, ())}
     return [
-        other for other, links in scan.logs_of_uuid.items()
+        other
+        for other, links in scan.logs_of_uuid.items()
         if other != uuid and other in scan.names_of and entries.intersection(links)
     ]
 
@@ -112,8 +121,15 @@ def _wide(surveyor: Surveyor, name: str, uuid: str) -> Scan:
 
 
 def _convert(  # the one domain, with all that was found of it
-    layout: Layout, dirs: Dirs, surveyor: Surveyor, scan: Scan, name: str, uuid: str,
-    *, wait: float, start: bool,
+    layout: Layout,
+    dirs: Dirs,
+    surveyor: Surveyor,
+    scan: Scan,
+    name: str,
+    uuid: str,
+    *,
+    wait: float,
+    start: bool,
 ) -> None:
     problems: list[str] = []
     with Applier(dirs, "hook") as applier, _lock(layout, uuid, wait):

@@ -56,9 +56,11 @@ def script() -> bytes:
 
 def rendered() -> bytes:
     """The hook for the interpreter that runs uuidfs now, so that a venv's is used later too."""
-    return script().replace(
-        f"python={INTERPRETER}\n".encode(), f"python={_quoted(sys.executable)}\n".encode()
-    ).replace(b"pythonpath=\n", f"pythonpath={_quoted(_checkout())}\n".encode())
+    return (
+        script()
+        .replace(f"python={INTERPRETER}\n".encode(), f"python={_quoted(sys.executable)}\n".encode())
+        .replace(b"pythonpath=\n", f"pythonpath={_quoted(_checkout())}\n".encode())
+    )
 
 
 def _checkout() -> str:
@@ -86,8 +88,9 @@ def status(layout: Layout) -> HookState:
     if found is None:
         return HookState(False, f"{base}/qemu", foreign=tuple(foreign))
     line = next((x for x in found[1].splitlines() if x.startswith(b"python=")), b"python=")
-    return HookState(True, found[0], foreign=tuple(foreign),
-                     interpreter=os.fsdecode(line[7:]).strip("'"))
+    return HookState(
+        True, found[0], foreign=tuple(foreign), interpreter=os.fsdecode(line[7:]).strip("'")
+    )
 
 
 def _read(path: str) -> bytes | None:
@@ -108,8 +111,9 @@ def install(layout: Layout) -> HookState:
     if not before.installed and target in before.foreign:
         target = f"{place.path}/qemu.d/uuidfs"
         if target in before.foreign:
-            raise Refused(target, "somebody else's file is in the hook's place",
-                          "move it away and run again")
+            raise Refused(
+                target, "somebody else's file is in the hook's place", "move it away and run again"
+            )
     data = rendered()
     if before.installed and _read(target) == data:
         return status(layout)
@@ -119,8 +123,14 @@ def install(layout: Layout) -> HookState:
     except OSError as error:
         raise SystemCallFailed("install the hook as", target, error) from error
     after = status(layout)
-    return HookState(after.installed, target, True, fresh or not before.installed,
-                     before.foreign, after.interpreter)
+    return HookState(
+        after.installed,
+        target,
+        True,
+        fresh or not before.installed,
+        before.foreign,
+        after.interpreter,
+    )
 
 
 def remove(layout: Layout) -> HookState:

@@ -61,8 +61,15 @@ def remove(uuid: str) -> None:
 
 
 def move(  # one migration has that many sides
-    session: Session, wishes: Wishes, number: int, domain: Any, uri: str, name: str, xml: str,
-    flags: int = 0, persistent: str | None = None,
+    session: Session,
+    wishes: Wishes,
+    number: int,
+    domain: Any,
+    uri: str,
+    name: str,
+    xml: str,
+    flags: int = 0,
+    persistent: str | None = None,
 ) -> None:
     """Move ``domain`` to the daemon at ``uri``, as ``name`` and as ``xml`` says there.
 
@@ -83,8 +90,12 @@ def move(  # one migration has that many sides
         flags |= libvirt.VIR_MIGRATE_PERSIST_DEST
     # Peer to peer: the daemons do it, so it goes on when this process dies. Unsafe: caches are
     # safe where source and destination are one kernel.
-    flags |= (libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER
-              | libvirt.VIR_MIGRATE_UNSAFE | libvirt.VIR_MIGRATE_ABORT_ON_ERROR)
+    flags |= (
+        libvirt.VIR_MIGRATE_LIVE
+        | libvirt.VIR_MIGRATE_PEER2PEER
+        | libvirt.VIR_MIGRATE_UNSAFE
+        | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
+    )
     failed: list[Any] = []
 
     def work() -> None:
@@ -132,5 +143,7 @@ def _show(name: str, progress: Callable[[str, Hop], None], domain: Any, number: 
     with contextlib.suppress(libvirt.libvirtError):
         stats = domain.jobStats()
         if "data_total" in stats:
-            progress(name, Hop(number, stats["data_processed"], stats["data_remaining"],
-                               stats["data_total"]))
+            progress(
+                name,
+                Hop(number, stats["data_processed"], stats["data_remaining"], stats["data_total"]),
+            )

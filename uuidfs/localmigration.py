@@ -1,11 +1,11 @@
 """The Python API for helpers that move domains: docs/local-migration.md specifies it.
 
-    with Locks(layout, 10.0, owner=True).hold(uuid):
-        guard(layout, uuid)
-        session = begin(layout, uuid, name, pid=os.getpid(), tool="mine")
-        session = change(layout, session, phase=OUT)
-        ...
-        end(layout, session)
+with Locks(layout, 10.0, owner=True).hold(uuid):
+    guard(layout, uuid)
+    session = begin(layout, uuid, name, pid=os.getpid(), tool="mine")
+    session = change(layout, session, phase=OUT)
+    ...
+    end(layout, session)
 """
 
 from uuidfs.layout import Layout, system
@@ -33,9 +33,31 @@ from uuidfs.sessions import (
 )
 
 __all__ = [
-    "AWAY", "BACK", "BEGIN", "HOME", "OUT", "PEER", "PHASES", "InSession", "Layout", "Locks",
-    "NoSession", "NotOwner", "Session", "all_sessions", "begin", "change", "end", "exchanged",
-    "guard", "make_migration_uuid", "migration_uuid", "peer_uuid", "read", "real_uuid", "system",
+    "AWAY",
+    "BACK",
+    "BEGIN",
+    "HOME",
+    "OUT",
+    "PEER",
+    "PHASES",
+    "InSession",
+    "Layout",
+    "Locks",
+    "NoSession",
+    "NotOwner",
+    "Session",
+    "all_sessions",
+    "begin",
+    "change",
+    "end",
+    "exchanged",
+    "guard",
+    "make_migration_uuid",
+    "migration_uuid",
+    "peer_uuid",
+    "read",
+    "real_uuid",
+    "system",
 ]
 
 

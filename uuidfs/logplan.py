@@ -53,7 +53,7 @@ class _Chain:
     def _target(self, log: LogName) -> str | None:
         text = log.at_name.text
         prefix = self.draft.layout.link_prefix(Kind.LOG, "") + self.draft.view.uuid + ".log"
-        return text[len(prefix):] if text is not None and text.startswith(prefix) else None
+        return text[len(prefix) :] if text is not None and text.startswith(prefix) else None
 
     def add(self, log: LogName) -> None:
         """Take one of the domain's own names into account."""
@@ -102,23 +102,32 @@ class _Chain:
         name has a log of its own already, they go on as the next higher rotations too."""
         for suffix in sorted(set(self.stored) & set(self.todo)):
             found, referred = self.stored[suffix], suffix in self.points.values()
-            if not referred and self._twin(suffix) is None and found.is_file and (
-                not found.same_inode(self.todo[suffix].at_name)
+            if (
+                not referred
+                and self._twin(suffix) is None
+                and found.is_file
+                and (not found.same_inode(self.todo[suffix].at_name))
             ):
                 self._go_on(suffix)
 
     def _go_on(self, target: str) -> None:
         """Give a log of the store the next free number."""
-        numbers = [int(s[1:]) for s in (*self.todo, *self.settled, *self.stored)
-                   if s[1:].isdigit() and s[0] == "."]
+        numbers = [
+            int(s[1:])
+            for s in (*self.todo, *self.settled, *self.stored)
+            if s[1:].isdigit() and s[0] == "."
+        ]
         suffix = f".{max(numbers, default=-1) + 1}"
         self._share(target, suffix)
         self._link(suffix)
         self.settled.add(suffix)
 
     def _emit(self, op: Op, suffix: str, log: LogName) -> None:
-        self.draft.steps.append(Step(op, Kind.LOG, self.draft.view.uuid, "", log.entry,
-                                     self._entry(suffix), log.at_name))
+        self.draft.steps.append(
+            Step(
+                op, Kind.LOG, self.draft.view.uuid, "", log.entry, self._entry(suffix), log.at_name
+            )
+        )
 
     def _link(self, suffix: str) -> None:
         """Make the name's link, or take it from the domain that had the name before."""
@@ -127,8 +136,16 @@ class _Chain:
             self._mark(log)
             self._emit(Op.POINT_LINK, suffix, log)
         else:
-            self.draft.steps.append(Step(Op.ADD_LINK, Kind.LOG, view.uuid, "",
-                                         f"{view.name}.log{suffix}", self._entry(suffix)))
+            self.draft.steps.append(
+                Step(
+                    Op.ADD_LINK,
+                    Kind.LOG,
+                    view.uuid,
+                    "",
+                    f"{view.name}.log{suffix}",
+                    self._entry(suffix),
+                )
+            )
 
     def _mark(self, log: LogName) -> None:
         """Tell a domain that has another name by now that its log's link was not deleted."""
@@ -139,21 +156,28 @@ class _Chain:
                 self.draft.steps.append(step)
 
     def _share(self, old: str, new: str) -> None:
-        self.draft.in_store(Op.SHARE, Kind.LOG, self._entry(old), self.stored[old],
-                            self._entry(new))
+        self.draft.in_store(
+            Op.SHARE, Kind.LOG, self._entry(old), self.stored[old], self._entry(new)
+        )
         self.stored[new] = self.stored[old]
 
     def _twin(self, suffix: str) -> str | None:
         """Another store name of the same file, one that a name refers to if there is one."""
-        twins = [other for other, found in self.stored.items()
-                 if other != suffix and found.same_inode(self.stored[suffix])]
+        twins = [
+            other
+            for other, found in self.stored.items()
+            if other != suffix and found.same_inode(self.stored[suffix])
+        ]
         return min(twins, key=lambda other: (other not in self.settled, other), default=None)
 
     def run(self) -> None:
         """Settle every name, each once no other name points at the store name that it takes."""
         while self.todo:
-            ready = [s for s in sorted(self.todo, reverse=True)
-                     if not any(t == s for o, t in self.points.items() if o != s)]
+            ready = [
+                s
+                for s in sorted(self.todo, reverse=True)
+                if not any(t == s for o, t in self.points.items() if o != s)
+            ]
             if not ready:
                 for log in self.todo.values():
                     self.draft.leave(Kind.LOG, "", log.entry, "rotated logs point at each other")
@@ -203,8 +227,9 @@ class _Chain:
                 self._link(suffix)
                 self.settled.add(suffix)
             else:
-                self.draft.in_store(Op.TRASH, Kind.LOG, entry, found,
-                                    f"deleted by libvirt from {view.name}")
+                self.draft.in_store(
+                    Op.TRASH, Kind.LOG, entry, found, f"deleted by libvirt from {view.name}"
+                )
         if log_link and "" not in self.settled | self.blocked:
             self._link("")
         for log in self.taken.values():

@@ -77,8 +77,9 @@ class _Collector:
         states = GaugeMetricFamily("uuidfs_domains", "Domains by state.", labels=["state"])
         for state in STATES:
             states.add_metric([state], sum(each == state for each in found.states.values()))
-        info = GaugeMetricFamily("uuidfs_domain_info", "The names of a domain, always 1.",
-                                 labels=["uuid", "name"])
+        info = GaugeMetricFamily(
+            "uuidfs_domain_info", "The names of a domain, always 1.", labels=["uuid", "name"]
+        )
         for uuid, names in found.names.items():
             for name in names:
                 info.add_metric([uuid, _utf8(name)], 1)

@@ -37,22 +37,40 @@ if TYPE_CHECKING:
     from uuidfs.trip import TripResult
 
 session_app = typer.Typer(
-    help="Sessions of local migrations, for helpers in other languages.", no_args_is_help=True,
+    help="Sessions of local migrations, for helpers in other languages.",
+    no_args_is_help=True,
     rich_markup_mode=None,
 )
-EMULATOR = typer.Option(None, "--emulator", metavar="PATH", show_default=False,
-                        help="The QEMU binary to move to; it stays the domain's.")
-TIMEOUT = typer.Option(0.0, "--timeout", metavar="SECONDS", min=0.0,
-                       help="Give a hop up after so long, the guest stays; 0 for never.")
-BANDWIDTH = typer.Option(0, "--bandwidth", metavar="MIB", min=0,
-                         help="At most so many MiB a second; 0 for no limit.")
+EMULATOR = typer.Option(
+    None,
+    "--emulator",
+    metavar="PATH",
+    show_default=False,
+    help="The QEMU binary to move to; it stays the domain's.",
+)
+TIMEOUT = typer.Option(
+    0.0,
+    "--timeout",
+    metavar="SECONDS",
+    min=0.0,
+    help="Give a hop up after so long, the guest stays; 0 for never.",
+)
+BANDWIDTH = typer.Option(
+    0, "--bandwidth", metavar="MIB", min=0, help="At most so many MiB a second; 0 for no limit."
+)
 JOBS = typer.Option(1, "--jobs", metavar="N", min=1, help="So many domains at a time.")
 RECOVER = typer.Option(False, "--recover", help="Finish what a dead owner began.")
 LIVE = typer.Option(False, "--live", help="A running domain, by a local migration.")
-WAIT = typer.Option(DEFAULT_TIMEOUT, "--timeout", metavar="SECONDS", min=0.0,
-                    help="How long to wait for the lock.")
-PID = typer.Option(0, "--pid", metavar="PID", show_default=False,
-                   help="The session's owner; by default the process that runs this command.")
+WAIT = typer.Option(
+    DEFAULT_TIMEOUT, "--timeout", metavar="SECONDS", min=0.0, help="How long to wait for the lock."
+)
+PID = typer.Option(
+    0,
+    "--pid",
+    metavar="PID",
+    show_default=False,
+    help="The session's owner; by default the process that runs this command.",
+)
 LOCKED = typer.Option(False, "--locked", help="The caller holds the domain's lock.")
 COMMAND = typer.Argument(..., metavar="COMMAND...", help="What to run.")
 NEW = typer.Argument(..., metavar="NEW", help="The new name.")
@@ -110,8 +128,15 @@ def local_migrate(
 
     layout = _system(layout_of(ctx, root, connect))
     lock_timeout = patience(layout, lock_timeout)
-    wishes = hops.Wishes(emulator, None, timeout, bandwidth, lock_timeout, dry_run,
-                         _Bar() if sys.stderr.isatty() and jobs == 1 else None)
+    wishes = hops.Wishes(
+        emulator,
+        None,
+        timeout,
+        bandwidth,
+        lock_timeout,
+        dry_run,
+        _Bar() if sys.stderr.isatty() and jobs == 1 else None,
+    )
     if recover:
         chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
         calls = [partial(trip.recover, layout, uuid, wishes) for uuid in chosen]
@@ -175,8 +200,11 @@ class _Bar:
         if self._bar is None or hop.number != self._number:
             self._number, self._shown = hop.number, 0
             self._bar = typer.progressbar(
-                length=max(hop.total, 1), file=sys.stderr, item_show_func=lambda text: text,
-                label=f"{name} {'out' if hop.number == 1 else 'home'}")
+                length=max(hop.total, 1),
+                file=sys.stderr,
+                item_show_func=lambda text: text,
+                label=f"{name} {'out' if hop.number == 1 else 'home'}",
+            )
             self._bar.__enter__()
         done = max(0, hop.total - hop.remaining)
         text = f"{hop.transferred >> 20} MiB, {hop.remaining >> 20} MiB remain"

@@ -126,9 +126,7 @@ def revert(layout: Layout, options: Options) -> RunResult:
 
 
 class _Run:
-    def __init__(
-        self, layout: Layout, dirs: Dirs, options: Options, action: str, by: str
-    ) -> None:
+    def __init__(self, layout: Layout, dirs: Dirs, options: Options, action: str, by: str) -> None:
         self.layout = layout
         self.dirs = dirs
         self.options = options
@@ -155,8 +153,12 @@ class _Run:
         if self.options.progress is not None:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
-            self.action, self.layout, tuple(results[uuid] for uuid in uuids), self._problems(),
-            dry_run=self.options.dry_run, names=self.scan.names_of,
+            self.action,
+            self.layout,
+            tuple(results[uuid] for uuid in uuids),
+            self._problems(),
+            dry_run=self.options.dry_run,
+            names=self.scan.names_of,
         )
 
     def _part(self, workers: int, uuids: Sequence[str]) -> list[DomainResult]:

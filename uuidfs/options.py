@@ -11,7 +11,10 @@ from uuidfs.layout import Layout
 from uuidfs.outcome import configured, rooted
 
 DOMAINS = typer.Argument(
-    None, metavar="[DOMAIN]...", help="Names or UUIDs.", show_default=False,
+    None,
+    metavar="[DOMAIN]...",
+    help="Names or UUIDs.",
+    show_default=False,
     autocompletion=domain_names,
 )
 DOMAIN = typer.Argument(
@@ -24,11 +27,19 @@ ROOT = typer.Option(
     None, "--root", metavar="DIR", help="Use the system layout below DIR.", show_default=False
 )
 CONNECT = typer.Option(
-    None, "--connect", "-c", metavar="URI", show_default=False,
+    None,
+    "--connect",
+    "-c",
+    metavar="URI",
+    show_default=False,
     help="qemu:///system (default), qemu:///session or qemu:///embed?root=DIR.",
 )
 LOCK_TIMEOUT = typer.Option(
-    None, "--lock-timeout", metavar="SECONDS", min=0.0, show_default=False,
+    None,
+    "--lock-timeout",
+    metavar="SECONDS",
+    min=0.0,
+    show_default=False,
     help="How long to wait for a busy domain before it is skipped; 10, or the configuration's.",
 )
 

@@ -24,7 +24,7 @@ def rooted(root: str) -> Layout:
 
 
 def configured(layout: Layout) -> "Configuration":
-    """The configuration in force; raises ConfigError. """
+    """The configuration in force; raises ConfigError."""
     from uuidfs import config  # tomllib and this cost 15 ms
 
     return config.load(layout)
@@ -36,8 +36,11 @@ def cpus() -> int:
 
 
 def run(
-    action: Callable[[Layout, Options], RunResult], layout: Layout, options: Options,
-    *, as_json: bool = False,
+    action: Callable[[Layout, Options], RunResult],
+    layout: Layout,
+    options: Options,
+    *,
+    as_json: bool = False,
 ) -> int:
     """Run convert or revert, say what it did, and return the exit code."""
     result = action(layout, options)

@@ -80,8 +80,9 @@ class PeerDaemon:
                 file.write(text)
         # Else it asks QEMU for seconds what it can do.
         with contextlib.suppress(FileNotFoundError, shutil.Error):
-            shutil.copytree("/var/cache/libvirt/qemu", f"{self.directory}/cache/qemu",
-                            dirs_exist_ok=True)
+            shutil.copytree(
+                "/var/cache/libvirt/qemu", f"{self.directory}/cache/qemu", dirs_exist_ok=True
+            )
 
     @property
     def pid(self) -> int | None:
@@ -119,7 +120,8 @@ class PeerDaemon:
                 with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
                     words = file.read().split(b"\0")
                     if self.directory.encode() in words or (
-                            f"{self.directory}/peer.pid".encode() in words):
+                        f"{self.directory}/peer.pid".encode() in words
+                    ):
                         return True
         return False
 
@@ -127,18 +129,43 @@ class PeerDaemon:
         with contextlib.suppress(FileNotFoundError):
             self._unlink("run", "libvirt-sock")
         command = [
-            "setsid", "--fork", "unshare", "--mount", "sh", "-c", _SCRIPT, "uuidfs-peer",
-            self.directory, f"{self.directory}/lib", "/var/lib/libvirt/qemu/nvram",
-            "libvirtd", "--daemon", "--pid-file", f"{self.directory}/peer.pid",
-            "--config", f"{self.directory}/etc/libvirtd.conf",
+            "setsid",
+            "--fork",
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            _SCRIPT,
+            "uuidfs-peer",
+            self.directory,
+            f"{self.directory}/lib",
+            "/var/lib/libvirt/qemu/nvram",
+            "libvirtd",
+            "--daemon",
+            "--pid-file",
+            f"{self.directory}/peer.pid",
+            "--config",
+            f"{self.directory}/etc/libvirtd.conf",
         ]
         if os.path.isdir("/run/systemd/system"):
             # Else it would end with the login session or the service that began the migration.
-            command = ["systemd-run", "--quiet", "--collect", "--scope", "--slice=system.slice",
-                       *command]
+            command = [
+                "systemd-run",
+                "--quiet",
+                "--collect",
+                "--scope",
+                "--slice=system.slice",
+                *command,
+            ]
         with open(f"{self.directory}/start.log", "wb") as log:
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,  # noqa: S603 - fixed words and our own directory
-                           cwd="/", check=False)
+            subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,  # noqa: S603 - fixed words and our own directory
+                cwd="/",
+                check=False,
+            )
 
     def _unlink(self, part: str, name: str) -> None:
         with fs.closing(os.open(f"{self.directory}/{part}", os.O_RDONLY | os.O_DIRECTORY)) as fd:
@@ -155,8 +182,10 @@ class PeerDaemon:
     def _said(self) -> str:
         said = b""
         for name in ("start.log", "log/peer.log"):
-            with contextlib.suppress(FileNotFoundError), open(f"{self.directory}/{name}",
-                                                              "rb") as file:
+            with (
+                contextlib.suppress(FileNotFoundError),
+                open(f"{self.directory}/{name}", "rb") as file,
+            ):
                 said += file.read(_LOG)
         return " ".join(said.decode(errors="replace").split()) or "it said nothing"
 

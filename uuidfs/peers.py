@@ -58,8 +58,9 @@ def make_migration_uuid(layout: Layout) -> str:
                     fs.unlink(fd, mine)
             except FileExistsError as error:
                 if migration_uuid(layout) is None:
-                    raise Refused(f"{place.path}/{FILE}", "this holds no UUID",
-                                  "remove it") from error
+                    raise Refused(
+                        f"{place.path}/{FILE}", "this holds no UUID", "remove it"
+                    ) from error
             except OSError as error:
                 raise SystemCallFailed("make", f"{place.path}/{FILE}", error) from error
     return found

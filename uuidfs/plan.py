@@ -41,9 +41,14 @@ def convert(
         if (pair.kind, pair.entry) not in lonely:
             _fold(draft, pair)
     for pair in lonely.values():
-        draft.leave(pair.kind, pair.subdir, pair.entry, "no domain is called like its directory, "
-                    "and no other link leads to its file: give the directory its name back, or "
-                    "remove it")
+        draft.leave(
+            pair.kind,
+            pair.subdir,
+            pair.entry,
+            "no domain is called like its directory, "
+            "and no other link leads to its file: give the directory its name back, or "
+            "remove it",
+        )
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         _prune(draft, kind)
     return draft.finish()
@@ -79,12 +84,14 @@ def _pairs(view: View) -> list[Pair]:
 def _report_rivals(draft: Draft) -> None:
     names = " and ".join(repr(name) for name in draft.view.rivals)
     for name in draft.view.rivals:
-        draft.problems.append(Problem(
-            f"{draft.layout.names[Kind.CONFIG].path}/{name}.xml",
-            f"the configs of {names} carry one UUID: libvirt is renaming the domain, or was "
-            "killed in a rename; if this stays, run: uuidfs check --repair",
-            name,
-        ))
+        draft.problems.append(
+            Problem(
+                f"{draft.layout.names[Kind.CONFIG].path}/{name}.xml",
+                f"the configs of {names} carry one UUID: libvirt is renaming the domain, or was "
+                "killed in a rename; if this stays, run: uuidfs check --repair",
+                name,
+            )
+        )
 
 
 def is_placeholder(layout: Layout, pair: Pair, uuid: str) -> bool:
@@ -99,8 +106,9 @@ def _fold(draft: Draft, pair: Pair) -> None:
     holder = is_placeholder(draft.layout, pair, view.uuid)
     if stored is not None and not stored.is_file and not holder:
         path = f"{draft.layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}"
-        draft.problems.append(Problem(path, f"{stored.noun} is in the place of the file",
-                                      view.name))
+        draft.problems.append(
+            Problem(path, f"{stored.noun} is in the place of the file", view.name)
+        )
         return
     if pair.why_not is not None:
         draft.leave(pair.kind, pair.subdir, pair.entry, pair.why_not)
@@ -161,15 +169,25 @@ def _unfold_log(draft: Draft, log: LogName, stored: dict[str, Entry]) -> None:
     for suffix in list(stored):
         text = draft.layout.link_text(Kind.LOG, view.uuid, f"{view.uuid}.log{suffix}")
         if log.at_name.text == text and stored[suffix].is_file:
-            draft.steps.append(Step(Op.UNFOLD, Kind.LOG, view.uuid, "", log.entry,
-                                    f"{view.uuid}.log{suffix}", log.at_name))
+            draft.steps.append(
+                Step(
+                    Op.UNFOLD,
+                    Kind.LOG,
+                    view.uuid,
+                    "",
+                    log.entry,
+                    f"{view.uuid}.log{suffix}",
+                    log.at_name,
+                )
+            )
             del stored[suffix]
             return
     prefix = draft.layout.link_prefix(Kind.LOG, view.uuid) + view.uuid
     if log.at_name.text.startswith(prefix):
         # Dangling: made for a start that never wrote a log. A plain host has no file here.
-        draft.steps.append(Step(Op.DROP_LINK, Kind.LOG, view.uuid, "", log.entry,
-                                expect=log.at_name))
+        draft.steps.append(
+            Step(Op.DROP_LINK, Kind.LOG, view.uuid, "", log.entry, expect=log.at_name)
+        )
 
 
 def _drop_strays(
@@ -182,8 +200,13 @@ def _drop_strays(
     """
     view, text = draft.view, draft.layout.link_text
     named = {
-        (pair.kind, pair.entry) for pair in view.metadata if pair.at_name is not None and
-        (pair.at_name.is_file or pair.at_name.text == text(pair.kind, view.uuid, pair.store_entry))
+        (pair.kind, pair.entry)
+        for pair in view.metadata
+        if pair.at_name is not None
+        and (
+            pair.at_name.is_file
+            or pair.at_name.text == text(pair.kind, view.uuid, pair.store_entry)
+        )
     }
     lonely: dict[tuple[Kind, str], Pair] = {}
     for pair in view.strays:

@@ -31,21 +31,28 @@ def preflight(
         state = domain.state()[0]
         live = travel.parse(domain.XMLDesc())
         if state != libvirt.VIR_DOMAIN_RUNNING:
-            reasons.append("it does not run" if state == libvirt.VIR_DOMAIN_SHUTOFF
-                           else "it is paused; resume it first")
+            reasons.append(
+                "it does not run"
+                if state == libvirt.VIR_DOMAIN_SHUTOFF
+                else "it is paused; resume it first"
+            )
         else:
             reasons += travel.obstacles(live)
-            reasons += [f"{path}: a block job is active"
-                        for path in travel.found(live, "devices/disk[@device='disk']/target/@dev")
-                        if domain.blockJobInfo(path)]
+            reasons += [
+                f"{path}: a block job is active"
+                for path in travel.found(live, "devices/disk[@device='disk']/target/@dev")
+                if domain.blockJobInfo(path)
+            ]
     if not hook_status(layout).installed:
-        reasons.append("without the hook a second copy could be started meanwhile; run: "
-                       "uuidfs hook install")
+        reasons.append(
+            "without the hook a second copy could be started meanwhile; run: uuidfs hook install"
+        )
     if os.path.exists("/etc/libvirt/qemu.conf"):
         with open("/etc/libvirt/qemu.conf") as file:
             if any(line.strip().startswith("lock_manager") for line in file):
-                reasons.append("lock_manager in /etc/libvirt/qemu.conf: leases cannot be in two "
-                               "places")
+                reasons.append(
+                    "lock_manager in /etc/libvirt/qemu.conf: leases cannot be in two places"
+                )
     if new_name is not None:
         if (why := refusal(new_name)) is not None:
             reasons.append(why)

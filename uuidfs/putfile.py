@@ -24,8 +24,9 @@ def put(directory: Place, name: str, data: bytes, mode: int) -> bool:
     with fs.closing(fd):
         try:
             fs.unlink(fd, temp)
-            out = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600,
-                          dir_fd=fd)
+            out = os.open(
+                temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd
+            )
             with fs.closing(out):
                 os.write(out, data)
                 os.fchmod(out, mode)

@@ -71,7 +71,10 @@ class Reconciler:
     """One layout's reconciler; ``run`` in the main thread of a process of its own."""
 
     def __init__(
-        self, layout: Layout, settings: Settings, voice: Voice,
+        self,
+        layout: Layout,
+        settings: Settings,
+        voice: Voice,
         reload: Callable[[], Settings] | None = None,
     ) -> None:
         self.layout = layout
@@ -167,8 +170,11 @@ class Reconciler:
         if found:
             self._oldest = self._oldest or now
         for start in range(0, len(found), BATCH):
-            part = [spot for spot in found[start : start + BATCH]
-                    if spot.kind is None or spot.kind in self.settings.kinds]
+            part = [
+                spot
+                for spot in found[start : start + BATCH]
+                if spot.kind is None or spot.kind in self.settings.kinds
+            ]
             self._standing = self._standing._replace(pending=len(found) - start)
             for settled in spots.settle(self.layout, self._names, part, self.settings.reader):
                 self._note(settled)
@@ -203,10 +209,16 @@ class Reconciler:
         began = time.monotonic()
         self._agenda.begin()
         try:
-            result = operate.convert(self.layout, Options(
-                lock_timeout=0.0, reader=self.settings.reader, progress=self._between,
-                kinds=self.settings.kinds, by="reconciler",
-            ))
+            result = operate.convert(
+                self.layout,
+                Options(
+                    lock_timeout=0.0,
+                    reader=self.settings.reader,
+                    progress=self._between,
+                    kinds=self.settings.kinds,
+                    by="reconciler",
+                ),
+            )
         except UuidfsError as error:
             self.voice.warning(str(error), {"action": "pass"})
             self._count(errors=1)
@@ -220,8 +232,11 @@ class Reconciler:
         took = time.monotonic() - began
         self._agenda.passed(time.monotonic(), took, clean=result.exit_code == EXIT_OK)
         self._standing = self._standing._replace(
-            passed=time.time(), took=took, domains=len(self._names),
-            watches=self._watcher.count(), polling=self._watcher.polling or "",
+            passed=time.time(),
+            took=took,
+            domains=len(self._names),
+            watches=self._watcher.count(),
+            polling=self._watcher.polling or "",
         )
         self._beat(now=True)
         self._report(result)
@@ -231,16 +246,17 @@ class Reconciler:
             return
         states = {
             domain.uuid: "busy" if domain.busy else "error" if domain.error else "converted"
-            for domain in result.domains if domain.name is not None
+            for domain in result.domains
+            if domain.name is not None
         }
         try:
             sizes: dict[Kind, tuple[int, int]] = dict.fromkeys(Kind, (0, 0))
             for entry in trash.entries(self.layout):
                 files, size = sizes[entry.kind]
                 sizes[entry.kind] = files + 1, size + entry.size
-            self.voice.figures(Figures(
-                self._standing, result.names, states, self._folds, self._errors, sizes
-            ))
+            self.voice.figures(
+                Figures(self._standing, result.names, states, self._folds, self._errors, sizes)
+            )
         except UuidfsError as error:
             self.voice.warning(str(error), {"action": "metrics"})
 
@@ -248,11 +264,17 @@ class Reconciler:
         """Remove what is past its retention."""
         try:
             for entry in retention.empty(self.layout, self.settings.trash_retention).removed:
-                self.voice.info(entry.reason, {
-                    "uuid": entry.uuid, "file": entry.file, "action": "empty-trash"})
+                self.voice.info(
+                    entry.reason, {"uuid": entry.uuid, "file": entry.file, "action": "empty-trash"}
+                )
             if self.settings.log_retention is not None:
-                self._tell(retention.retire_logs(
-                    self.layout, self.settings.log_retention, Options(reader=self.settings.reader)))
+                self._tell(
+                    retention.retire_logs(
+                        self.layout,
+                        self.settings.log_retention,
+                        Options(reader=self.settings.reader),
+                    )
+                )
         except UuidfsError as error:
             self.voice.warning(str(error), {"action": "empty-trash"})
             self._count(errors=1)
@@ -288,8 +310,9 @@ class Reconciler:
                 continue
             fields: dict[str, object] = {"uuid": uuid, "action": "finish-rename"}
             try:
-                done = settle_rivals(self.layout, uuid, name_of,
-                                      Options(lock_timeout=0.0, by="reconciler"))
+                done = settle_rivals(
+                    self.layout, uuid, name_of, Options(lock_timeout=0.0, by="reconciler")
+                )
             except UuidfsError as error:
                 self.voice.warning(str(error), fields)
                 self._rivals[uuid] = now  # again after as long
@@ -313,8 +336,9 @@ class Reconciler:
         self._recover_at = now + self._recover_wait
         self._recover_wait = min(2 * self._recover_wait, RECOVER_AT_MOST)
         for uuid in orphans:
-            self.voice.info("a local migration has lost its owner",
-                            {"uuid": uuid, "action": "recover"})
+            self.voice.info(
+                "a local migration has lost its owner", {"uuid": uuid, "action": "recover"}
+            )
         self.voice.recover()
         self._agenda.soon(now)
 

@@ -33,7 +33,8 @@ def reconcile_command(
     layout = layout_of(ctx, root, connect)
     if once:
         options = operate.Options(
-            lock_timeout=0.0, cpus=cpus(), kinds=config.load(layout).kinds, by="reconciler")
+            lock_timeout=0.0, cpus=cpus(), kinds=config.load(layout).kinds, by="reconciler"
+        )
         raise typer.Exit(run(reconcile.once, layout, options, as_json=as_json))
     if as_json:
         raise UsageError("--json goes with --once: the daemon writes log lines")
@@ -70,8 +71,11 @@ def daemon(layout: Layout) -> None:
     def settings() -> "Settings":
         found = config.load(layout)
         return reconcile.Settings(
-            debounce=found.debounce, resync=found.resync, kinds=found.kinds,
-            trash_retention=found.trash_retention, log_retention=found.log_retention,
+            debounce=found.debounce,
+            resync=found.resync,
+            kinds=found.kinds,
+            trash_retention=found.trash_retention,
+            log_retention=found.log_retention,
         )
 
     def figures(found: "Figures") -> None:
@@ -85,8 +89,9 @@ def daemon(layout: Layout) -> None:
         return settings()
 
     textfile = config.load(layout).textfile
-    voice = reconcile.Voice(info, warning, beat, figures if textfile else None,
-                            _recover if layout.live else None)
+    voice = reconcile.Voice(
+        info, warning, beat, figures if textfile else None, _recover if layout.live else None
+    )
     reconcile.Reconciler(layout, settings(), voice, reload).run()
     notify.stopping()
 
@@ -104,7 +109,8 @@ def _recover() -> None:
         command = ["systemctl", "start", "--no-block", "uuidfs-recover.service"]
     try:
         subprocess.Popen(  # noqa: S603 - fixed words
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
     except OSError as error:
         from uuidfs import eventlog
 

@@ -56,10 +56,13 @@ def settle(layout: Layout) -> Reloaded:
     with fs.closing(fd):
         if fs.look(fd, OWED) is None:
             return Reloaded(())
-        told = Reloaded(tuple(
-            f"{name} (pid {pid})" for name in DAEMONS
-            if (pid := _hang_up(f"{os.path.dirname(layout.locks.parent.path)}/{name}.pid"))
-        ))
+        told = Reloaded(
+            tuple(
+                f"{name} (pid {pid})"
+                for name in DAEMONS
+                if (pid := _hang_up(f"{os.path.dirname(layout.locks.parent.path)}/{name}.pid"))
+            )
+        )
         fs.unlink(fd, OWED)
     return told
 

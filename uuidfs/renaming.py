@@ -28,8 +28,11 @@ def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResul
             if domain.isActive():
                 raise UuidfsError(f"{show(old)} is running: use --live, or shut it down first")
             if domain.hasManagedSaveImage():
-                raise Refused(old, "a domain with a managed save cannot be renamed",
-                              f"start it, or: virsh managedsave-remove {old}")
+                raise Refused(
+                    old,
+                    "a domain with a managed save cannot be renamed",
+                    f"start it, or: virsh managedsave-remove {old}",
+                )
             domain.rename(new)
     finally:
         host.close()

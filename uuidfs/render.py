@@ -191,9 +191,7 @@ def _finding_json(finding: "Finding") -> dict[str, Any]:
 def check_lines(result: "CheckResult") -> list[str]:
     """Each finding with its path and what to do; nothing when all is well."""
     lines = [f"repaired: {show(f.path)}: {show(f.problem)}" for f in result.repaired]
-    lines += [
-        f"{f.promise} {show(f.path)}: {show(f.problem)}; {f.advice}" for f in result.findings
-    ]
+    lines += [f"{f.promise} {show(f.path)}: {show(f.problem)}; {f.advice}" for f in result.findings]
     if result.findings:
         lines.append(count(len(result.findings), "finding"))
     return lines

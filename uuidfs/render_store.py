@@ -59,8 +59,17 @@ def listing_lines(result: Listing) -> list[str]:
         return []
     header = ("WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "BY", "SIZE", "ID")
     rows = [
-        (_when(e.when), e.uuid, show(result.names.get(e.uuid, "-")), e.kind.value, show(e.file),
-         show(e.reason), e.by or "-", str(e.size), e.id)
+        (
+            _when(e.when),
+            e.uuid,
+            show(result.names.get(e.uuid, "-")),
+            e.kind.value,
+            show(e.file),
+            show(e.reason),
+            e.by or "-",
+            str(e.size),
+            e.id,
+        )
         for e in result.entries
     ]
     return table([header, *rows])
@@ -86,15 +95,18 @@ def _shown(layout: Layout, result: Shown) -> dict[str, Any]:
 def shown_lines(layout: Layout, result: Shown) -> list[str]:
     """One line a field."""
     fields = _shown(layout, result)
-    return [f"{name + ':':<10}{show(str(value))}"
-            for name, value in fields.items() if value is not None]
+    return [
+        f"{name + ':':<10}{show(str(value))}" for name, value in fields.items() if value is not None
+    ]
 
 
 def restored_json(layout: Layout, result: RestoreResult) -> str:
     """trash restore."""
     return as_json(
         entry=_entry_json(layout, result.entry) | {"path": None},
-        path=result.path, name=result.name, advice=result.advice or None,
+        path=result.path,
+        name=result.name,
+        advice=result.advice or None,
     )
 
 
@@ -134,7 +146,8 @@ def config_json(loaded: Loaded) -> str:
         value = getattr(loaded.configuration, key.attribute)
         is_kinds = isinstance(value, frozenset)
         keys[key.dotted] = {
-            "value": [k.value for k in Kind if k in value] if is_kinds
+            "value": [k.value for k in Kind if k in value]
+            if is_kinds
             else key.write(value).strip('"'),
             "seconds": None if is_kinds else value,
             "default": key.attribute not in loaded.given,
@@ -161,9 +174,7 @@ def example_lines() -> list[str]:
     ]
 
 
-def _toml(
-    configuration: Configuration, note: Callable[[str], str], prefix: str
-) -> list[str]:
+def _toml(configuration: Configuration, note: Callable[[str], str], prefix: str) -> list[str]:
     lines = []
     section = ""
     for key in KEYS:

@@ -39,8 +39,11 @@ def trips_json(results: "list[TripResult]") -> str:
 
 def session_lines(sessions: list[Session]) -> list[str]:
     """One line a session."""
-    return [f"{s.uuid}  {show(s.name)}  {s.phase}  pid {s.pid} "
-            f"({'running' if s.alive else 'dead'})  {show(s.tool)}" for s in sessions]
+    return [
+        f"{s.uuid}  {show(s.name)}  {s.phase}  pid {s.pid} "
+        f"({'running' if s.alive else 'dead'})  {show(s.tool)}"
+        for s in sessions
+    ]
 
 
 def sessions_json(sessions: list[Session]) -> str:

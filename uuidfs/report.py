@@ -69,7 +69,8 @@ def status(
         states = [domain_state(surveyor, scan, uuid) for uuid in dict.fromkeys(uuids)]
     leftovers = [
         f"{layout.stores[kind].path}/{f'{STORE}/' if room else ''}{entry}"
-        for uuid in scan.leftovers for kind, room, entry in scan.leftovers[uuid]
+        for uuid in scan.leftovers
+        for kind, room, entry in scan.leftovers[uuid]
     ]
     return StatusResult(
         tuple(s for s in states if s.name is not None or s.state == CONFLICT),
@@ -88,13 +89,12 @@ def unbound(layout: Layout, scan: Scan) -> list[str]:
     for stem, entries in scan.logs_of_name.items():
         if stem not in scan.uuid_of:
             paths += [
-                f"{layout.names[Kind.LOG].path}/{entry}" for _, entry in entries
+                f"{layout.names[Kind.LOG].path}/{entry}"
+                for _, entry in entries
                 if scan.logs[entry] is None
             ]
     for kind, names in scan.meta_names.items():
-        paths += [
-            f"{layout.names[kind].path}/{name}" for name in names if name not in scan.uuid_of
-        ]
+        paths += [f"{layout.names[kind].path}/{name}" for name in names if name not in scan.uuid_of]
     return sorted(paths)
 
 
@@ -112,13 +112,17 @@ def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainState:
     problems = list(view.problems)
     if view.rivals:
         others = " and ".join(repr(n) for n in view.rivals)
-        problems.append(Problem(
-            surveyor.layout.names[Kind.CONFIG].path,
-            f"the configs of {others} carry one UUID (a rename in flight, or cut in half)", name,
-        ))
+        problems.append(
+            Problem(
+                surveyor.layout.names[Kind.CONFIG].path,
+                f"the configs of {others} carry one UUID (a rename in flight, or cut in half)",
+                name,
+            )
+        )
     problems += [
         Problem(f"{surveyor.layout.name_place(p.kind, p.subdir).path}/{p.entry}", p.why_not, name)
-        for p in (*((view.config,) if view.config else ()), *view.metadata) if p.why_not
+        for p in (*((view.config,) if view.config else ()), *view.metadata)
+        if p.why_not
     ]
     return DomainState(name, uuid, source, overall(view, files), files, tuple(problems))
 
@@ -179,9 +183,11 @@ def _log_states(layout: Layout, view: View) -> list[FileState]:
     result = []
 
     def add(log: LogName, state: str) -> None:
-        result.append(FileState(
-            Kind.LOG, f"{base}/{log.entry}", f"{store}/{view.uuid}.log{log.suffix}", state
-        ))
+        result.append(
+            FileState(
+                Kind.LOG, f"{base}/{log.entry}", f"{store}/{view.uuid}.log{log.suffix}", state
+            )
+        )
 
     referenced = set()
     for log in view.logs:

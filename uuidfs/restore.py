@@ -46,7 +46,10 @@ class RestoreResult(NamedTuple):
 
 
 def restore(
-    layout: Layout, wanted: str, *, lock_timeout: float = DEFAULT_TIMEOUT,
+    layout: Layout,
+    wanted: str,
+    *,
+    lock_timeout: float = DEFAULT_TIMEOUT,
     reader: Reader = read_lxml,
 ) -> RestoreResult:
     """Put an entry of the trash back; ``wanted`` is an id as :func:`uuidfs.trash.pick` takes it.
@@ -60,9 +63,10 @@ def restore(
     """
     with Dirs(layout) as dirs:
         entry = pick(survey(dirs)[0], wanted)
-        with Locks(layout, lock_timeout).hold(entry.uuid), opened_label(
-            dirs, entry.kind, entry.label
-        ) as fd:
+        with (
+            Locks(layout, lock_timeout).hold(entry.uuid),
+            opened_label(dirs, entry.kind, entry.label) as fd,
+        ):
             found = fs.look(fd, entry.file) if fd is not None else None
             if fd is None or found is None:
                 raise NoSuchEntry(wanted)
@@ -119,7 +123,9 @@ class _Restore:
             self._require_no_other(f"{self.entry.uuid}.xml")
             self._link(names, entry, path)
         return RestoreResult(
-            self.entry, path, name,
+            self.entry,
+            path,
+            name,
             f"restart the libvirt daemon, or run: virsh define {shlex.quote(path)}",
         )
 
@@ -138,7 +144,9 @@ class _Restore:
             self._require_no_other(entry)
             self._link(names, entry, path)
         return RestoreResult(
-            self.entry, path, name,
+            self.entry,
+            path,
+            name,
             f"restart the libvirt daemon, or run: virsh {kind.value}-create --redefine "
             f"{shlex.quote(name)} {shlex.quote(path)}",
         )
@@ -167,8 +175,11 @@ class _Restore:
     def _back(self, store: int) -> list[str]:
         """Where a kill left this very file in the store."""
         uuid = self.entry.uuid
-        return [suffix for suffix in self.scan.log_store.get(uuid, ())
-                if self.found.same_inode(fs.look(store, f"{uuid}.log{suffix}"))]
+        return [
+            suffix
+            for suffix in self.scan.log_store.get(uuid, ())
+            if self.found.same_inode(fs.look(store, f"{uuid}.log{suffix}"))
+        ]
 
     def _log_link(self, link: str, entry: str) -> bool:
         """Make the name's link; tells whether the name leads to the store's entry now.
@@ -216,7 +227,8 @@ class _Restore:
         if len(names) > 1:
             raise self._refused(
                 f"the domain is called {' and '.join(map(repr, names))}: a rename is in flight, "
-                "or was cut in half", "run: uuidfs check --repair",
+                "or was cut in half",
+                "run: uuidfs check --repair",
             )
         return names[0] if names else None
 
@@ -237,8 +249,10 @@ class _Restore:
         if there is not None and there.text is None:
             return there.same_inode(self.found)
         text = self.layout.link_text(self.entry.kind, self.entry.uuid, store_entry)
-        return there is not None and there.text == text and self.found.same_inode(
-            self._stored(store_entry)
+        return (
+            there is not None
+            and there.text == text
+            and self.found.same_inode(self._stored(store_entry))
         )
 
     def _stored(self, entry: str) -> fs.Entry | None:

@@ -208,8 +208,20 @@ def _steps(view: View) -> list[Step]:
     """Links first: files without a link are found again by the next run, links without a file
     would be nobody's."""
     uuid = view.uuid
-    links = [Step(Op.DROP_LINK, Kind.LOG, uuid, "", log.entry, f"{uuid}.log{log.suffix}",
-                  log.at_name) for log in view.away]
-    files = [Step(Op.TRASH, Kind.LOG, uuid, store_entry=f"{uuid}.log{suffix}", expect=found,
-                  other="retention") for suffix, found in view.log_store if found.is_file]
+    links = [
+        Step(Op.DROP_LINK, Kind.LOG, uuid, "", log.entry, f"{uuid}.log{log.suffix}", log.at_name)
+        for log in view.away
+    ]
+    files = [
+        Step(
+            Op.TRASH,
+            Kind.LOG,
+            uuid,
+            store_entry=f"{uuid}.log{suffix}",
+            expect=found,
+            other="retention",
+        )
+        for suffix, found in view.log_store
+        if found.is_file
+    ]
     return links + files

@@ -208,8 +208,12 @@ class _Scanner:
                 result.blind = True
             elif identity.name != name:
                 result.problems.append(
-                    Problem(path, f"it describes the domain {identity.name!r}, "
-                                  "which libvirt keeps under that name", name)
+                    Problem(
+                        path,
+                        f"it describes the domain {identity.name!r}, "
+                        "which libvirt keeps under that name",
+                        name,
+                    )
                 )
                 result.blind = True
             else:
@@ -343,4 +347,3 @@ class _Scanner:
                 os.close(fd)
         except UuidfsError:
             return  # not a directory: nothing in it refers to anything
-

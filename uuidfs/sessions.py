@@ -53,8 +53,11 @@ class InSession(Busy):
     """The domain is being moved by a session, and only its owner may touch its files."""
 
     def __init__(self, path: str, session: Session | None) -> None:
-        UuidfsError.__init__(self, f"busy: {_what(session)}: {show(path)}; wait, or where its "
-                                   "owner has died run: uuidfs local-migrate --recover")
+        UuidfsError.__init__(
+            self,
+            f"busy: {_what(session)}: {show(path)}; wait, or where its "
+            "owner has died run: uuidfs local-migrate --recover",
+        )
         self.path = path
         self.waited = 0.0
         self.session = session
@@ -72,16 +75,19 @@ class NotOwner(UuidfsError):
     """Only the process that began a session, or one that it started, changes it."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(f"the session of {show(session.name)} belongs to process {session.pid} "
-                         f"({session.tool})")
+        super().__init__(
+            f"the session of {show(session.name)} belongs to process {session.pid} ({session.tool})"
+        )
         self.session = session
 
 
 def _what(session: Session | None) -> str:
     if session is None:
         return "a local migration that cannot be read"
-    return f"{show(session.name)} is in a local migration (phase {session.phase}, " \
-           f"process {session.pid})"
+    return (
+        f"{show(session.name)} is in a local migration (phase {session.phase}, "
+        f"process {session.pid})"
+    )
 
 
 def place(layout: Layout) -> Place:
@@ -101,7 +107,7 @@ def started_at(pid: int) -> int | None:
             text = file.read()
     except OSError:
         return None
-    fields = text[text.rindex(b")") + 2:].split()
+    fields = text[text.rindex(b")") + 2 :].split()
     return None if fields[0] in {b"Z", b"X"} else int(fields[19])
 
 
@@ -195,8 +201,15 @@ def orphans(layout: Layout) -> list[str]:
 
 
 def begin(
-    layout: Layout, uuid: str, name: str, *, pid: int, tool: str, new_name: str | None = None,
-    directory: str = "", socket: str = "",
+    layout: Layout,
+    uuid: str,
+    name: str,
+    *,
+    pid: int,
+    tool: str,
+    new_name: str | None = None,
+    directory: str = "",
+    socket: str = "",
 ) -> Session:
     """Open a session for the process ``pid``; to be called with the domain's lock held.
 
@@ -209,9 +222,18 @@ def begin(
     # libvirt names files after the peer, with 255 bytes for NAME.xml.new.
     short = os.fsencode(name)[:200].decode(errors="ignore")
     session = Session(
-        uuid, name, BEGIN, pid, start, time.time(), tool,
-        peers.exchanged(uuid, peers.make_migration_uuid(layout)), f"{short}-incoming",
-        directory, socket, new_name,
+        uuid,
+        name,
+        BEGIN,
+        pid,
+        start,
+        time.time(),
+        tool,
+        peers.exchanged(uuid, peers.make_migration_uuid(layout)),
+        f"{short}-incoming",
+        directory,
+        socket,
+        new_name,
     )
     write(layout, session)
     return session
@@ -246,8 +268,9 @@ def end(layout: Layout, session: Session) -> None:
                 try:
                     fs.unlink(fd, entry)
                 except OSError as error:
-                    raise SystemCallFailed("remove", path_of(layout, session.uuid),
-                                           error) from error
+                    raise SystemCallFailed(
+                        "remove", path_of(layout, session.uuid), error
+                    ) from error
 
 
 def mine(session: Session) -> bool:
@@ -261,5 +284,5 @@ def mine(session: Session) -> bool:
                 text = file.read()
         except OSError:
             return False
-        pid = int(text[text.rindex(b")") + 2:].split()[1])
+        pid = int(text[text.rindex(b")") + 2 :].split()[1])
     return False

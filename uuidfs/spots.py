@@ -99,9 +99,7 @@ def settle(layout: Layout, names: Names, spots: Iterable[Spot], reader: Reader) 
 
 
 class _Settler:
-    def __init__(
-        self, layout: Layout, names: Names, surveyor: Surveyor, applier: Applier
-    ) -> None:
+    def __init__(self, layout: Layout, names: Names, surveyor: Surveyor, applier: Applier) -> None:
         self.layout = layout
         self.names = names
         self.surveyor = surveyor
@@ -128,8 +126,9 @@ class _Settler:
             return Settled(spot, Verdict.WIDER, uuid)
         if spot.kind is Kind.CONFIG and self._linked(spot.name):
             # Ours, or libvirt moved the link of another domain here: a pass knows.
-            return Settled(spot, Verdict.CALM if self.names.of(uuid) == (spot.name,)
-                           else Verdict.WIDER, uuid)
+            return Settled(
+                spot, Verdict.CALM if self.names.of(uuid) == (spot.name,) else Verdict.WIDER, uuid
+            )
         if spot.kind.is_metadata and (verdict := self._metadata(spot, uuid)) is not None:
             return Settled(spot, verdict, uuid)
         if spot.kind is Kind.CONFIG and not self._own_log(spot.name, uuid):

@@ -14,18 +14,25 @@ if TYPE_CHECKING:
     from uuidfs.layout import Layout
 
 trash_app = typer.Typer(
-    help="List, restore or empty what libvirt no longer refers to.", no_args_is_help=True,
+    help="List, restore or empty what libvirt no longer refers to.",
+    no_args_is_help=True,
     rich_markup_mode=None,
 )
 config_app = typer.Typer(
-    help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None,
+    help="Show or check the configuration.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 ID = typer.Argument(..., metavar="ID", help="As trash list prints it, or how it begins.")
-IDS = typer.Argument(None, metavar="[ID]...", show_default=False,
-                     help="Remove exactly these, whatever their age.")
+IDS = typer.Argument(
+    None, metavar="[ID]...", show_default=False, help="Remove exactly these, whatever their age."
+)
 OLDER_THAN = typer.Option(
-    None, "--older-than", metavar="TIME", show_default=False,
+    None,
+    "--older-than",
+    metavar="TIME",
+    show_default=False,
     help="Such as 30d or 12h; by default the configured retention. 0s is everything.",
 )
 
@@ -69,8 +76,11 @@ def trash_show(
 
     layout = layout_of(ctx, root, connect)
     result = trash.show(layout, wanted)
-    say([render_store.shown_json(layout, result)] if as_json
-        else render_store.shown_lines(layout, result))
+    say(
+        [render_store.shown_json(layout, result)]
+        if as_json
+        else render_store.shown_lines(layout, result)
+    )
 
 
 @trash_app.command("restore")
@@ -88,8 +98,11 @@ def trash_restore(
     layout = layout_of(ctx, root, connect)
     timeout = _loaded(layout).configuration.lock_timeout
     result = restore(layout, wanted, lock_timeout=timeout)
-    say([render_store.restored_json(layout, result)] if as_json
-        else render_store.restored_lines(result))
+    say(
+        [render_store.restored_json(layout, result)]
+        if as_json
+        else render_store.restored_lines(result)
+    )
 
 
 @trash_app.command("empty")
@@ -113,8 +126,7 @@ def trash_empty(
     if as_json:
         say([render_store.emptied_json(layout, result)])
     else:
-        say(render_store.emptied_lines(layout, result),
-            render_store.problem_lines(result.problems))
+        say(render_store.emptied_lines(layout, result), render_store.problem_lines(result.problems))
     raise typer.Exit(result.exit_code)
 
 

@@ -61,18 +61,29 @@ class Surveyor:
             leftovers += _with_twins(temps, known)
             pairs += _joined(kind, subdir, here, kept)
             if not names or (name is not None and not scan.blind):
-                strays += [pair for other in apart if other != subdir
-                           for pair in self._view_strays(kind, uuid, other, kept)]
+                strays += [
+                    pair
+                    for other in apart
+                    if other != subdir
+                    for pair in self._view_strays(kind, uuid, other, kept)
+                ]
             if exists:
                 store_dirs.append(kind)
         return View(
-            uuid, name, scan.source_of[name] if name is not None else None,
+            uuid,
+            name,
+            scan.source_of[name] if name is not None else None,
             rivals=names if len(names) > 1 else (),
             linked=tuple(linked),
             config=config,
-            logs=logs, log_store=store, away=away, taken=taken,
+            logs=logs,
+            log_store=store,
+            away=away,
+            taken=taken,
             moved=self._view_mark(uuid, scan.broken),
-            metadata=tuple(pairs), misfiled=tuple(misfiled), strays=tuple(strays),
+            metadata=tuple(pairs),
+            misfiled=tuple(misfiled),
+            strays=tuple(strays),
             store_dirs=tuple(store_dirs),
             leftovers=tuple(leftovers),
             problems=tuple(problems),
@@ -111,7 +122,9 @@ class Surveyor:
     def _view_logs(
         self, scan: Scan, uuid: str, name: str | None
     ) -> tuple[
-        tuple[LogName, ...], tuple[LogName, ...], tuple[LogName, ...],
+        tuple[LogName, ...],
+        tuple[LogName, ...],
+        tuple[LogName, ...],
         tuple[tuple[str, Entry], ...],
     ]:
         names = self.dirs.names(Kind.LOG) if Kind.LOG not in scan.broken else None
@@ -225,9 +238,7 @@ class Surveyor:
         ours = (p for p in pairs if p.at_name is not None and p.at_name.text is not None)
         return [p._replace(in_store=kept.get(p.entry)) for p in ours if p.why_not is None]
 
-    def _view_store(
-        self, kind: Kind, uuid: str
-    ) -> tuple[dict[str, Entry], list[Leftover], bool]:
+    def _view_store(self, kind: Kind, uuid: str) -> tuple[dict[str, Entry], list[Leftover], bool]:
         """What lies in our directory of one UUID, what a kill left there, and if it exists."""
         kept: dict[str, Entry] = {}
         temps: list[Leftover] = []
@@ -273,12 +284,12 @@ class Surveyor:
             return MISFILED
         return f"it is a <{identity.root}>"
 
+
 def _with_twins(temps: list[Leftover], known: Iterable[Entry | None]) -> list[Leftover]:
     """Mark the leftovers whose inode has a proper name as well."""
     others = [entry for entry in known if entry is not None]
     return [
-        temp._replace(twin=any(temp.found.same_inode(other) for other in others))
-        for temp in temps
+        temp._replace(twin=any(temp.found.same_inode(other) for other in others)) for temp in temps
     ]
 
 
@@ -288,5 +299,3 @@ def _joined(kind: Kind, subdir: str, here: list[Pair], kept: dict[str, Entry]) -
     for entry, found in kept.items():
         pairs.setdefault(entry, Pair(kind, subdir, entry, None, entry, found))
     return [pairs[entry] for entry in sorted(pairs)]
-
-

@@ -8,7 +8,8 @@ from uuidfs.outcome import say
 
 systemd_app = typer.Typer(
     help="Install, remove or inspect the systemd units, where no package has.",
-    no_args_is_help=True, rich_markup_mode=None,
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 LATER = "uuidfs: no systemd runs here; on the host: systemctl enable --now uuidfs.service"
@@ -24,7 +25,9 @@ def systemd_install(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT
     say(f"installed {show(unit.path)}" for unit in units if unit.changed)
     changed = any(unit.changed for unit in units)
     told = unitfile.systemctl(
-        layout, ("daemon-reload",), ("enable", *unitfile.ENABLED),
+        layout,
+        ("daemon-reload",),
+        ("enable", *unitfile.ENABLED),
         ("restart" if changed else "start", "uuidfs.service"),
     )
     if not told:
@@ -54,12 +57,28 @@ def systemd_status(
 
     units = unitfile.status(layout_of(ctx, root, connect))
     if as_json:
-        say([render.as_json(units=[
-            {"name": unit.name, "path": unit.path, "installed": unit.installed,
-             "command": unit.command, "foreign": unit.foreign} for unit in units
-        ])])
+        say(
+            [
+                render.as_json(
+                    units=[
+                        {
+                            "name": unit.name,
+                            "path": unit.path,
+                            "installed": unit.installed,
+                            "command": unit.command,
+                            "foreign": unit.foreign,
+                        }
+                        for unit in units
+                    ]
+                )
+            ]
+        )
     else:
-        say(f"{unit.name}: runs {show(unit.command)}" if unit.command is not None else
-            f"{unit.name}: " + ("somebody else's" if unit.foreign else
-                                "not installed; run: uuidfs systemd install") for unit in units)
+        say(
+            f"{unit.name}: runs {show(unit.command)}"
+            if unit.command is not None
+            else f"{unit.name}: "
+            + ("somebody else's" if unit.foreign else "not installed; run: uuidfs systemd install")
+            for unit in units
+        )
     raise typer.Exit(EXIT_OK if all(unit.installed for unit in units) else EXIT_FAILED)

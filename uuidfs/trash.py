@@ -126,10 +126,14 @@ def show(layout: Layout, wanted: str, reader: Reader = read_lxml) -> Shown:
                 raise NoSuchEntry(wanted)
             identity = identify(layout, fd, entry, reader)
         return Shown(
-            entry, path_of(layout, entry), names[0] if len(names) == 1 else None,
+            entry,
+            path_of(layout, entry),
+            names[0] if len(names) == 1 else None,
             identity.name if isinstance(identity, Identity) and entry.kind is Kind.CONFIG else None,
             datetime.fromtimestamp(found.st_mtime, UTC),
-            found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode),
+            found.st_uid,
+            found.st_gid,
+            stat.S_IMODE(found.st_mode),
         )
 
 
@@ -271,7 +275,8 @@ def _uuids(
         plain = normal_uuid(domain)
         gone = {entry.uuid for entry in found if entry.uuid == plain}
         gone = gone or {
-            entry.uuid for entry in found
+            entry.uuid
+            for entry in found
             if entry.kind is Kind.CONFIG and named(dirs, entry, reader) == domain
         }
         if not gone:

@@ -34,8 +34,12 @@ def found(element: etree._Element, path: str) -> list[Any]:
 
 def obstacles(domain: etree._Element) -> list[str]:
     """Why this running domain cannot move, each with the device's name; empty when it can."""
-    return [*_device_obstacles(domain), *_disk_obstacles(domain), *_net_obstacles(domain),
-            *_backend_obstacles(domain)]
+    return [
+        *_device_obstacles(domain),
+        *_disk_obstacles(domain),
+        *_net_obstacles(domain),
+        *_backend_obstacles(domain),
+    ]
 
 
 def _device_obstacles(domain: etree._Element) -> Iterator[str]:

@@ -56,18 +56,29 @@ def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
                 if wishes.dry_run:
                     return TripResult(name, uuid)
                 directory = directory_of(layout, uuid)
-                trip = Trip(layout, host, sessions.begin(
-                    layout, uuid, name, pid=os.getpid(), tool="uuidfs local-migrate",
-                    new_name=wishes.new_name, directory=directory,
-                    socket=PeerDaemon(directory).socket,
-                ), wishes)
+                trip = Trip(
+                    layout,
+                    host,
+                    sessions.begin(
+                        layout,
+                        uuid,
+                        name,
+                        pid=os.getpid(),
+                        tool="uuidfs local-migrate",
+                        new_name=wishes.new_name,
+                        directory=directory,
+                        socket=PeerDaemon(directory).socket,
+                    ),
+                    wishes,
+                )
                 trip.go(domain)
                 trip.close()
         finally:
             if trip is not None:
                 catch_up(layout, uuid)
-        return TripResult(wishes.new_name or name, uuid, time.monotonic() - began,
-                          tuple(trip.downtimes), "host")
+        return TripResult(
+            wishes.new_name or name, uuid, time.monotonic() - began, tuple(trip.downtimes), "host"
+        )
     finally:
         host.close()
 
@@ -89,8 +100,13 @@ def recover(layout: Layout, uuid: str, wishes: Wishes) -> TripResult:
         finally:
             host.close()
     catch_up(layout, uuid)
-    return TripResult(session.new_name or session.name, uuid, time.monotonic() - began,
-                      tuple(home.downtimes), where)
+    return TripResult(
+        session.new_name or session.name,
+        uuid,
+        time.monotonic() - began,
+        tuple(home.downtimes),
+        where,
+    )
 
 
 def _taken_over(layout: Layout, uuid: str) -> Session:
@@ -105,8 +121,18 @@ def _taken_over(layout: Layout, uuid: str) -> Session:
     if kept is None:
         raise sessions.NoSession(uuid)
     # No guest is left of that boot: there are only snapshots and the like to put back.
-    return Session(uuid, kept.name, HOME, os.getpid(), start, time.time(), "recovery", "", "",
-                   new_name=kept.new_name)
+    return Session(
+        uuid,
+        kept.name,
+        HOME,
+        os.getpid(),
+        start,
+        time.time(),
+        "recovery",
+        "",
+        "",
+        new_name=kept.new_name,
+    )
 
 
 def directory_of(layout: Layout, uuid: str) -> str:
@@ -133,14 +159,18 @@ class Trip(Homecoming):
                 self.come_home()
                 self.close()
             except UuidfsError as second:
-                raise UuidfsError(f"{error}; and then: {second}; run: uuidfs local-migrate "
-                                  f"--recover {self.session.uuid}") from error
+                raise UuidfsError(
+                    f"{error}; and then: {second}; run: uuidfs local-migrate "
+                    f"--recover {self.session.uuid}"
+                ) from error
             raise
         try:
             self.come_home()
         except UuidfsError as error:
-            raise UuidfsError(f"{error}; the guest runs on, and its start elsewhere is refused; "
-                              f"run: uuidfs local-migrate --recover {self.session.uuid}") from error
+            raise UuidfsError(
+                f"{error}; the guest runs on, and its start elsewhere is refused; "
+                f"run: uuidfs local-migrate --recover {self.session.uuid}"
+            ) from error
 
     def _out(self, domain: Any) -> None:
         libvirt = module()
@@ -151,8 +181,11 @@ class Trip(Homecoming):
         owner = self._owner()
         self._daemon.make(owner)
         with open(f"{self.session.directory}/home.xml", "w") as file:
-            file.write(travel.renamed(travel.at_home(migratable, self.wishes.emulator),
-                                      self.session.peer_name))
+            file.write(
+                travel.renamed(
+                    travel.at_home(migratable, self.wishes.emulator), self.session.peer_name
+                )
+            )
         kept = asides.look(domain, self.wishes.new_name, self.wishes.emulator)
         asides.keep(self.layout, self.session.uuid, kept)
         hops.make(self.session.uuid, owner)
@@ -161,9 +194,15 @@ class Trip(Homecoming):
         self._phase(OUT)
         asides.take_out(domain)
         hops.move(
-            self.session, self.wishes, 1, domain, self._daemon.uri, self.session.peer_name,
+            self.session,
+            self.wishes,
+            1,
+            domain,
+            self._daemon.uri,
+            self.session.peer_name,
             travel.in_peer(migratable, live, self.wishes.emulator),
-            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.wishes.new_name else 0)
+            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.wishes.new_name else 0,
+        )
         self._note(1)
         self._phase(PEER)
 

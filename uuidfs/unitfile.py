@@ -81,13 +81,17 @@ def install(layout: Layout) -> tuple[UnitState, ...]:
     before = status(layout)
     for unit in before:
         if unit.foreign:
-            raise Refused(unit.path, "somebody else's unit is in its place",
-                          "move it away and run again")
+            raise Refused(
+                unit.path, "somebody else's unit is in its place", "move it away and run again"
+            )
         for packaged in PACKAGED:
             path = f"{place.path.removesuffix('/etc/systemd/system')}/{packaged}/{unit.name}"
             if os.path.exists(path):
-                raise Refused(path, "a package has installed the units",
-                              "run: systemctl enable --now uuidfs.service")
+                raise Refused(
+                    path,
+                    "a package has installed the units",
+                    "run: systemctl enable --now uuidfs.service",
+                )
     wanted = {unit.name: rendered(unit.name, program()) for unit in before}
     done = []
     for unit in before:
@@ -123,8 +127,10 @@ def remove(layout: Layout) -> tuple[UnitState, ...]:
                 except OSError as error:
                     raise SystemCallFailed("remove", unit.path, error) from error
         fs.sync_directory(fd)
-    return tuple(UnitState(unit.name, unit.path, False, foreign=unit.foreign,
-                           changed=unit.installed) for unit in before)
+    return tuple(
+        UnitState(unit.name, unit.path, False, foreign=unit.foreign, changed=unit.installed)
+        for unit in before
+    )
 
 
 def program() -> str:
@@ -134,14 +140,21 @@ def program() -> str:
     """
     path = os.path.join(os.path.dirname(sys.executable), "uuidfs")
     if not os.access(path, os.X_OK):
-        raise Refused(path, "there is no such program, and a unit needs one",
-                      "install uuidfs, for example by pipx")
+        raise Refused(
+            path,
+            "there is no such program, and a unit needs one",
+            "install uuidfs, for example by pipx",
+        )
     if path.startswith(_TEMPORARY):
-        raise Refused(path, "a unit cannot run what is in a temporary directory",
-                      "install uuidfs elsewhere")
+        raise Refused(
+            path, "a unit cannot run what is in a temporary directory", "install uuidfs elsewhere"
+        )
     if set(path) & set("\"'\\$") or not path.isprintable():
-        raise Refused(path, "systemd runs no program with such characters in its path",
-                      "install uuidfs elsewhere")
+        raise Refused(
+            path,
+            "systemd runs no program with such characters in its path",
+            "install uuidfs elsewhere",
+        )
     return path
 
 
@@ -179,11 +192,13 @@ def systemctl(layout: Layout, *commands: tuple[str, ...]) -> bool:
     for words in commands:
         try:
             done = subprocess.run(  # noqa: S603 - a fixed command with names of ours
-                [tool, *words], capture_output=True, text=True, check=False, timeout=_TIMEOUT)
+                [tool, *words], capture_output=True, text=True, check=False, timeout=_TIMEOUT
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SystemctlError(f"systemctl {' '.join(words)}: {error}") from error
         if done.returncode != 0:
             said = " ".join(done.stderr.split())
             raise SystemctlError(
-                f"systemctl {' '.join(words)} ended with {done.returncode}: {said}")
+                f"systemctl {' '.join(words)} ended with {done.returncode}: {said}"
+            )
     return True

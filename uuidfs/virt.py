@@ -11,8 +11,10 @@ class NoLibvirtPython(UuidfsError):
     """libvirt-python is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("local migration needs libvirt-python: install python3-libvirt, or "
-                         "uuidfs[local-migration] from PyPI")
+        super().__init__(
+            "local migration needs libvirt-python: install python3-libvirt, or "
+            "uuidfs[local-migration] from PyPI"
+        )
 
 
 class LibvirtRefused(UuidfsError):
@@ -58,7 +60,8 @@ def find(connection: Any, domain: str) -> Any | None:
             return look(domain)
         except libvirt.libvirtError as error:
             if error.get_error_code() not in {
-                libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG,
+                libvirt.VIR_ERR_NO_DOMAIN,
+                libvirt.VIR_ERR_INVALID_ARG,
             }:
                 raise LibvirtRefused(f"look for {domain}", error) from error
     return None

@@ -147,8 +147,15 @@ def _filter() -> dict[str, Any]:
     """Newer watchdogs can leave the kernel's other events out; else every read wakes us."""
     if "event_filter" not in inspect.signature(Observer().schedule).parameters:
         return {}
-    names = ("FileCreatedEvent", "FileMovedEvent", "FileDeletedEvent", "FileClosedEvent",
-             "DirCreatedEvent", "DirMovedEvent", "DirDeletedEvent")
+    names = (
+        "FileCreatedEvent",
+        "FileMovedEvent",
+        "FileDeletedEvent",
+        "FileClosedEvent",
+        "DirCreatedEvent",
+        "DirMovedEvent",
+        "DirDeletedEvent",
+    )
     return {"event_filter": [getattr(events, name) for name in names if hasattr(events, name)]}
 
 

@@ -31,6 +31,7 @@ class Identity(NamedTuple):
 Reader = Callable[[bytes], "Identity | str"]
 """Returns the identity, or the reason why there is none."""
 
+
 def judge(root: str, name: str | None, uuid: str | None) -> Identity | str:
     """Turn what a parser found into an identity, or the reason why it is none."""
     if root not in ROOTS:
@@ -70,8 +71,14 @@ def _lxml() -> tuple[Any, Any]:  # a module and its parser, imported when first 
     from lxml import etree
 
     return etree, etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False,
-        remove_comments=True, remove_pis=True, collect_ids=False,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        recover=False,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
     )
 
 
