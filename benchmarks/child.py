@@ -12,7 +12,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 _IMPORT_UUIDFS = (
-    f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from uuidfs.start import main"
+    f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from uuidfs.cli.start import main"
 )
 
 
@@ -35,7 +35,7 @@ def import_command(python: str) -> list[str]:
 
     That of ``convert --all``, which goes without typer.
     """
-    late = "import uuidfs.operate, lxml.etree"
+    late = "import uuidfs.convert.run, lxml.etree"
     return [python, "-I", "-c", f"{_IMPORT_UUIDFS}\n{late}"]
 
 

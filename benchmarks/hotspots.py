@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import disk, tree
-from uuidfs import operate
-from uuidfs.layout import system
+from uuidfs.convert.results import Options
+from uuidfs.convert.run import convert
+from uuidfs.layout.connections import system
 
 
 def main(count: int) -> None:
@@ -25,7 +26,7 @@ def main(count: int) -> None:
         for title in ("first", "second"):
             print(f"== {title} convert --all of {count} domains")
             profile = cProfile.Profile()
-            profile.runcall(operate.convert, system(str(root)), operate.Options())
+            profile.runcall(convert, system(str(root)), Options())
             stats = pstats.Stats(profile)
             stats.sort_stats("tottime").print_stats(40)
             stats.sort_stats("cumtime").print_stats("uuidfs", 40)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.trees import Host, domain_xml, snapshot_xml
-from uuidfs.dirty import Spot
-from uuidfs.layout import Kind
+from uuidfs.layout.places import Kind
+from uuidfs.reconcile.queue import Spot
 
 Steps = Iterator[None]
 

@@ -1,6 +1,6 @@
 """``python -m uuidfs``."""
 
-from uuidfs.start import main
+from uuidfs.cli.start import main
 
 if __name__ == "__main__":
     main()

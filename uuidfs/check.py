@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
-from uuidfs import plan as planner
-from uuidfs.daemon import name_of
-from uuidfs.dirs import Dirs
+from uuidfs.convert.half_rename import settle
+from uuidfs.convert.results import Options, RunResult
+from uuidfs.convert.run import convert
 from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
-from uuidfs.layout import Kind, Layout
-from uuidfs.operate import Options, RunResult, convert
-from uuidfs.rivals import settle
-from uuidfs.scan import Scan, scan_all
-from uuidfs.steps import Op, Step
-from uuidfs.survey import Surveyor
-from uuidfs.xmlread import Identity, Reader, read_lxml
+from uuidfs.files.trusted import Dirs
+from uuidfs.host.libvirtd import name_of
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.plan.convert import plan_convert
+from uuidfs.plan.steps import Op, Step
+from uuidfs.survey.identity import Identity, Reader
+from uuidfs.survey.identity_lxml import read_lxml
+from uuidfs.survey.scan import Scan
+from uuidfs.survey.scanner import scan_all
+from uuidfs.survey.surveyor import Surveyor
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _domain(
         return [
             Finding("P7", getattr(error, "path", ""), str(error), "see the message", False, uuid)
         ]
-    plan = planner.convert(layout, view, scan.names_of)
+    plan = plan_convert(layout, view, scan.names_of)
     findings = [
         Finding(
             "P6" if view.rivals else "P1",
@@ -190,7 +193,7 @@ def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
 
 def os_listing(surveyor: Surveyor) -> frozenset[str]:
     """The names in the config store, to tell a missing file from a damaged one."""
-    from uuidfs.dirs import listed
+    from uuidfs.files.directory import listed
 
     fd = surveyor.dirs.store(Kind.CONFIG)
     path = surveyor.layout.stores[Kind.CONFIG].path

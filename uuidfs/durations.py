@@ -4,7 +4,9 @@ import re
 
 FOREVER = "forever"
 
+
 _SECONDS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 0.001}
+
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|min|h|d|w)")
 
 

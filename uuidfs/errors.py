@@ -9,9 +9,13 @@ import errno
 import os
 
 EXIT_OK = 0
+
 EXIT_FAILED = 1
+
 EXIT_USAGE = 2
+
 EXIT_FOUND = 3
+
 EXIT_BUSY = 75
 
 

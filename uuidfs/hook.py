@@ -12,20 +12,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from uuidfs import plan as planner
-from uuidfs import sessions
-from uuidfs.apply import Applier
-from uuidfs.dirs import Dirs
+from uuidfs.apply.applier import Applier
 from uuidfs.errors import Busy, Changed, UuidfsError
-from uuidfs.layout import Layout, system
-from uuidfs.lockdir import make_lock_directory, try_lock
-from uuidfs.names import refusal
-from uuidfs.scan import Scan, scan_all, scan_domain
-from uuidfs.survey import Surveyor
-from uuidfs.xmlread import MAX_BYTES, read_expat
+from uuidfs.files.trusted import Dirs
+from uuidfs.layout.connections import system
+from uuidfs.layout.names import refusal
+from uuidfs.layout.places import Layout
+from uuidfs.plan.convert import plan_convert
+from uuidfs.runtime import sessions
+from uuidfs.runtime.flock import make_lock_directory, try_lock
+from uuidfs.survey.identity import MAX_BYTES, read_expat
+from uuidfs.survey.scan import Scan
+from uuidfs.survey.scanner import scan_all, scan_domain
+from uuidfs.survey.surveyor import Surveyor
 
 LOCK_WAIT = 1.0  # seconds
+
 LIFETIME = 4.0  # seconds; hooks/qemu kills after as many
+
 TRIES = 3
 
 
@@ -135,7 +139,7 @@ def _convert(  # the one domain, with all that was found of it
     with Applier(dirs, "hook") as applier, _lock(layout, uuid, wait):
         for attempt in range(TRIES):
             view = surveyor.view(scan, uuid)
-            plan = planner.convert(layout, view, scan.names_of, log_link=start)
+            plan = plan_convert(layout, view, scan.names_of, log_link=start)
             problems = [f"{p.path}: {p.reason}" for p in plan.problems]
             try:
                 for step in plan.steps:

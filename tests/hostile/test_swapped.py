@@ -15,8 +15,9 @@ from tests.hostile.test_planted import place  # noqa: F401 - a fixture
 from tests.race.workers import Figures, line, race, repeat, total
 from tests.trees import QEMU_GID, QEMU_UID, Tree, build, sample
 from tests.truth import broken_promises, changes, facts, fingerprint
-from uuidfs.layout import system
-from uuidfs.operate import Options, convert, revert
+from uuidfs.convert.results import Options
+from uuidfs.convert.run import convert, revert
+from uuidfs.layout.connections import system
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="runs as another user: needs root")
 

@@ -24,7 +24,7 @@ def test_promtool_finds_nothing(words: tuple[str, ...]) -> None:
 def test_the_metrics_are_those_that_uuidfs_writes() -> None:
     rules = (RULES / "uuidfs.rules.yml").read_text()
     used = set(re.findall(r"\buuidfs_[a-z_]+", rules))
-    written = Path(REPOSITORY / "uuidfs/metrics.py").read_text()
+    written = Path(REPOSITORY / "uuidfs/reconcile/metrics.py").read_text()
     for metric in used:
         name = metric.removeprefix("uuidfs_").removesuffix("_total")
         assert re.search(rf'"(uuidfs_)?{name}"', written), metric

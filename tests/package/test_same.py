@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from uuidfs.layout import LAYOUT
+from uuidfs.layout.places import LAYOUT
 
 ROOT = Path(__file__).parents[2]
 # Where a distribution has something else in another place, or of its own.

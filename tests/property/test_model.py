@@ -16,11 +16,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.model import Known, Libvirtd, Steps
 from tests.moves import virtlogd_rollover
 from tests.trees import build, domain_xml, uuid_for
-from uuidfs import check as checker
-from uuidfs import fs, hook, operate, spots
-from uuidfs.dirty import Spot
-from uuidfs.layout import Kind, system
-from uuidfs.operate import Options
+from uuidfs import hook
+from uuidfs.check import check, repair
+from uuidfs.convert.results import Options
+from uuidfs.convert.run import convert
+from uuidfs.files import change
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Kind
+from uuidfs.reconcile import fast_path
+from uuidfs.reconcile.queue import Spot
 
 NAMES = ("a", "b", "c")
 OBJECTS = ("s1", "s2")
@@ -46,7 +50,7 @@ class Host(RuleBasedStateMachine):
         self.host = build(self.top / "host", ()).host
         self.layout = system(os.fspath(self.host.root))
         self.libvirtd = Libvirtd(self.host)
-        self.names = spots.Names()
+        self.names = fast_path.Names()
         self.at_work: list[Steps] = []  # what libvirtd is doing
         self.held: set[str] = set()  # names in it
         self.running: set[str] = set()  # with a plain log
@@ -147,7 +151,7 @@ class Host(RuleBasedStateMachine):
     def libvirtd_is_killed_and_started(self) -> None:
         """Its memory is what it reads; uuidfs-check.service runs before it does."""
         self.at_work, self.held = [], set()
-        checker.repair(self.layout, Options())
+        repair(self.layout, Options())
         old, self.libvirtd = self.libvirtd, Libvirtd(self.host)
         self.libvirtd.removed, self.libvirtd.events = old.removed, old.events
         for path in sorted(self.host.config.glob("*.xml")):
@@ -178,7 +182,7 @@ class Host(RuleBasedStateMachine):
     @contextmanager
     def _interrupted(self, schedule: list[tuple[int, int]], kill: int | None) -> Iterator[None]:
         """Let libvirt work, and a kill come, between uuidfs's system calls."""
-        real = {call: getattr(fs, call) for call in CALLS}
+        real = {call: getattr(change, call) for call in CALLS}
         at = dict(schedule)
         made = 0
 
@@ -195,20 +199,20 @@ class Host(RuleBasedStateMachine):
 
         try:
             for call in CALLS:
-                setattr(fs, call, between(call))
+                setattr(change, call, between(call))
             yield
         except Killed:
             self.the_reconciler_starts_anew()
         finally:
             for call, function in real.items():
-                setattr(fs, call, function)
+                setattr(change, call, function)
             self._follow_refiled()
 
     @rule(schedule=schedules, kill=kills)
     def full_pass(self, schedule: list[tuple[int, int]], kill: int | None) -> None:
         self.pass_due = False
         with self._interrupted(schedule, kill):
-            result = operate.convert(self.layout, Options(
+            result = convert(self.layout, Options(
                 lock_timeout=0.0, progress=lambda _done, _total: self._drain()))
             self.names.replace(result.names.items())
             self.running = {name for name in self.running
@@ -222,15 +226,15 @@ class Host(RuleBasedStateMachine):
 
     def _drain(self) -> None:
         events, self.libvirtd.events = self.libvirtd.events, []
-        calm = {spots.Verdict.CALM, spots.Verdict.FOLDED}
-        for settled in spots.settle(
+        calm = {fast_path.Verdict.CALM, fast_path.Verdict.FOLDED}
+        for settled in fast_path.settle(
             self.layout, self.names, dict.fromkeys(events), Options().reader
         ):
             self.pass_due |= settled.verdict not in calm
 
     @rule()
     def the_reconciler_starts_anew(self) -> None:
-        self.names = spots.Names()
+        self.names = fast_path.Names()
         self.pass_due = True
 
     @rule(count=counts, number=numbers)
@@ -321,12 +325,12 @@ class Host(RuleBasedStateMachine):
             self._step(1)
         self._events_are_enough()
         for _ in range(2):
-            result = operate.convert(self.layout, Options())
+            result = convert(self.layout, Options())
             assert result.exit_code == 0, [d.error for d in result.domains if d.error]
             self._follow_refiled()
         self.every_name_opens_and_gives_what_libvirt_wrote()
         self.nothing_comes_back()
-        assert checker.check(self.layout).findings == ()
+        assert check(self.layout).findings == ()
         for name, known in self.libvirtd.domains.items():
             assert self.host.config_of(name).is_symlink()
             for snapshot in known.snapshots:
@@ -347,7 +351,7 @@ class Host(RuleBasedStateMachine):
             self.full_pass([], None)
         else:
             raise AssertionError("passes without an end")
-        assert checker.check(self.layout).findings == (), "no event asked for a pass"
+        assert check(self.layout).findings == (), "no event asked for a pass"
 
     def every_log_is_its_domains(self) -> None:
         """By name and in the store; and no line is lost, with fewer rollovers than backups."""

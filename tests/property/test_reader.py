@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trees import domain_xml, snapshot_xml, status_xml, uuid_for
-from uuidfs.documents import config_target, log_target
 from uuidfs.errors import show
-from uuidfs.names import is_uuid, normal_uuid, refusal, split_log
-from uuidfs.xmlread import ROOTS, Identity, read_expat, read_lxml
+from uuidfs.layout.names import config_target, is_uuid, log_target, normal_uuid, refusal, split_log
+from uuidfs.survey.identity import ROOTS, Identity, read_expat
+from uuidfs.survey.identity_lxml import read_lxml
 
 MANY = settings(max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "300")), deadline=None)
 

@@ -19,17 +19,18 @@ from tests.moves import (
 )
 from tests.trees import Domain, Host, awkward_names, build, domain_xml, snapshot_xml, uuid_for
 from tests.truth import broken_promises, facts, fingerprint, lost
-from uuidfs import plan as planner
 from uuidfs.check import check
-from uuidfs.dirs import Dirs
+from uuidfs.convert.results import Options, RunResult
+from uuidfs.convert.run import convert, revert
 from uuidfs.errors import EXIT_OK
-from uuidfs.layout import system
-from uuidfs.locks import Locks
-from uuidfs.operate import Options, RunResult, convert, revert
-from uuidfs.scan import scan_all
-from uuidfs.survey import Surveyor
-from uuidfs.tidy import is_tidy
-from uuidfs.xmlread import read_lxml
+from uuidfs.files.trusted import Dirs
+from uuidfs.layout.connections import system
+from uuidfs.plan.convert import plan_convert
+from uuidfs.runtime.domain_locks import Locks
+from uuidfs.survey.identity_lxml import read_lxml
+from uuidfs.survey.scanner import scan_all
+from uuidfs.survey.surveyor import Surveyor
+from uuidfs.survey.up_to_date import is_tidy
 
 COMMON = settings(
     max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "60")),
@@ -228,7 +229,7 @@ def test_whatever_libvirt_does_a_convert_brings_the_layout_back(
             name: f"by-uuid/{uuid}.xml" for name, uuid in libvirt.of.items()}
         assert check(system(os.fspath(host.root))).findings == ()
         for path in host.log.glob("*.log*"):
-            if path.is_symlink() and (owner := libvirt.of.get(path.name.split(".log")[0])):
+            if path.is_symlink() and (owner := libvirt.of.get(path.name.rpartition(".log")[0])):
                 assert owner in os.readlink(path), "two domains share a log"
         assert [d.done for d in run(convert, host).domains if d.done] == []
         run(revert, host)
@@ -282,7 +283,7 @@ def test_a_plan_is_deterministic_and_tidy_means_that_it_is_empty(
             surveyor = Surveyor(dirs, read_lxml)
             scan = scan_all(surveyor.documents)
             for uuid in scan.uuids():
-                plans = [planner.convert(layout, surveyor.view(scan, uuid)) for _ in range(2)]
+                plans = [plan_convert(layout, surveyor.view(scan, uuid)) for _ in range(2)]
                 assert plans[0] == plans[1]
                 if is_tidy(dirs, scan, uuid):
                     assert plans[0].steps == ()

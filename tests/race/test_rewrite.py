@@ -24,9 +24,10 @@ from tests.race.workers import (
     write,
 )
 from tests.trees import Host, Tree, build, domain_xml, sample, snapshot_xml
-from uuidfs import fs
-from uuidfs.layout import system
-from uuidfs.operate import Options, convert, revert
+from uuidfs.convert.results import Options
+from uuidfs.convert.run import convert, revert
+from uuidfs.files import change
+from uuidfs.layout.connections import system
 
 SECONDS = float(os.environ.get("UUIDFS_RACE_SECONDS", "3"))
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -135,7 +136,7 @@ def test_the_same_holds_while_convert_and_revert_take_turns(tree: Tree) -> None:
 
 def test_the_same_holds_for_a_snapshot(tree: Tree) -> None:
     """But for a version that libvirt writes between uuidfs's last look and its swap, which is
-    seen some microseconds late: uuidfs/fold.py explains why configs need not have that."""
+    seen some microseconds late: uuidfs/apply/swap.py explains why configs need not have that."""
     path, template = snapshot(tree)
     action = converting(tree.host)
     judge(run_race("snapshot", path, template, action), path, action, older=True)
@@ -147,9 +148,9 @@ def test_without_exchange_no_read_misses_or_is_torn(
 ) -> None:
     """The last write can be lost there, in a gap that docs/design.md names: it is printed."""
     def refuse(*_: object) -> None:
-        raise fs.NoExchangeError
+        raise change.NoExchangeError
 
-    monkeypatch.setattr(fs, "exchange", refuse)
+    monkeypatch.setattr(change, "exchange", refuse)
     path, template = config(tree)
     action = converting(tree.host)
     figures = run_race("without exchange", path, template, action)

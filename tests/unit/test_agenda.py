@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uuidfs.agenda import Agenda
+from uuidfs.reconcile.schedule import Agenda
 
 DEBOUNCE, INTERVAL = 0.2, 600.0
 

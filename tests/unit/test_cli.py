@@ -159,8 +159,8 @@ def test_a_busy_domain_is_skipped_and_named_and_the_exit_code_is_75(make_tree: B
 
 def test_flock_waits_while_uuidfs_holds_the_lock(make_tree: Build) -> None:
     tree = make_tree()
-    from uuidfs.layout import system
-    from uuidfs.locks import Locks
+    from uuidfs.layout.connections import system
+    from uuidfs.runtime.domain_locks import Locks
 
     with Locks(system(str(tree.host.root)), 0.0).hold(uuid_for("vm0000")):
         lock = tree.host.root / f"run/uuidfs/lock/{uuid_for('vm0000')}.lock"

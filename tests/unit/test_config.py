@@ -14,10 +14,12 @@ from tests.moves import libvirt_save
 from tests.trees import domain_xml, sample
 from tests.unit.cli import REPOSITORY, uuidfs
 from tests.unit.conftest import Build
-from uuidfs import config, durations, render_store
-from uuidfs.config import Configuration, line_of
+from uuidfs import durations, settings
+from uuidfs.cli.render.settings import example_lines
 from uuidfs.errors import ConfigError
-from uuidfs.layout import Kind, embed, session, system
+from uuidfs.layout.connections import embed, session, system
+from uuidfs.layout.places import Kind
+from uuidfs.settings import Configuration, line_of
 
 EVERYTHING = """\
 kinds = ["log", "config"]
@@ -44,7 +46,7 @@ def write(root: Path, text: str, mode: int = 0o644) -> Path:
 
 
 def load(root: Path) -> Configuration:
-    return config.load(system(os.fspath(root)))
+    return settings.load(system(os.fspath(root)))
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
@@ -64,12 +66,12 @@ def test_every_key_is_read_and_means_what_it_says(tmp_path: Path) -> None:
 
 
 def test_session_has_its_own_file_and_embed_has_none(tmp_path: Path) -> None:
-    mine = config.place(session({"HOME": "/home/x", "XDG_RUNTIME_DIR": "/run/user/1"}))
+    mine = settings.place(session({"HOME": "/home/x", "XDG_RUNTIME_DIR": "/run/user/1"}))
     assert mine is not None
     assert mine.path == "/home/x/.config/uuidfs"
-    assert config.place(embed("/x")) is None
-    assert config.load(embed(os.fspath(tmp_path))) == Configuration()
-    host = config.place(system())
+    assert settings.place(embed("/x")) is None
+    assert settings.load(embed(os.fspath(tmp_path))) == Configuration()
+    host = settings.place(system())
     assert host is not None
     assert host.path == "/etc/uuidfs"
 
@@ -176,12 +178,12 @@ def test_check_says_nothing_about_a_good_file(tmp_path: Path) -> None:
 def test_show_prints_what_is_in_force_as_a_file_that_means_the_same(tmp_path: Path) -> None:
     write(tmp_path, EVERYTHING)
     shown = uuidfs(tmp_path, "config", "show").out
-    assert config.parse(shown.encode(), "shown").configuration == load(tmp_path)
-    assert shown.count("# from the file") == len(config.KEYS)
+    assert settings.parse(shown.encode(), "shown").configuration == load(tmp_path)
+    assert shown.count("# from the file") == len(settings.KEYS)
     write(tmp_path, '[trash]\nretention = "1d"\n')
     shown = uuidfs(tmp_path, "config", "show").out
     assert 'retention = "1d"  # from the file' in shown
-    assert shown.count("# default") == len(config.KEYS) - 1
+    assert shown.count("# default") == len(settings.KEYS) - 1
 
 
 def test_show_as_json_has_seconds_and_says_what_is_the_default(tmp_path: Path) -> None:
@@ -197,17 +199,17 @@ def test_the_example_file_has_every_key_with_its_real_default() -> None:
     text = (REPOSITORY / "packaging/uuidfs.toml").read_text()
     assert tomllib.loads(text) == {}, "something is in force"
     used = re.sub(r"^#(?! )", "", text, flags=re.MULTILINE)
-    loaded = config.parse(used.encode(), "example")
+    loaded = settings.parse(used.encode(), "example")
     assert loaded.configuration == Configuration()
     assert loaded.given == set(Configuration._fields)
-    assert text.splitlines() == render_store.example_lines()
+    assert text.splitlines() == example_lines()
 
 
 def test_every_key_is_documented_with_its_real_default() -> None:
     text = (REPOSITORY / "docs/configuration.md").read_text()
     rows = dict(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", text, re.MULTILINE))
     assert rows == {
-        key.dotted: key.write(getattr(Configuration(), key.attribute)) for key in config.KEYS
+        key.dotted: key.write(getattr(Configuration(), key.attribute)) for key in settings.KEYS
     }
 
 

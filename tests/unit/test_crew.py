@@ -14,9 +14,12 @@ from tests.trees import Tree, sample
 from tests.truth import broken_promises, facts, fingerprint, lost
 from tests.unit.cli import REPOSITORY, uuidfs
 from tests.unit.conftest import Build
-from uuidfs import crew, operate, start
-from uuidfs.handles import Handles
-from uuidfs.layout import system
+from uuidfs import workers
+from uuidfs.apply.open_dirs import Handles
+from uuidfs.cli import start
+from uuidfs.convert.results import Options
+from uuidfs.convert.run import convert, revert
+from uuidfs.layout.connections import system
 
 MANY = 150
 
@@ -25,20 +28,20 @@ def large(make_tree: Build) -> Tree:
     return make_tree(*sample(MANY))
 
 
-def options(cpus: int) -> operate.Options:
-    return operate.Options(cpus=cpus)
+def options(cpus: int) -> Options:
+    return Options(cpus=cpus)
 
 
 def test_small_runs_stay_in_one_process() -> None:
-    assert [crew.size(items, 8) for items in (0, 1, 63, 64, 1000)] == [1, 1, 1, 2, 4]
-    assert crew.size(10_000, 1) == 1
+    assert [workers.size(items, 8) for items in (0, 1, 63, 64, 1000)] == [1, 1, 1, 2, 4]
+    assert workers.size(10_000, 1) == 1
 
 
 def test_every_item_is_worked_on_once_and_results_come_with_their_items() -> None:
     def work(part: Sequence[str]) -> tuple[int, list[str]]:
         return os.getpid(), [item.upper() for item in part]
 
-    done = crew.spread([f"x{n}" for n in range(10)], work, 3)
+    done = workers.spread([f"x{n}" for n in range(10)], work, 3)
     assert sorted(item for part, _ in done for item in part) == sorted(f"x{n}" for n in range(10))
     assert len({result[0] for _, result in done if result is not None}) == 3
     for part, result in done:
@@ -57,7 +60,7 @@ def test_a_process_without_a_result_is_told_of(end: str) -> None:
             raise ValueError(part)
         return "done"
 
-    assert crew.spread(["a", "b"], work, 2) == [(["a"], "done"), (["b"], None)]
+    assert workers.spread(["a", "b"], work, 2) == [(["a"], "done"), (["b"], None)]
 
 
 def test_an_exception_here_ends_the_others_too(tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_an_exception_here_ends_the_others_too(tmp_path: Path) -> None:
 
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        crew.spread(["a", "b"], work, 2)
+        workers.spread(["a", "b"], work, 2)
     assert time.monotonic() - began < 10
     assert not (tmp_path / "late").exists()
 
@@ -80,12 +83,12 @@ def test_several_processes_do_what_one_does(make_tree: Build) -> None:
     tree = large(make_tree)
     layout = system(str(tree.host.root))
     truth, before = facts(tree.host), fingerprint(tree.host.root)
-    dry = operate.convert(layout, options(3)._replace(dry_run=True))
-    wet = operate.convert(layout, options(3))
+    dry = convert(layout, options(3)._replace(dry_run=True))
+    wet = convert(layout, options(3))
     assert wet.exit_code == 0
     assert dry.domains == wet.domains
     assert broken_promises(tree.host, truth, tree.bindings) == []
-    back = operate.revert(layout, options(3))
+    back = revert(layout, options(3))
     assert [d.name for d in back.domains] == [d.name for d in wet.domains]
     assert fingerprint(tree.host.root) == before
 
@@ -103,7 +106,7 @@ def test_a_killed_process_does_not_stop_the_run(
         sync(self)
 
     monkeypatch.setattr(Handles, "sync", killed_in_sync)
-    result = operate.convert(system(str(tree.host.root)), options(2))
+    result = convert(system(str(tree.host.root)), options(2))
     assert result.exit_code == 0
     assert len(result.domains) == len(tree.bindings)
     assert broken_promises(tree.host, truth, tree.bindings) == []
@@ -113,8 +116,10 @@ def test_killed_with_its_helpers_at_any_moment_it_loses_nothing(make_tree: Build
     tree = large(make_tree)
     truth = facts(tree.host)
     command = [sys.executable, "-c",
-               "from uuidfs import operate; from uuidfs.layout import system; import sys;"
-               "operate.convert(system(sys.argv[1]), operate.Options(cpus=3))",
+               "from uuidfs.convert.run import convert; import sys;"
+               "from uuidfs.convert.results import Options;"
+               "from uuidfs.layout.connections import system;"
+               "convert(system(sys.argv[1]), Options(cpus=3))",
                os.fspath(tree.host.root)]
     for moment in (0.12, 0.16, 0.2, 0.24):
         run = subprocess.Popen(command, cwd=REPOSITORY, process_group=0)
@@ -130,7 +135,7 @@ def test_killed_with_its_helpers_at_any_moment_it_loses_nothing(make_tree: Build
         else:
             pytest.fail("a helper outlived the run")
         assert lost(tree.host, truth) == []
-    assert operate.convert(system(str(tree.host.root)), options(3)).exit_code == 0
+    assert convert(system(str(tree.host.root)), options(3)).exit_code == 0
     assert broken_promises(tree.host, truth, tree.bindings) == []
 
 

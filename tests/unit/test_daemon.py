@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from uuidfs import daemon
-from uuidfs.layout import session
+from uuidfs.host.libvirtd import runs
+from uuidfs.layout.connections import session
 
 HOLDER = """
 import fcntl, sys
@@ -23,14 +23,14 @@ def test_a_daemon_is_told_by_the_lock_on_its_pid_file(tmp_path: Path, name: str)
     layout = session({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)})
     pid_file = tmp_path / "libvirt" / name
     pid_file.parent.mkdir()
-    assert not daemon.runs(layout)
+    assert not runs(layout)
     pid_file.write_text("1\n")  # stays after a crash: no lock, no daemon
-    assert not daemon.runs(layout)
+    assert not runs(layout)
     with subprocess.Popen([sys.executable, "-c", HOLDER, pid_file], text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        assert daemon.runs(layout)
-        assert daemon.runs(layout), "the first question took nothing"
+        assert runs(layout)
+        assert runs(layout), "the first question took nothing"
         holder.communicate("")
-    assert not daemon.runs(layout)
+    assert not runs(layout)

@@ -10,9 +10,10 @@ from tests.moves import libvirt_clean_up, libvirt_save
 from tests.trees import Tree, domain_xml, uuid_for
 from tests.truth import broken_promises, facts, trashed
 from tests.unit.conftest import Build
-from uuidfs import fs
-from uuidfs.layout import system
-from uuidfs.operate import Options, RunResult, convert, revert
+from uuidfs.convert.results import Options, RunResult
+from uuidfs.convert.run import convert, revert
+from uuidfs.files import change
+from uuidfs.layout.connections import system
 
 NAME = "vm0000"
 UUID = uuid_for(NAME)
@@ -28,7 +29,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
         if (act := pending.pop(point, None)) is not None:
             act()
 
-    monkeypatch.setattr(fs, "trace", trace)
+    monkeypatch.setattr(change, "trace", trace)
     yield pending.__setitem__
     assert not pending, f"never passed: {sorted(pending)}"
 
@@ -38,9 +39,9 @@ def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Both ways to swap; the crash tests have a kernel that really refuses the flag."""
     if request.param == "fallback":
         def refuse(*_: object) -> None:
-            raise fs.NoExchangeError
+            raise change.NoExchangeError
 
-        monkeypatch.setattr(fs, "exchange", refuse)
+        monkeypatch.setattr(change, "exchange", refuse)
     return str(request.param)
 
 

@@ -10,7 +10,8 @@ from tests.trees import Domain, Tree, domain_xml, uuid_for
 from tests.truth import broken_promises, facts, fingerprint
 from tests.unit.cli import REPOSITORY, uuidfs
 from tests.unit.conftest import Build
-from uuidfs import hookfile
+from uuidfs.host import hook_file
+from uuidfs.host.shipped import hook_script
 
 OPERATIONS = ["prepare", "start", "started", "stopped", "release", "restore", "migrate",
               "reconnect", "attach"]
@@ -20,7 +21,7 @@ OPERATIONS = ["prepare", "start", "started", "stopped", "release", "restore", "m
 def hook(tmp_path: Path) -> Path:
     """The hook as ``uuidfs hook install`` writes it for the interpreter of the tests."""
     path = tmp_path / "hook"
-    path.write_bytes(hookfile.rendered())
+    path.write_bytes(hook_file.rendered())
     path.chmod(0o755)
     return path
 
@@ -195,8 +196,8 @@ def test_stdin_that_never_ends_holds_the_hook_5_seconds_at_most(
 
 
 def test_a_held_lock_is_waited_for_one_second_and_left(hook: Path, make_tree: Build) -> None:
-    from uuidfs.layout import system
-    from uuidfs.locks import Locks
+    from uuidfs.layout.connections import system
+    from uuidfs.runtime.domain_locks import Locks
 
     tree = make_tree()
     with Locks(system(str(tree.host.root)), 0.0).hold(uuid_for("vm0000")):
@@ -256,7 +257,7 @@ def test_install_lives_beside_a_foreign_hook_and_never_touches_it(make_tree: Bui
 
 def test_the_shipped_hook_is_what_a_distro_package_needs() -> None:
     script = (REPOSITORY / "hooks/qemu").read_bytes()
-    assert hookfile.script() == script
+    assert hook_script() == script
     assert b"\npython=/usr/bin/python3\npythonpath=\n" in script
     assert subprocess.run(["sh", "-n", REPOSITORY / "hooks/qemu"], check=False).returncode == 0
 

@@ -1,7 +1,8 @@
 import pytest
 
 from uuidfs.errors import UsageError
-from uuidfs.layout import LAYOUT, Kind, from_uri, session, system
+from uuidfs.layout.connections import from_uri, session, system
+from uuidfs.layout.places import LAYOUT, Kind
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 

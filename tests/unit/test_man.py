@@ -9,9 +9,9 @@ import pytest
 import typer
 
 from tests.unit.cli import REPOSITORY
-from uuidfs import __version__, config, errors
-from uuidfs.cli import app
-from uuidfs.outcome import EXIT_INTERRUPTED
+from uuidfs import __version__, errors, settings
+from uuidfs.cli.app import app
+from uuidfs.cli.output import EXIT_INTERRUPTED
 
 PAGES = sorted((REPOSITORY / "docs/man").glob("*.[58]"))
 MAIN = REPOSITORY / "docs/man/uuidfs.8"
@@ -131,9 +131,9 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
 def test_the_keys_and_defaults_are_those_of_the_code() -> None:
     text = parts(TOML, "SH")["KEYS"]
     documented = dict(re.findall(r"^\.TP\n(\S+)\n(?:.|\n)*?^Default: (.*)$", text, re.MULTILINE))
-    defaults = config.Configuration()
+    defaults = settings.Configuration()
     assert documented == {
-        key.dotted: key.write(getattr(defaults, key.attribute)) for key in config.KEYS
+        key.dotted: key.write(getattr(defaults, key.attribute)) for key in settings.KEYS
     }
 
 

@@ -8,11 +8,11 @@ from tests.moves import libvirt_clean_up
 from tests.trees import Domain, uuid_for
 from tests.unit.conftest import Build
 from tests.unit.daemon import Daemon, wait_for
-from uuidfs import metrics
 from uuidfs.errors import SystemCallFailed
-from uuidfs.layout import Kind
-from uuidfs.metrics import Figures
-from uuidfs.standing import Standing
+from uuidfs.layout.places import Kind
+from uuidfs.reconcile import metrics
+from uuidfs.reconcile.metrics import Figures
+from uuidfs.runtime.reconciler_state import Standing
 
 FIGURES = Figures(
     Standing(1, 2.0, passed=3.0, took=0.5), {"u1": ["web"], "u2": ['d"\udce9']},

@@ -1,6 +1,6 @@
 import pytest
 
-from uuidfs.names import is_uuid, normal_uuid, refusal, split_log
+from uuidfs.layout.names import is_uuid, normal_uuid, refusal, split_log
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from uuidfs import eventlog, notify
+from uuidfs.reconcile import log, notify
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -31,13 +31,13 @@ def test_without_a_reader_nothing_happens(path: str, monkeypatch: pytest.MonkeyP
 
 def test_a_log_line_can_be_taken_apart() -> None:
     fields: dict[str, object] = {"name": "two words", "uuid": "", "action": "fold", "files": 3}
-    assert eventlog.line("3 files\nof them", fields) == (
+    assert log.line("3 files\nof them", fields) == (
         'name="two words" action=fold files=3 3 files of them')
-    assert eventlog.line("m", {"name": 'a"b\\c'}) == 'name="a\\"b\\\\c" m'
-    assert eventlog.line("m", {"name": "a\nb"}).splitlines() == ['name="a\\\\nb" m']
+    assert log.line("m", {"name": 'a"b\\c'}) == 'name="a\\"b\\\\c" m'
+    assert log.line("m", {"name": "a\nb"}).splitlines() == ['name="a\\\\nb" m']
 
 
 def test_stderr_gets_the_lines(capfd: pytest.CaptureFixture[str]) -> None:
-    eventlog.info("done", name="web")
-    eventlog.warning("failed", name="db")
+    log.info("done", name="web")
+    log.warning("failed", name="db")
     assert capfd.readouterr() == ("", "uuidfs: name=web done\nuuidfs: name=db failed\n")

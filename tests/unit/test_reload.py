@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli import uuidfs
-from uuidfs import reload
 from uuidfs.errors import SystemCallFailed, UsageError
-from uuidfs.layout import Layout, system
+from uuidfs.host.libvirtd import owe, refuse_elsewhere, settle
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Layout
 
 DAEMON = """
 import fcntl, os, signal, sys
@@ -48,46 +49,46 @@ def daemon(tmp_path: Path, layout: Layout) -> Iterator[subprocess.Popen[str]]:
 def test_the_holder_of_the_pid_files_lock_is_told_once(
     layout: Layout, daemon: subprocess.Popen[str]
 ) -> None:
-    reload.owe(layout)
-    assert reload.settle(layout).daemons == (f"virtqemud (pid {daemon.pid})",)
+    owe(layout)
+    assert settle(layout).daemons == (f"virtqemud (pid {daemon.pid})",)
     assert daemon.stdout is not None
     assert daemon.stdout.readline() == "reloaded\n"
-    assert reload.settle(layout).daemons == ()
+    assert settle(layout).daemons == ()
 
 
 def test_what_is_owed_survives_a_kill(layout: Layout, daemon: subprocess.Popen[str]) -> None:
     """Killed after owe(): the next run finds the hook installed, and tells the daemon."""
-    reload.owe(layout)
-    reload.owe(layout)
-    assert len(reload.settle(layout).daemons) == 1
+    owe(layout)
+    owe(layout)
+    assert len(settle(layout).daemons) == 1
     assert daemon.poll() is None
 
 
 def test_nobody_is_told_when_nothing_is_owed(
     layout: Layout, daemon: subprocess.Popen[str]
 ) -> None:
-    assert reload.settle(layout).daemons == ()
+    assert settle(layout).daemons == ()
     assert daemon.poll() is None
 
 
 def test_a_pid_file_that_nobody_locks_is_nobodys(layout: Layout, tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as innocent:
         (tmp_path / "run/libvirtd.pid").write_text(f"{innocent.pid}\n")
-        reload.owe(layout)
-        assert reload.settle(layout).daemons == ()
+        owe(layout)
+        assert settle(layout).daemons == ()
         assert innocent.poll() is None, "SIGHUP would have ended it"
         innocent.kill()
 
 
 def test_a_link_in_place_of_a_pid_file_is_refused(layout: Layout, tmp_path: Path) -> None:
     (tmp_path / "run/libvirtd.pid").symlink_to("/etc/passwd")
-    reload.owe(layout)
+    owe(layout)
     with pytest.raises(SystemCallFailed):
-        reload.settle(layout)
+        settle(layout)
 
 
 def test_elsewhere_there_is_no_daemon_to_tell(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        reload.refuse_elsewhere(system(str(tmp_path)))
+        refuse_elsewhere(system(str(tmp_path)))
     done = uuidfs(tmp_path, "hook", "install", "--reload")
     assert (done.code, list(tmp_path.iterdir())) == (2, [])

@@ -10,9 +10,9 @@ from tests.moves import libvirt_save
 from tests.trees import Domain, domain_xml, uuid_for
 from tests.unit.cli import uuidfs
 from tests.unit.conftest import Build
-from uuidfs import hookfile
 from uuidfs import localmigration as lm
 from uuidfs.errors import Busy
+from uuidfs.host import hook_file
 from uuidfs.localmigration import Locks, Session
 
 WEB = Domain("web", uuid_for("web"), snapshots=("s1",))
@@ -27,7 +27,7 @@ def begun(layout: lm.Layout, uuid: str, name: str, pid: int | None = None) -> Se
 def hook(root: Path, name: str, operation: str, xml: bytes) -> "subprocess.CompletedProcess[str]":
     """Call the hook as ``uuidfs hook install`` writes it."""
     program = root.parent / "hook"
-    program.write_bytes(hookfile.rendered())
+    program.write_bytes(hook_file.rendered())
     program.chmod(0o755)
     return subprocess.run(
         [program, name, operation, "begin", "-"], input=xml.decode(), text=True, check=False,

@@ -5,11 +5,13 @@ import os
 from tests.moves import libvirt_domrename
 from tests.trees import Domain, Tree, status_xml, uuid_for
 from tests.unit.conftest import Build
-from uuidfs import operate, spots
-from uuidfs.dirty import Spot
-from uuidfs.layout import Kind, system
-from uuidfs.operate import Options
-from uuidfs.spots import Names, Verdict
+from uuidfs.convert.results import Options
+from uuidfs.convert.run import convert
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Kind
+from uuidfs.reconcile import fast_path
+from uuidfs.reconcile.fast_path import Names, Verdict
+from uuidfs.reconcile.queue import Spot
 
 WEB = Domain("web", uuid_for("web"))
 JOB = Domain("job", uuid_for("job"), transient=True)
@@ -18,14 +20,14 @@ JOB = Domain("job", uuid_for("job"), transient=True)
 def converted(tree: Tree) -> Names:
     """Convert, and return what a reconciler knows then."""
     names = Names()
-    names.replace(operate.convert(system(os.fspath(tree.host.root)), Options()).names.items())
+    names.replace(convert(system(os.fspath(tree.host.root)), Options()).names.items())
     return names
 
 
 def verdict(tree: Tree, names: Names, spot: Spot) -> Verdict:
     """Look at one spot."""
     reader = Options().reader
-    [settled] = spots.settle(system(os.fspath(tree.host.root)), names, [spot], reader)
+    [settled] = fast_path.settle(system(os.fspath(tree.host.root)), names, [spot], reader)
     return settled.verdict
 
 

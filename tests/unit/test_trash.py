@@ -13,12 +13,15 @@ from tests.trees import QEMU_UID, Tree, domain_xml, snapshot_xml, uuid_for
 from tests.truth import Fact, fact, fingerprint, trashed
 from tests.unit.cli import Done, uuidfs
 from tests.unit.conftest import Build
-from uuidfs import fs, retention, trash
+from uuidfs.convert.results import Options, RunResult
 from uuidfs.errors import NoSuchEntry, Refused
-from uuidfs.layout import Kind, Layout, system
-from uuidfs.locks import Locks
-from uuidfs.operate import Options, RunResult
-from uuidfs.restore import restore
+from uuidfs.files import change
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.runtime.domain_locks import Locks
+from uuidfs.trash import empty, entries
+from uuidfs.trash.old_logs import retire_logs
+from uuidfs.trash.restore import restore
 
 NAME = "vm0000"
 UUID = uuid_for(NAME)
@@ -103,7 +106,7 @@ def test_what_libvirt_deleted_is_listed_with_who_when_and_why(tree: Tree, kind: 
     assert entry["reason"] == ("undefined" if kind == "config" else "deleted-by-libvirt")
     assert entry["by"] == "convert"
     assert entry["name"] == (None if kind == "config" else NAME)
-    when = trash.entries(layout(tree))[0].when
+    when = entries.entries(layout(tree))[0].when
     assert when.tzinfo is not None
     assert before - 1 <= when.timestamp() <= time.time()
     assert fact(Path(entry["path"])) == was, "the trash has another file"
@@ -178,9 +181,9 @@ def test_an_id_that_is_not_there_or_not_the_only_one_is_refused(tree: Tree) -> N
         done = run(tree, "trash", command, "xyz")
         assert (done.code, done.out) == (1, "")
         assert "trash list" in done.err
-    first = [e.id for e in trash.entries(layout(tree))]
+    first = [e.id for e in entries.entries(layout(tree))]
     with pytest.raises(NoSuchEntry) as caught:
-        trash.pick([*trash.entries(layout(tree))] * 2, first[0])
+        entries.pick([*entries.entries(layout(tree))] * 2, first[0])
     assert caught.value.matches == 2
     assert run(tree, "trash", "show", "").code == 1
 
@@ -350,7 +353,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, point: str, call: Callable[[], obje
             raise KilledError
 
     with monkeypatch.context() as context:
-        context.setattr(fs, "trace", trace)
+        context.setattr(change, "trace", trace)
         with pytest.raises(KilledError):
             call()
 
@@ -403,13 +406,13 @@ def test_a_save_by_libvirt_during_the_restore_wins(
 ) -> None:
     delete(tree, "config")
     wanted = one(tree, "config")
-    real = fs.link
+    real = change.link
 
     def late(*arguments: Any) -> None:
         tree.host.config_of(NAME).write_bytes(domain_xml(NAME, UUID, "defined meanwhile"))
         real(*arguments)
 
-    monkeypatch.setattr(fs, "link", late)
+    monkeypatch.setattr(change, "link", late)
     with pytest.raises(Refused, match="already"):
         restore(layout(tree), wanted)
     assert b"meanwhile" in tree.host.config_of(NAME).read_bytes()
@@ -450,7 +453,7 @@ def test_a_retention_of_for_ever_removes_nothing(tree: Tree) -> None:
     age(tree, "config", 4000)
     before = trashed(tree.host)
     assert run(tree, "trash", "empty", "--older-than", "forever").code == 0
-    assert retention.empty(layout(tree), None).removed == ()
+    assert empty.empty(layout(tree), None).removed == ()
     assert trashed(tree.host) == before
     assert run(tree, "trash", "empty", "--older-than", "soon").code == 2
 
@@ -474,7 +477,7 @@ def test_an_empty_directory_that_a_kill_left_goes_too(tree: Tree) -> None:
     delete(tree, "config")
     left = tree.host.store("config") / f"trash/{UUID}~20200101T000000~undefined~1"
     left.mkdir(mode=0o700)
-    retention.empty(layout(tree), 0.0)
+    empty.empty(layout(tree), 0.0)
     assert not left.exists()
 
 
@@ -540,7 +543,7 @@ def test_a_link_in_the_trash_is_not_restored(tree: Tree) -> None:
 
 
 def retire(tree: Tree, older_than: float | None) -> RunResult:
-    return retention.retire_logs(layout(tree), older_than, Options())
+    return retire_logs(layout(tree), older_than, Options())
 
 
 def logs(tree: Tree, name: str = NAME) -> list[str]:
@@ -566,9 +569,9 @@ def test_old_logs_of_an_undefined_domain_go_to_the_trash_and_come_back(tree: Tre
     assert [d.uuid for d in result.domains] == [UUID]
     assert logs(tree) == []
     assert logs(tree, "vm0001") == others
-    mine = [e for e in trash.entries(layout(tree)) if e.kind is Kind.LOG]
+    mine = [e for e in entries.entries(layout(tree)) if e.kind is Kind.LOG]
     assert {(e.uuid, e.reason) for e in mine} == {(UUID, "retention")}
-    assert {e.file: fact(Path(trash.path_of(layout(tree), e))) for e in mine} == files
+    assert {e.file: fact(Path(entries.path_of(layout(tree), e))) for e in mine} == files
     assert retire(tree, 0.0).domains == ()
     for entry in mine:
         restore(layout(tree), entry.id)

@@ -3,8 +3,8 @@
 import pytest
 from lxml import etree
 
-from uuidfs import travel
 from uuidfs.errors import UuidfsError
+from uuidfs.localmigration import domain_xml
 
 PLAIN = """
 <disk type='file' device='disk'><source file='/d'/><target dev='vda' bus='virtio'/></disk>
@@ -16,16 +16,18 @@ PLAIN = """
 
 
 def xml(devices: str = PLAIN, top: str = "", name: str = "a") -> str:
-    return (f"<domain type='kvm'><name>{name}</name>{top}<devices>"
-            f"<emulator>/usr/bin/qemu</emulator>{devices}</devices></domain>")
+    return (
+        f"<domain type='kvm'><name>{name}</name>{top}<devices>"
+        f"<emulator>/usr/bin/qemu</emulator>{devices}</devices></domain>"
+    )
 
 
 def reasons(devices: str, top: str = "") -> list[str]:
-    return travel.obstacles(travel.parse(xml(devices, top)))
+    return domain_xml.obstacles(domain_xml.parse(xml(devices, top)))
 
 
 def one(text: str, path: str) -> etree._Element:
-    found = travel.parse(text).find(path)
+    found = domain_xml.parse(text).find(path)
     assert found is not None
     return found
 
@@ -38,64 +40,105 @@ def test_a_plain_domain_can_move() -> None:
     assert reasons(PLAIN) == []
 
 
-@pytest.mark.parametrize(("devices", "reason"), [
-    ("<hostdev mode='subsystem' type='pci'><alias name='hostdev0'/></hostdev>",
-     "hostdev hostdev0: a host device is passed through"),
-    ("<filesystem type='mount'><source dir='/x'/><target dir='share'/></filesystem>",
-     "filesystem (mount): a directory of the host"),
-    ("<vsock model='virtio'><cid auto='yes'/></vsock>", "vsock (virtio): its CID"),
-    ("<shmem name='s'><alias name='shmem0'/></shmem>", "shmem shmem0: shared memory"),
-    ("<memory model='nvdimm'><source><path>/n</path></source></memory>",
-     "memory (nvdimm): its file"),
-    ("<memory model='virtio-pmem'><alias name='virtiopmem0'/></memory>",
-     "memory virtiopmem0: its file"),
-    ("<input type='evdev'><source dev='/dev/input/event1'/></input>", "input (evdev): a device"),
-    ("<input type='passthrough' bus='virtio'/>", "input (passthrough): a device"),
-    ("<smartcard mode='host'/>", "smartcard (default): a device of the host"),
-    ("<redirdev bus='usb' type='tcp'/>", "redirdev (tcp): its backend"),
-    ("<rng model='virtio'><backend model='egd' type='udp'/></rng>", "its backend cannot be in"),
-    ("<tpm model='tpm-crb'><backend type='emulator'/></tpm>", "tpm (emulator): a QEMU process"),
-    ("<tpm model='tpm-crb'><backend type='passthrough'/></tpm>", "tpm (passthrough): "),
-    ("<disk type='volume'><target dev='vdb'/></disk>", "disk vdb: a disk of type volume"),
-    ("<disk type='vhostuser'><target dev='vdb'/></disk>", "disk vdb: a disk of type vhostuser"),
-    ("<disk type='file'><transient/><target dev='vdb'/></disk>", "disk vdb: a transient disk"),
-    ("<disk type='file'><source file='/d'><encryption format='luks'><secret type='passphrase' "
-     "uuid='u'/></encryption></source><target dev='vdb'/></disk>", "disk vdb: its secret"),
-    ("<disk type='block'><source dev='/d'><reservations managed='yes'/></source>"
-     "<target dev='sda'/></disk>", "disk sda: persistent reservations"),
-    ("<interface type='direct'><target dev='macvtap0'/></interface>",
-     "interface macvtap0: an interface of type direct"),
-    ("<interface type='vhostuser'/>", "interface (vhostuser): an interface of type vhostuser"),
-    ("<interface type='user'><backend type='passt'/></interface>", "interface (user): its passt"),
-    ("<interface type='bridge'><source bridge='b'/><filterref filter='f'/></interface>",
-     "interface (bridge): a network filter"),
-    ("<interface type='bridge'><source bridge='b'/><virtualport type='openvswitch'/></interface>",
-     "interface (bridge): a virtual port"),
-    ("<interface type='network'><source network='n'/></interface>",
-     "interface (network): a network without a bridge"),
-    ("<serial type='dev'><source path='/dev/ttyS0'/></serial>", "serial (dev): a backend of type"),
-    ("<serial type='udp'/>", "serial (udp): a backend of type udp"),
-    ("<serial type='pty'><log file='/l'/><alias name='serial0'/></serial>",
-     "serial serial0: a console log"),
-    ("<channel type='pipe'/>", "channel (pipe): a backend of type pipe"),
-    ("<graphics type='sdl'/>", "graphics (sdl): graphics of type sdl"),
-])
+@pytest.mark.parametrize(
+    ("devices", "reason"),
+    [
+        (
+            "<hostdev mode='subsystem' type='pci'><alias name='hostdev0'/></hostdev>",
+            "hostdev hostdev0: a host device is passed through",
+        ),
+        (
+            "<filesystem type='mount'><source dir='/x'/><target dir='share'/></filesystem>",
+            "filesystem (mount): a directory of the host",
+        ),
+        ("<vsock model='virtio'><cid auto='yes'/></vsock>", "vsock (virtio): its CID"),
+        ("<shmem name='s'><alias name='shmem0'/></shmem>", "shmem shmem0: shared memory"),
+        (
+            "<memory model='nvdimm'><source><path>/n</path></source></memory>",
+            "memory (nvdimm): its file",
+        ),
+        (
+            "<memory model='virtio-pmem'><alias name='virtiopmem0'/></memory>",
+            "memory virtiopmem0: its file",
+        ),
+        (
+            "<input type='evdev'><source dev='/dev/input/event1'/></input>",
+            "input (evdev): a device",
+        ),
+        ("<input type='passthrough' bus='virtio'/>", "input (passthrough): a device"),
+        ("<smartcard mode='host'/>", "smartcard (default): a device of the host"),
+        ("<redirdev bus='usb' type='tcp'/>", "redirdev (tcp): its backend"),
+        ("<rng model='virtio'><backend model='egd' type='udp'/></rng>", "its backend cannot be in"),
+        ("<tpm model='tpm-crb'><backend type='emulator'/></tpm>", "tpm (emulator): a QEMU process"),
+        ("<tpm model='tpm-crb'><backend type='passthrough'/></tpm>", "tpm (passthrough): "),
+        ("<disk type='volume'><target dev='vdb'/></disk>", "disk vdb: a disk of type volume"),
+        ("<disk type='vhostuser'><target dev='vdb'/></disk>", "disk vdb: a disk of type vhostuser"),
+        ("<disk type='file'><transient/><target dev='vdb'/></disk>", "disk vdb: a transient disk"),
+        (
+            "<disk type='file'><source file='/d'>"
+            "<encryption format='luks'><secret type='passphrase' "
+            "uuid='u'/></encryption></source><target dev='vdb'/></disk>",
+            "disk vdb: its secret",
+        ),
+        (
+            "<disk type='block'><source dev='/d'><reservations managed='yes'/></source>"
+            "<target dev='sda'/></disk>",
+            "disk sda: persistent reservations",
+        ),
+        (
+            "<interface type='direct'><target dev='macvtap0'/></interface>",
+            "interface macvtap0: an interface of type direct",
+        ),
+        ("<interface type='vhostuser'/>", "interface (vhostuser): an interface of type vhostuser"),
+        (
+            "<interface type='user'><backend type='passt'/></interface>",
+            "interface (user): its passt",
+        ),
+        (
+            "<interface type='bridge'><source bridge='b'/><filterref filter='f'/></interface>",
+            "interface (bridge): a network filter",
+        ),
+        (
+            "<interface type='bridge'><source bridge='b'/>"
+            "<virtualport type='openvswitch'/></interface>",
+            "interface (bridge): a virtual port",
+        ),
+        (
+            "<interface type='network'><source network='n'/></interface>",
+            "interface (network): a network without a bridge",
+        ),
+        (
+            "<serial type='dev'><source path='/dev/ttyS0'/></serial>",
+            "serial (dev): a backend of type",
+        ),
+        ("<serial type='udp'/>", "serial (udp): a backend of type udp"),
+        (
+            "<serial type='pty'><log file='/l'/><alias name='serial0'/></serial>",
+            "serial serial0: a console log",
+        ),
+        ("<channel type='pipe'/>", "channel (pipe): a backend of type pipe"),
+        ("<graphics type='sdl'/>", "graphics (sdl): graphics of type sdl"),
+    ],
+)
 def test_what_cannot_move_is_named(devices: str, reason: str) -> None:
     found = reasons(PLAIN + devices)
     assert len(found) == 1
     assert found[0].startswith(reason) or reason in found[0]
 
 
-@pytest.mark.parametrize("devices", [
-    "<interface type='network'><source network='n' bridge='virbr0'/></interface>",
-    "<interface type='user'/>",
-    "<smartcard mode='passthrough' type='spicevmc'/>",
-    "<redirdev bus='usb' type='spicevmc'/>",
-    "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
-    "<memory model='dimm'/>",
-    "<channel type='unix'><source mode='bind' path='/s'/></channel>",
-    "<disk type='network'><source protocol='nbd' name='n'/><target dev='vdb'/></disk>",
-])
+@pytest.mark.parametrize(
+    "devices",
+    [
+        "<interface type='network'><source network='n' bridge='virbr0'/></interface>",
+        "<interface type='user'/>",
+        "<smartcard mode='passthrough' type='spicevmc'/>",
+        "<redirdev bus='usb' type='spicevmc'/>",
+        "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
+        "<memory model='dimm'/>",
+        "<channel type='unix'><source mode='bind' path='/s'/></channel>",
+        "<disk type='network'><source protocol='nbd' name='n'/><target dev='vdb'/></disk>",
+    ],
+)
 def test_what_can_move_is_not_refused(devices: str) -> None:
     assert reasons(devices) == []
 
@@ -111,7 +154,7 @@ def test_all_obstacles_are_told_at_once() -> None:
 
 
 def test_in_the_peer_nothing_clashes() -> None:
-    away = travel.in_peer(xml(), travel.parse(xml()), None)
+    away = domain_xml.in_peer(xml(), domain_xml.parse(xml()), None)
     serial = one(away, "devices/serial")
     assert attributes(serial) == {"type": "null"}
     assert [child.tag for child in serial] == ["target"]
@@ -122,64 +165,80 @@ def test_in_the_peer_nothing_clashes() -> None:
 
 
 def test_a_card_keeps_its_name_for_home() -> None:
-    device = ("<interface type='bridge'><source bridge='b'/><target dev='tap0' managed='yes'/>"
-              "</interface>")
-    away = one(travel.in_peer(xml(device), travel.parse(xml(device)), None), "devices//target")
+    device = (
+        "<interface type='bridge'><source bridge='b'/><target dev='tap0' managed='yes'/>"
+        "</interface>"
+    )
+    away = one(
+        domain_xml.in_peer(xml(device), domain_xml.parse(xml(device)), None), "devices//target"
+    )
     assert attributes(away) == {"managed": "yes"}
-    home = one(travel.at_home(xml(device), None), "devices//target")
+    home = one(domain_xml.at_home(xml(device), None), "devices//target")
     assert home.get("dev") == "tap0"
 
 
 def test_a_network_becomes_its_bridge_in_the_peer() -> None:
-    before = ("<interface type='network'><mac address='52:54:00:00:00:01'/>"
-              "<source network='n'/></interface>")
+    before = (
+        "<interface type='network'><mac address='52:54:00:00:00:01'/>"
+        "<source network='n'/></interface>"
+    )
     live = before.replace("network='n'", "network='n' portid='p' bridge='virbr0'")
-    net = one(travel.in_peer(xml(before), travel.parse(xml(live)), None), "devices/interface")
+    net = one(
+        domain_xml.in_peer(xml(before), domain_xml.parse(xml(live)), None), "devices/interface"
+    )
     assert net.get("type") == "bridge"
     source = net.find("source")
     assert source is not None
     assert attributes(source) == {"bridge": "virbr0"}
-    assert one(travel.at_home(xml(before), None), "devices/interface").get("type") == "network"
+    assert one(domain_xml.at_home(xml(before), None), "devices/interface").get("type") == "network"
 
 
 def test_a_console_file_is_gone_on_with_in_both_processes() -> None:
     device = "<serial type='file'><source path='/f'/><target port='0'/></serial>"
-    for text in (travel.in_peer(xml(device), travel.parse(xml(device)), None),
-                 travel.at_home(xml(device), None)):
+    for text in (
+        domain_xml.in_peer(xml(device), domain_xml.parse(xml(device)), None),
+        domain_xml.at_home(xml(device), None),
+    ):
         source = one(text, "devices/serial[@type='file']/source")
         assert attributes(source) == {"path": "/f", "append": "on"}
 
 
 def test_labels_of_a_security_driver_stay_at_home() -> None:
-    labels = ("<seclabel type='dynamic' model='apparmor'/><seclabel type='static' model='selinux'/>"
-              "<seclabel type='static' model='dac'/><seclabel type='none' model='none'/>")
-    away = travel.parse(travel.in_peer(xml("", labels), travel.parse(xml("", labels)), None))
+    labels = (
+        "<seclabel type='dynamic' model='apparmor'/><seclabel type='static' model='selinux'/>"
+        "<seclabel type='static' model='dac'/><seclabel type='none' model='none'/>"
+    )
+    away = domain_xml.parse(
+        domain_xml.in_peer(xml("", labels), domain_xml.parse(xml("", labels)), None)
+    )
     assert [label.get("model") for label in away.findall("seclabel")] == ["dac", "none"]
-    home = travel.parse(travel.at_home(xml("", labels), None))
+    home = domain_xml.parse(domain_xml.at_home(xml("", labels), None))
     assert len(home.findall("seclabel")) == 4
 
 
 def test_at_home_all_else_is_as_it_was() -> None:
-    assert etree.canonicalize(travel.at_home(xml(), None)) == etree.canonicalize(xml())
+    assert etree.canonicalize(domain_xml.at_home(xml(), None)) == etree.canonicalize(xml())
 
 
 def test_another_emulator() -> None:
-    for text in (travel.at_home(xml(), "/opt/qemu"),
-                 travel.in_peer(xml(), travel.parse(xml()), "/opt/qemu"),
-                 travel.set_emulator_text(xml(), "/opt/qemu")):
+    for text in (
+        domain_xml.at_home(xml(), "/opt/qemu"),
+        domain_xml.in_peer(xml(), domain_xml.parse(xml()), "/opt/qemu"),
+        domain_xml.set_emulator_text(xml(), "/opt/qemu"),
+    ):
         assert text is not None
         assert one(text, "devices/emulator").text == "/opt/qemu"
-    assert travel.set_emulator_text(xml(), "/usr/bin/qemu") is None
+    assert domain_xml.set_emulator_text(xml(), "/usr/bin/qemu") is None
 
 
 def test_names() -> None:
-    assert one(travel.renamed(xml(), "b&c"), "name").text == "b&c"
+    assert one(domain_xml.renamed(xml(), "b&c"), "name").text == "b&c"
     inside = f"<domainsnapshot><name>s</name>{xml()}</domainsnapshot>"
-    changed = travel.renamed_inside(inside, "b")
+    changed = domain_xml.renamed_inside(inside, "b")
     assert (one(changed, "name").text, one(changed, "domain/name").text) == ("s", "b")
-    assert travel.renamed_inside(inside, None) == inside
+    assert domain_xml.renamed_inside(inside, None) == inside
 
 
 def test_what_is_no_xml_is_said_so() -> None:
     with pytest.raises(UuidfsError, match="cannot be parsed"):
-        travel.parse("<domain>")
+        domain_xml.parse("<domain>")

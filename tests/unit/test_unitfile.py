@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli import REPOSITORY, uuidfs
-from uuidfs import unitfile
 from uuidfs.errors import Refused
-from uuidfs.layout import Layout, system
+from uuidfs.host import systemd
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Layout
 
 PROGRAM = "/opt/pipx/venvs/uuidfs/bin/uuidfs"
 
@@ -21,43 +22,43 @@ PROGRAM = "/opt/pipx/venvs/uuidfs/bin/uuidfs"
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """An empty root, and an installation whose program is PROGRAM."""
     (tmp_path / "etc").mkdir()
-    monkeypatch.setattr(unitfile, "program", lambda: PROGRAM)
+    monkeypatch.setattr(systemd, "program", lambda: PROGRAM)
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
     return system(str(tmp_path))
 
 
 def test_the_units_are_those_of_the_packages_with_another_program(layout: Layout) -> None:
-    for unit in unitfile.install(layout):
+    for unit in systemd.install(layout):
         shipped = (REPOSITORY / "packaging/systemd" / unit.name).read_text()
-        assert Path(unit.path).read_bytes() == unitfile.MARK + shipped.replace(
+        assert Path(unit.path).read_bytes() == systemd.MARK + shipped.replace(
             "/usr/bin/uuidfs", PROGRAM).encode()
         assert unit.command in {f"{PROGRAM} reconcile", f"{PROGRAM} check --repair",
                                 f"{PROGRAM} local-migrate --recover"}
 
 
 def test_a_second_installation_changes_nothing_and_a_newer_one_does(layout: Layout) -> None:
-    assert [unit.changed for unit in unitfile.install(layout)] == [True] * 3
-    assert [unit.changed for unit in unitfile.install(layout)] == [False] * 3
-    path = Path(unitfile.status(layout)[2].path)
-    path.write_bytes(unitfile.MARK + b"[Service]\nExecStart=/old/uuidfs reconcile\n")
-    assert [unit.changed for unit in unitfile.install(layout)] == [False, False, True]
+    assert [unit.changed for unit in systemd.install(layout)] == [True] * 3
+    assert [unit.changed for unit in systemd.install(layout)] == [False] * 3
+    path = Path(systemd.status(layout)[2].path)
+    path.write_bytes(systemd.MARK + b"[Service]\nExecStart=/old/uuidfs reconcile\n")
+    assert [unit.changed for unit in systemd.install(layout)] == [False, False, True]
 
 
 def test_remove_leaves_nothing(layout: Layout) -> None:
-    unitfile.install(layout)
-    assert [unit.changed for unit in unitfile.remove(layout)] == [True] * 3
-    assert list(Path(unitfile.directory(layout).path).iterdir()) == []
-    assert [unit.changed for unit in unitfile.remove(layout)] == [False] * 3
+    systemd.install(layout)
+    assert [unit.changed for unit in systemd.remove(layout)] == [True] * 3
+    assert list(Path(systemd.directory(layout).path).iterdir()) == []
+    assert [unit.changed for unit in systemd.remove(layout)] == [False] * 3
 
 
 def test_somebody_elses_unit_is_never_touched(layout: Layout) -> None:
-    directory = Path(unitfile.directory(layout).path)
+    directory = Path(systemd.directory(layout).path)
     directory.mkdir(parents=True)
     (directory / "uuidfs.service").write_text("[Unit]\n")
     with pytest.raises(Refused, match="somebody else's"):
-        unitfile.install(layout)
+        systemd.install(layout)
     assert [path.name for path in directory.iterdir()] == ["uuidfs.service"]
-    unitfile.remove(layout)
+    systemd.remove(layout)
     assert (directory / "uuidfs.service").read_text() == "[Unit]\n"
 
 
@@ -66,15 +67,15 @@ def test_the_units_of_a_package_are_not_shadowed(layout: Layout, tmp_path: Path)
     packaged.parent.mkdir(parents=True)
     packaged.write_text("[Unit]\n")
     with pytest.raises(Refused, match="systemctl enable --now"):
-        unitfile.install(layout)
+        systemd.install(layout)
 
 
 @pytest.mark.parametrize("home", ["/root/.local/pipx/venvs/uuidfs/bin/uuidfs", "/home/a/uuidfs"])
 def test_a_program_in_a_home_can_be_read_and_no_more(layout: Layout, home: str) -> None:
     assert layout
-    for name in unitfile.ENABLED:  # the third one has no sandbox
-        assert "\nProtectHome=read-only\n" in unitfile.rendered(name, home).decode()
-        assert "\nProtectHome=yes\n" in unitfile.rendered(name, PROGRAM).decode()
+    for name in systemd.ENABLED:  # the third one has no sandbox
+        assert "\nProtectHome=read-only\n" in systemd.rendered(name, home).decode()
+        assert "\nProtectHome=yes\n" in systemd.rendered(name, PROGRAM).decode()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
@@ -88,7 +89,7 @@ def test_systemd_reads_a_strange_path_as_it_is(
     program.parent.mkdir()
     unit = tmp_path / "uuidfs.service"
     text = re.sub("Documentation=.*\n", "",
-                  unitfile.rendered("uuidfs.service", str(program)).decode())
+                  systemd.rendered("uuidfs.service", str(program)).decode())
 
     def verify() -> str:
         unit.write_text(text)
@@ -106,12 +107,12 @@ def test_a_checkout_or_a_temporary_directory_cannot_be_a_units_program(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(Refused, match="no such program"):
-        unitfile.program()
+        systemd.program()
     (tmp_path / "uuidfs").write_text("#!/bin/sh\n")
     (tmp_path / "uuidfs").chmod(0o755)
-    monkeypatch.setattr(unitfile, "_TEMPORARY", (f"{tmp_path}/",))
+    monkeypatch.setattr(systemd, "_TEMPORARY", (f"{tmp_path}/",))
     with pytest.raises(Refused, match="temporary"):
-        unitfile.program()
+        systemd.program()
 
 
 @pytest.mark.parametrize("strange", ["$HOME", 'quo"te', "back\\slash", "o'clock", "new\nline"])
@@ -123,14 +124,14 @@ def test_what_systemd_would_not_run_is_refused(
     (directory / "uuidfs").write_text("#!/bin/sh\n")
     (directory / "uuidfs").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(directory / "python"))
-    monkeypatch.setattr(unitfile, "_TEMPORARY", ())
+    monkeypatch.setattr(systemd, "_TEMPORARY", ())
     with pytest.raises(Refused, match="such characters"):
-        unitfile.program()
+        systemd.program()
 
 
 def test_the_command_tells_where_the_units_are(tmp_path: Path) -> None:
     done = uuidfs(tmp_path, "systemd", "status")
     assert (done.code, done.out.count("not installed")) == (1, 3)
     units = uuidfs(tmp_path, "systemd", "status", "--json").json["units"]
-    assert [os.path.basename(unit["path"]) for unit in units] == list(unitfile.UNITS)
+    assert [os.path.basename(unit["path"]) for unit in units] == list(systemd.UNITS)
     assert uuidfs(tmp_path, "systemd", "remove").code == 0

@@ -33,8 +33,9 @@ def test_the_hook_of_a_wheel_in_a_venv_runs_that_venvs_python(
         assert archive.read("uuidfs/data/qemu") == (REPOSITORY / "hooks/qemu").read_bytes()
         archive.extractall(site)
     tree = make_tree()
-    install = "import sys; from uuidfs import hookfile, layout; " \
-              "print(hookfile.install(layout.system(sys.argv[1])).path)"
+    install = "import sys; from uuidfs.host import hook_file; " \
+              "from uuidfs.layout.connections import system; " \
+              "print(hook_file.install(system(sys.argv[1])).path)"
     python = venv / "bin/python"
     done = subprocess.run([python, "-I", "-c", install, tree.host.root], check=True,
                           capture_output=True, text=True, cwd="/")

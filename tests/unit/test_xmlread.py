@@ -2,7 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from uuidfs.xmlread import Identity, read_expat, read_lxml
+from uuidfs.survey.identity import Identity, read_expat
+from uuidfs.survey.identity_lxml import read_lxml
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 BODY = f"<name>web</name><uuid>{UUID}</uuid>"

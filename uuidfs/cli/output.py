@@ -1,0 +1,96 @@
+"""How a command ends: what it says, and its exit code. Never with a traceback for bad input."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NoReturn
+
+from uuidfs.cli.render import text
+from uuidfs.cli.render.runs import run_errors, run_json, run_lines
+from uuidfs.convert.results import Options, RunResult
+from uuidfs.errors import EXIT_FAILED, EXIT_OK, UsageError, UuidfsError, show
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Layout
+
+if TYPE_CHECKING:
+    from uuidfs.settings import Configuration, Loaded
+
+
+EXIT_INTERRUPTED = 130  # as a shell says of a command that SIGINT ended
+
+
+def rooted(root: str) -> Layout:
+    """The layout below ``--root``; raises UsageError when there is no such directory."""
+    if not os.path.isdir(root):
+        raise UsageError(f"--root {show(root)}: there is no such directory")
+    return system(root)
+
+
+def configured(layout: Layout) -> "Configuration":
+    """The configuration in force; raises ConfigError."""
+    from uuidfs import settings  # tomllib and this cost 15 ms
+
+    return settings.load(layout)
+
+
+def cpus() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def carry_out(
+    action: Callable[[Layout, Options], RunResult],
+    layout: Layout,
+    options: Options,
+    *,
+    as_json: bool = False,
+) -> int:
+    """Run convert or revert, say what it did, and return the exit code."""
+    result = action(layout, options)
+    if as_json:
+        say([run_json(result)])
+    else:
+        say(run_lines(result), run_errors(result))
+    return result.exit_code
+
+
+def say(lines: Iterable[str], errors: Iterable[str] = ()) -> None:
+    """Print results to stdout and complaints to stderr."""
+    for stream, texts in ((sys.stdout, lines), (sys.stderr, errors)):
+        stream.write("".join(f"{text}\n" for text in texts))
+        stream.flush()
+
+
+def fail(message: str, exit_code: int) -> NoReturn:
+    """One line on stderr, or a JSON object where ``--json`` was asked for, and the end."""
+    message = " ".join(message.split())
+    if "--json" in sys.argv[1:]:
+        say([text.error_json(message, exit_code)])
+    else:
+        say([], [f"uuidfs: {message}"])
+    sys.exit(exit_code)
+
+
+def guarded(call: Callable[[], object]) -> NoReturn:
+    """Call a command and exit with the code that it returns or that its error documents."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = call()
+    except UuidfsError as error:
+        fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        fail("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be said there
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        fail(str(error), EXIT_FAILED)
+    sys.exit(code if isinstance(code, int) else EXIT_OK)
+
+
+def loaded_settings(layout: "Layout") -> "Loaded":
+    from uuidfs import settings  # other commands do without tomllib
+
+    return settings.read(layout)

@@ -1,0 +1,33 @@
+"""``uuidfs reconcile``: the daemon in the foreground, or one full pass."""
+
+import typer
+
+from uuidfs.cli.options import CONNECT, JSON, ROOT, layout_of
+from uuidfs.cli.output import carry_out, cpus
+from uuidfs.convert.results import Options
+from uuidfs.errors import UsageError
+from uuidfs.reconcile.service import daemon
+
+ONCE = typer.Option(False, "--once", help="Make one full pass and end; for timers and scripts.")
+
+
+def reconcile_command(
+    ctx: typer.Context,
+    once: bool = ONCE,
+    as_json: bool = JSON,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Keep the names right while libvirt rewrites, renames and deletes them."""
+    from uuidfs import settings
+    from uuidfs.reconcile import full_pass  # other commands do without watchdog
+
+    layout = layout_of(ctx, root, connect)
+    if once:
+        options = Options(
+            lock_timeout=0.0, cpus=cpus(), kinds=settings.load(layout).kinds, by="reconciler"
+        )
+        raise typer.Exit(carry_out(full_pass.once, layout, options, as_json=as_json))
+    if as_json:
+        raise UsageError("--json goes with --once: the daemon writes log lines")
+    daemon(layout)

@@ -1,0 +1,61 @@
+"""How the results of convert and revert look, as text or versioned JSON."""
+
+from uuidfs.cli.render.text import as_json, count, problems_json
+from uuidfs.convert.results import RunResult
+from uuidfs.errors import show
+
+
+def run_json(result: RunResult) -> str:
+    """convert and revert."""
+    return as_json(
+        action=result.action,
+        dry_run=result.dry_run,
+        domains=[
+            {
+                "name": d.name,
+                "uuid": d.uuid,
+                "changed": list(d.changed(result.layout)),
+                "steps": list(d.steps(result.layout)),
+                "busy": d.busy,
+                "error": d.error,
+            }
+            for d in result.domains
+        ],
+        problems=problems_json(result.problems),
+        kept=list(result.kept),
+    )
+
+
+def run_lines(result: RunResult) -> list[str]:
+    """One line a domain that changed, then a summary; nothing when there was nothing to do."""
+    lines = []
+    changed = [d for d in result.domains if d.files]
+    for domain in changed:
+        if result.dry_run:
+            lines += [f"{show(domain.label)}: {show(step)}" for step in domain.steps(result.layout)]
+        else:
+            lines.append(f"{show(domain.label)}: {count(domain.files, 'file')}")
+    done = {"convert": "converted", "revert": "reverted"}.get(result.action, "repaired")
+    parts = []
+    if changed:
+        verb = f"would be {done}" if result.dry_run else done
+        parts.append(f"{count(len(changed), 'domain')} {verb}")
+    busy = sum(d.busy for d in result.domains)
+    failed = sum(d.error is not None and not d.busy for d in result.domains)
+    if failed:
+        parts.append(f"{failed} with problems")
+    if busy:
+        parts.append(f"{busy} busy")
+    if parts:
+        lines.append(", ".join(parts))
+    return lines
+
+
+def run_errors(result: RunResult) -> list[str]:
+    """What goes to stderr after a run."""
+    lines = [f"uuidfs: {show(p.path)}: {show(p.reason)}" for p in result.problems]
+    lines += [
+        f"uuidfs: {show(d.label)}: {show(d.error)}" for d in result.domains if d.error is not None
+    ]
+    lines += [f"uuidfs: kept, nothing refers to it: {show(path)}" for path in result.kept]
+    return lines

@@ -1,0 +1,112 @@
+"""How the results of status and check look, as text or versioned JSON."""
+
+from typing import TYPE_CHECKING, Any
+
+from uuidfs.cli.render.text import as_json, count, problems_json, table
+from uuidfs.errors import show
+from uuidfs.layout.places import Kind
+
+if TYPE_CHECKING:
+    from uuidfs.check import CheckResult, Finding
+    from uuidfs.runtime.reconciler_state import Standing
+    from uuidfs.status import DomainState, StatusResult
+
+
+def status_json(result: "StatusResult") -> str:
+    """status."""
+    return as_json(
+        domains=[_domain_json(domain) for domain in result.domains],
+        undefined=[_domain_json(domain) for domain in result.undefined],
+        unbound=list(result.unbound),
+        leftovers=list(result.leftovers),
+        problems=problems_json(result.problems),
+        reconciler=result.reconciler._asdict() if result.reconciler is not None else None,
+    )
+
+
+def _domain_json(domain: "DomainState") -> dict[str, Any]:
+    return {
+        "name": domain.name,
+        "uuid": domain.uuid,
+        "state": domain.state,
+        "source": domain.source,
+        "files": [
+            {
+                "kind": file.kind.value,
+                "name_path": file.name_path,
+                "uuid_path": file.uuid_path,
+                "state": file.state,
+            }
+            for file in domain.files
+        ],
+        "problems": problems_json(domain.problems),
+    }
+
+
+def status_lines(result: "StatusResult") -> list[str]:
+    """A table of domains, then whatever needs a look."""
+    header = ("NAME", "UUID", "STATE", *(kind.value.upper() for kind in Kind))
+    rows = [
+        (show(d.name or "-"), d.uuid, d.state, *(_kind_cell(d, kind) for kind in Kind))
+        for d in (*result.domains, *result.undefined)
+    ]
+    lines = table([header, *rows]) if rows else []
+    lines += [f"unbound: {show(path)}" for path in result.unbound]
+    lines += [f"left over: {show(path)}" for path in result.leftovers]
+    lines += [
+        f"problem: {show(p.path)}: {show(p.reason)}"
+        for p in (*result.problems, *(p for d in result.domains for p in d.problems))
+    ]
+    if result.reconciler is not None:
+        lines.append(f"reconciler: {_standing(result.reconciler)}")
+    elif result.live:
+        lines.append("reconciler: not running")
+    return lines
+
+
+def _standing(now: "Standing") -> str:
+    text = f"running (pid {now.pid}), {now.pending} pending"
+    if now.behind >= 1:
+        text += f", {now.behind:.0f} s behind"
+    return f"{text}, polling: {show(now.polling)}" if now.polling else text
+
+
+def _kind_cell(domain: "DomainState", kind: Kind) -> str:
+    """``converted``, ``3 converted``, or ``1 stale, 2 converted``."""
+    counts: dict[str, int] = {}
+    for file in domain.files:
+        if file.kind is kind:
+            counts[file.state] = counts.get(file.state, 0) + 1
+    if not counts:
+        return "-"
+    if list(counts.values()) == [1]:
+        return next(iter(counts))
+    return ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+
+
+def check_json(result: "CheckResult") -> str:
+    """check."""
+    return as_json(
+        findings=[_finding_json(f) for f in result.findings],
+        repaired=[_finding_json(f) for f in result.repaired],
+    )
+
+
+def _finding_json(finding: "Finding") -> dict[str, Any]:
+    return {
+        "promise": finding.promise,
+        "path": finding.path,
+        "problem": finding.problem,
+        "advice": finding.advice,
+        "repairable": finding.repairable,
+        "uuid": finding.uuid,
+    }
+
+
+def check_lines(result: "CheckResult") -> list[str]:
+    """Each finding with its path and what to do; nothing when all is well."""
+    lines = [f"repaired: {show(f.path)}: {show(f.problem)}" for f in result.repaired]
+    lines += [f"{f.promise} {show(f.path)}: {show(f.problem)}; {f.advice}" for f in result.findings]
+    if result.findings:
+        lines.append(count(len(result.findings), "finding"))
+    return lines

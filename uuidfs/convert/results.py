@@ -1,0 +1,87 @@
+"""What a run of convert or revert is asked for, and what came of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.plan.steps import Op, Step
+from uuidfs.survey.identity import Reader
+from uuidfs.survey.identity_lxml import read_lxml
+from uuidfs.survey.scan import Problem
+
+_SILENT = frozenset({Op.PRUNE, Op.MARK})  # no file's place or link changes by them
+
+
+class DomainResult(NamedTuple):
+    """What happened to one domain: the steps that were done, or would be in a dry run."""
+
+    name: str | None
+    uuid: str
+    done: tuple[Step, ...] = ()
+    error: str | None = None
+    busy: bool = False
+
+    @property
+    def files(self) -> int:
+        """How many files changed their place or their link."""
+        return len({(s.kind, s.entry or s.store_entry) for s in self.done if s.op not in _SILENT})
+
+    def changed(self, layout: Layout) -> tuple[str, ...]:
+        """Their paths."""
+        paths = (step.path(layout) for step in self.done if step.op not in _SILENT)
+        return tuple(dict.fromkeys(paths))
+
+    def steps(self, layout: Layout) -> tuple[str, ...]:
+        """The steps in words, as a dry run prints them."""
+        return tuple(step.describe(layout) for step in self.done)
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name if self.name is not None else self.uuid
+
+
+class RunResult(NamedTuple):
+    """All that a convert or revert did. ``problems`` belong to no domain that was handled.
+
+    ``names`` are those that each UUID was found bound to, more than one where a rename is in
+    flight or was cut in half.
+    """
+
+    action: str
+    layout: Layout
+    domains: tuple[DomainResult, ...]
+    problems: tuple[Problem, ...] = ()
+    dry_run: bool = False
+    kept: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = {}
+
+    @property
+    def exit_code(self) -> int:
+        """1 when something failed, else 75 when a domain was busy, else 0."""
+        if self.problems or any(d.error is not None and not d.busy for d in self.domains):
+            return EXIT_FAILED
+        return EXIT_BUSY if any(d.busy for d in self.domains) else EXIT_OK
+
+
+class Options(NamedTuple):
+    """How to run. ``domains`` None stands for all; ``lock_timeout`` in seconds.
+
+    ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
+    Files of other ``kinds`` are left as they are, plain or converted. ``by`` is who runs this.
+    """
+
+    domains: tuple[str, ...] | None = None
+    dry_run: bool = False
+    lock_timeout: float = 10.0
+    reader: Reader = read_lxml
+    progress: Callable[[int, int], None] | None = None
+    cpus: int = 1
+    kinds: frozenset[Kind] = frozenset(Kind)
+    by: str = "convert"
+
+
+def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:
+    """The same options, with something to call after each domain."""
+    return options._replace(progress=progress)

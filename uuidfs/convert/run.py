@@ -1,0 +1,181 @@
+"""convert and revert: for each domain lock -> look -> plan -> apply, for all or for some."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from uuidfs import workers
+from uuidfs.apply.applier import Applier
+from uuidfs.convert.attempt import TRIES
+from uuidfs.convert.remove_stores import remove_stores
+from uuidfs.convert.results import DomainResult, Options, RunResult
+from uuidfs.errors import EXIT_OK, Busy, Changed, UuidfsError
+from uuidfs.files.trusted import Dirs
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.plan.convert import plan_convert
+from uuidfs.plan.revert import plan_revert
+from uuidfs.plan.steps import Op, Plan, Step
+from uuidfs.runtime.domain_locks import Locks
+from uuidfs.survey.resolve import find
+from uuidfs.survey.scan import Problem, Scan
+from uuidfs.survey.scanner import scan_all
+from uuidfs.survey.surveyor import Surveyor
+from uuidfs.survey.up_to_date import is_tidy
+
+
+def convert(layout: Layout, options: Options) -> RunResult:
+    """Move the domains' files to the UUID layout.
+
+    A domain that fails keeps its names as they were and is reported; the others go on.
+    Raises UuidfsError only when nothing could be done at all.
+    """
+    with Dirs(layout) as dirs:
+        return _Run(layout, dirs, options, "convert", options.by).all()
+
+
+def revert(layout: Layout, options: Options) -> RunResult:
+    """Give the domains back libvirt's own layout; reverting all removes our directories too."""
+    with Dirs(layout) as dirs:
+        result = _Run(layout, dirs, options, "revert", "revert").all()
+        if options.domains is not None or options.dry_run or result.exit_code != EXIT_OK:
+            return result
+        kept = tuple(remove_stores(dirs))
+        return result._replace(kept=kept)
+
+
+class _Run:
+    def __init__(self, layout: Layout, dirs: Dirs, options: Options, action: str, by: str) -> None:
+        self.layout = layout
+        self.dirs = dirs
+        self.options = options
+        self.action = action
+        self.surveyor = Surveyor(dirs, options.reader, options.cpus)
+        self.applier = Applier(dirs, by)
+        self.locks = Locks(layout, options.lock_timeout)
+        self.scan = self._scan()
+        self._second_scan: Scan | None = None
+
+    def _scan(self) -> Scan:
+        scan = scan_all(self.surveyor.documents)
+        scan.broken |= set(Kind) - self.options.kinds
+        return scan
+
+    def all(self) -> RunResult:
+        uuids = self._chosen()
+        processes = workers.size(len(uuids), self.options.cpus)
+        with self.applier:
+            results: dict[str, DomainResult] = {}
+            for part, outcome in workers.spread(uuids, partial(self._part, processes), processes):
+                done = outcome or self._part(1, self._doubt(part))
+                results.update(zip(part, done, strict=True))
+        if self.options.progress is not None:
+            self.options.progress(len(uuids), len(uuids))
+        return RunResult(
+            self.action,
+            self.layout,
+            tuple(results[uuid] for uuid in uuids),
+            self._problems(),
+            dry_run=self.options.dry_run,
+            names=self.scan.names_of,
+        )
+
+    def _part(self, processes: int, uuids: Sequence[str]) -> list[DomainResult]:
+        """Handle some of the domains, in one of ``processes``; durable when it returns."""
+        results = []
+        for number, uuid in enumerate(uuids):
+            if self.options.progress is not None:
+                self.options.progress(number * processes, len(uuids) * processes)
+            results.append(self._one(uuid))
+        self.applier.handles.sync()
+        return results
+
+    def _doubt(self, uuids: Sequence[str]) -> Sequence[str]:
+        """A process was killed in these domains: whatever it touched is synced, and done again."""
+        for uuid in uuids:
+            self.applier.handles.doubt(self.scan.names_of.get(uuid, ()), uuid)
+        self.scan = self._scan()
+        return uuids
+
+    def _chosen(self) -> list[str]:
+        if self.options.domains is None:
+            return self.scan.uuids()
+        chosen = (find(self.scan, domain) for domain in self.options.domains)
+        return list(dict.fromkeys(chosen))
+
+    def _problems(self) -> tuple[Problem, ...]:
+        """Of the scan; with domains named, only those that no name explains."""
+        if self.options.domains is None:
+            return tuple(self.scan.problems)
+        return tuple(p for p in self.scan.problems if p.name is None)
+
+    def _one(self, uuid: str) -> DomainResult:
+        names = self.scan.names_of.get(uuid, [])
+        name = names[0] if len(names) == 1 else None
+        if self.action == "convert" and is_tidy(self.dirs, self.scan, uuid):
+            return DomainResult(name, uuid)
+        done: list[Step] = []
+        try:
+            if self.options.dry_run or not names:
+                plan = self._plan(uuid)
+                if self.options.dry_run or not plan.steps:
+                    return self._result(name, plan, plan.steps)
+            with self.locks.hold(uuid):
+                plan = self._apply(uuid, done)
+            return self._result(name, plan, done)
+        except Busy as error:
+            return DomainResult(name, uuid, error=str(error), busy=True)
+        except UuidfsError as error:
+            return self._result(name, Plan(uuid, name), done, str(error))
+        finally:
+            self.applier.close_domain()
+
+    def _apply(self, uuid: str, done: list[Step]) -> Plan:
+        """Look, plan and apply under the lock; look again when libvirt was faster."""
+        for attempt in range(TRIES):
+            try:
+                plan = self._plan(uuid)
+                for step in plan.steps:
+                    self.applier.run(step)
+                    done.append(step)
+            except Changed:
+                if attempt == TRIES - 1:
+                    raise
+                self.applier.close_domain()
+                # Rotated or renamed: there are new names as well.
+                self.scan = self._scan()
+                self._second_scan = None
+            else:
+                return plan
+        raise AssertionError("unreachable")
+
+    def _plan(self, uuid: str) -> Plan:
+        plan = self._plan_from(self.scan, uuid)
+        if not _trashed(plan):
+            return plan
+        # A listing that runs while libvirt renames a domain, or virtlogd rotates a log, can
+        # miss both the old and the new name: nothing is unreferenced before a second scan
+        # has found the same.
+        if self._second_scan is None:
+            self._second_scan = self._scan()
+        again = self._plan_from(self._second_scan, uuid)
+        if not _trashed(again) <= _trashed(plan):
+            self._second_scan = None
+            raise Changed(next(iter(plan.steps)).path(self.layout))
+        return again
+
+    def _plan_from(self, scan: Scan, uuid: str) -> Plan:
+        view = self.surveyor.view(scan, uuid)
+        if self.action == "revert":
+            return plan_revert(self.layout, view)
+        return plan_convert(self.layout, view, scan.names_of)
+
+    def _result(
+        self, name: str | None, plan: Plan, steps: Iterable[Step], error: str | None = None
+    ) -> DomainResult:
+        texts = [f"{p.path}: {p.reason}" for p in plan.problems]
+        if error is not None:
+            texts.append(error)
+        return DomainResult(name, plan.uuid, tuple(steps), "; ".join(texts) or None)
+
+
+def _trashed(plan: Plan) -> set[tuple[object, ...]]:
+    return {(s.kind, s.store_entry, s.room) for s in plan.steps if s.op is Op.TRASH}

@@ -1,0 +1,153 @@
+"""Installs, removes and inspects the libvirt qemu hook; never touches a foreign file.
+
+libvirt runs hooks/qemu, then every executable in hooks/qemu.d (since 6.5.0). Ours takes the
+first place when it is free, and hooks/qemu.d/uuidfs when somebody else's script is there.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.files import change
+from uuidfs.files.directory import closing, opened
+from uuidfs.files.small import put, read
+from uuidfs.host.shipped import hook_script
+from uuidfs.layout.places import Kind, Layout, Place
+
+MARK = b"# uuidfs-hook 1\n"
+
+INTERPRETER = "/usr/bin/python3"
+
+RELOAD = (
+    "uuidfs: libvirt notices hooks when it starts or reloads; "
+    "run: systemctl reload libvirtd (or virtqemud), or send it SIGHUP"
+)
+
+
+@dataclass(frozen=True)
+class HookState:
+    """Where the hook is or was; ``reload`` when the daemon has to be told."""
+
+    installed: bool
+    path: str
+    changed: bool = False
+    reload: bool = False
+    foreign: tuple[str, ...] = ()
+    interpreter: str | None = None
+
+
+def _places(layout: Layout) -> tuple[Place, str]:
+    config = layout.names[Kind.CONFIG]
+    if layout.uri != "qemu:///system":
+        raise Refused(layout.uri, "libvirt runs the qemu hook for qemu:///system only")
+    below = config.below[:-1] if config.below else ()
+    base = config.base if config.below else config.base.rsplit("/", 1)[0]
+    place = Place(base, (*below, "hooks"))
+    return place, place.path
+
+
+def rendered() -> bytes:
+    """The hook for the interpreter that runs uuidfs now, so that a venv's is used later too."""
+    return (
+        hook_script()
+        .replace(f"python={INTERPRETER}\n".encode(), f"python={_quoted(sys.executable)}\n".encode())
+        .replace(b"pythonpath=\n", f"pythonpath={_quoted(_checkout())}\n".encode())
+    )
+
+
+def _checkout() -> str:
+    """The directory to import uuidfs from, where that is no site-packages."""
+    home = Path(__file__).resolve().parents[2]
+    return "" if home.name in {"site-packages", "dist-packages"} else str(home)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'" if text else ""
+
+
+def status(layout: Layout) -> HookState:
+    """Look where the hook is; changes nothing."""
+    _, base = _places(layout)
+    foreign = []
+    found = None
+    for relative in ("qemu", "qemu.d/uuidfs"):
+        path = f"{base}/{relative}"
+        data = _read(path)
+        if data is not None and MARK in data:
+            found = found or (path, data)
+        elif data is not None:
+            foreign.append(path)
+    if found is None:
+        return HookState(False, f"{base}/qemu", foreign=tuple(foreign))
+    line = next((x for x in found[1].splitlines() if x.startswith(b"python=")), b"python=")
+    return HookState(
+        True, found[0], foreign=tuple(foreign), interpreter=os.fsdecode(line[7:]).strip("'")
+    )
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        return read(path)
+    except OSError as error:
+        raise SystemCallFailed("read", path, error) from error
+
+
+def install(layout: Layout) -> HookState:
+    """Put the hook in place, or bring an older one of ours up to date.
+
+    Raises Refused where only foreign files are, SystemCallFailed else; then nothing changed.
+    """
+    place, _ = _places(layout)
+    before = status(layout)
+    target = before.path
+    if not before.installed and target in before.foreign:
+        target = f"{place.path}/qemu.d/uuidfs"
+        if target in before.foreign:
+            raise Refused(
+                target, "somebody else's file is in the hook's place", "move it away and run again"
+            )
+    data = rendered()
+    if before.installed and _read(target) == data:
+        return status(layout)
+    directory = place if target.endswith("/hooks/qemu") else place.child("qemu.d")
+    try:
+        fresh = put(directory, target.rsplit("/", 1)[1], data, 0o755)
+    except OSError as error:
+        raise SystemCallFailed("install the hook as", target, error) from error
+    after = status(layout)
+    return HookState(
+        after.installed,
+        target,
+        True,
+        fresh or not before.installed,
+        before.foreign,
+        after.interpreter,
+    )
+
+
+def remove(layout: Layout) -> HookState:
+    """Remove our hook wherever it is; foreign files stay as they are.
+
+    Then qemu.d, which libvirt's packages do not bring, goes when nothing else is in it.
+    """
+    before = status(layout)
+    if not before.installed:
+        return before
+    place, _ = _places(layout)
+    in_d = before.path.endswith("/qemu.d/uuidfs")
+    fd = opened(place.child("qemu.d") if in_d else place)
+    if fd is None:
+        return HookState(False, before.path)
+    try:
+        change.unlink(fd, before.path.rsplit("/", 1)[1])
+        change.sync_directory(fd)
+    except OSError as error:
+        raise SystemCallFailed("remove", before.path, error) from error
+    finally:
+        os.close(fd)
+    if in_d and (above := opened(place)) is not None:
+        with closing(above):
+            change.remove_directory(above, "qemu.d")
+    return HookState(False, before.path, True, foreign=before.foreign)

@@ -1,0 +1,93 @@
+"""What libvirt and the log rotators call files, and which names are never handled."""
+
+import re
+
+from uuidfs.layout.places import STORE
+
+
+def config_target(text: str) -> str | None:
+    """The UUID that one of our config links names, or None when it is not ours."""
+    uuid = text[len(STORE) + 1 : -4]
+    return uuid if text == f"{STORE}/{uuid}.xml" and is_uuid(uuid) else None
+
+
+def log_target(text: str) -> tuple[str, str] | None:
+    """The UUID and suffix that one of our log links names, or None when it is not ours."""
+    if not text.startswith(f"{STORE}/"):
+        return None
+    uuid, suffix = text[len(STORE) + 1 : len(STORE) + 37], text[len(STORE) + 37 :]
+    if suffix == ".log":
+        return (uuid, "") if is_uuid(uuid) else None
+    parts = split_log(text[len(STORE) + 1 :])
+    return parts if parts is not None and is_uuid(parts[0]) else None
+
+
+UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+
+
+# NAME.log, virtlogd's NAME.log.N, and logrotate's NAME.log.N, NAME.log-DATE (dateext),
+# each compressed or not. Greedy on the left: a domain may itself be called x.log.
+_LOG = re.compile(
+    r"(?P<stem>.+)\.log"
+    r"(?P<suffix>(?:\.\d+|-\d{8}(?:-\d+)?|-\d{10})?(?:\.(?:gz|bz2|xz|zst|lzma|lz4|Z))?)\Z",
+    re.DOTALL,
+)
+
+
+def normal_uuid(text: str) -> str | None:
+    """Return the canonical form of a UUID in any spelling that libvirt accepts, else None.
+
+    libvirt's virUUIDParse ignores hyphens and surrounding white space and takes either case.
+    """
+    if UUID_TEXT.match(text):
+        return text
+    digits = text.strip().replace("-", "").lower()
+    if len(digits) != 32 or not re.fullmatch("[0-9a-f]{32}", digits):
+        return None
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def is_uuid(text: str) -> bool:
+    """Tell whether ``text`` is a UUID exactly as uuidfs writes it into file names."""
+    return UUID_TEXT.match(text) is not None
+
+
+def refusal(name: str) -> str | None:
+    """Return why a domain of this name is never handled, or None when it is.
+
+    libvirt 9.0 and 11.3 accept ``.`` and ``..`` and then delete the trees snapshot/. or
+    snapshot/.. at the next rename; they accept names that are not UTF-8 by domrename and
+    lose the domain at the next start (docs/libvirt-facts.md, "Names").
+    """
+    if name in {".", ".."}:
+        return (
+            f"a domain named {name!r} is not handled: libvirt itself deletes the metadata of "
+            "every domain when it renames or redefines it; give it another name"
+        )
+    if not name or "/" in name or "\0" in name:
+        return "this is not a name that libvirt accepts"
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return (
+            "a name that is not UTF-8 is not handled: libvirt cannot start such a domain and "
+            "drops it at its next restart; rename it"
+        )
+    return None
+
+
+def split_log(entry: str) -> tuple[str, str] | None:
+    """Split a log's file name into (stem, suffix), or None when it is not a log's name.
+
+    >>> split_log("web.log.1.gz")
+    ('web', '.1.gz')
+    """
+    match = _LOG.match(entry)
+    return (match["stem"], match["suffix"]) if match else None
+
+
+LINK_TEMP = "~link"  # of a config or log: UUID~link; in a metadata store's UUID directory: as is
+
+KEEP_TEMP = "~keep"
+
+MOVED_MARK = "~moved"  # in the log store, UUID~moved: see steps.Op.MARK

@@ -1,0 +1,98 @@
+"""Where a domain's files are, and where they belong.
+
+A :class:`Place` is a trusted directory and the components below it that are opened one by
+one without following links: everything that QEMU's user may write to, everything of ours.
+The table of all places is docs/design.md, "Layout".
+
+Here and in all modules that the hook imports, what passes between the layers is a NamedTuple
+rather than a frozen dataclass: importing dataclasses costs the hook 20 ms.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+LAYOUT = 1
+
+"""Which files are where. A change of the places raises it, here and in the packages: an upgrade
+has the older version take its layout back first (docs/packaging.md)."""
+
+
+STORE = "by-uuid"
+
+TRASH = "trash"
+
+
+class Kind(Enum):
+    """What is moved. The value is what people write after ``--kind``."""
+
+    CONFIG = "config"
+    LOG = "log"
+    SNAPSHOT = "snapshot"
+    CHECKPOINT = "checkpoint"
+
+    __hash__ = object.__hash__  # Enum's own hashes the name, in Python, at every look-up
+
+    def __init__(self, value: str) -> None:
+        self.is_metadata = value in {"snapshot", "checkpoint"}
+        """A directory per domain, one file per object."""
+
+
+class Place(NamedTuple):
+    """A directory: ``base`` is opened by path, each part of ``below`` with O_NOFOLLOW."""
+
+    base: str
+    below: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The whole path, for messages."""
+        return "/".join((self.base.rstrip("/"), *self.below))
+
+    @property
+    def parent(self) -> "Place":
+        """The directory above, which has to be below the base."""
+        return Place(self.base, self.below[:-1])
+
+    def child(self, *parts: str) -> "Place":
+        """The place below this one."""
+        return Place(self.base, self.below + parts)
+
+
+class Layout(NamedTuple):
+    """All places of one libvirt connection.
+
+    ``names`` and ``stores`` hold, per kind, the directory that libvirt uses and ours.
+    ``live`` tells whether a libvirt daemon may be at work on these files right now.
+    """
+
+    uri: str
+    names: dict[Kind, Place]
+    stores: dict[Kind, Place]
+    status: Place
+    locks: Place
+    live: bool
+
+    def link_text(self, kind: Kind, uuid: str, entry: str) -> str:
+        """What the name's symlink says; relative, so that it survives a chroot or a copy."""
+        return self.link_prefix(kind, uuid) + entry
+
+    def link_prefix(self, kind: Kind, uuid: str) -> str:
+        """The part of the link's text before the store's file name."""
+        if kind.is_metadata:
+            return f"../../../{STORE}/{kind.value}/{uuid}/"
+        return f"{STORE}/"
+
+    def name_place(self, kind: Kind, name: str) -> Place:
+        """The directory in which libvirt keeps files of this kind for the domain ``name``."""
+        place = self.names[kind]
+        return place.child(name) if kind.is_metadata else place
+
+    def store_place(self, kind: Kind, uuid: str) -> Place:
+        """The directory in which the same files lie under the domain's UUID."""
+        place = self.stores[kind]
+        return place.child(uuid) if kind.is_metadata else place
+
+    def uuid_path(self, kind: Kind, uuid: str) -> str:
+        """What ``uuidfs path`` prints: a file for config and log, a directory for the others."""
+        path = self.store_place(kind, uuid).path
+        return {Kind.CONFIG: f"{path}/{uuid}.xml", Kind.LOG: f"{path}/{uuid}.log"}.get(kind, path)

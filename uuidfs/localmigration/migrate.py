@@ -1,0 +1,188 @@
+"""The trip of a running guest: out to a peer daemon, and home into a fresh QEMU process.
+
+Going home is the same whether it is the second half of a trip or a recovery after a kill:
+:mod:`uuidfs.homecoming`.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from uuidfs.convert.results import Options
+from uuidfs.convert.run import convert
+from uuidfs.errors import Busy, Refused, UsageError, UuidfsError, show
+from uuidfs.layout.names import refusal
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.localmigration import set_aside as asides
+from uuidfs.localmigration.connection import connect, doing, find
+from uuidfs.localmigration.hop import Wishes
+from uuidfs.localmigration.peer_daemon import PeerDaemon
+from uuidfs.localmigration.preflight import preflight
+from uuidfs.localmigration.trip import BY, Homecoming, Trip
+from uuidfs.runtime import sessions
+from uuidfs.runtime.domain_locks import Locks
+from uuidfs.runtime.sessions import HOME, Session
+
+
+class TripResult(NamedTuple):
+    """``seconds`` in all, ``downtimes`` a hop in ms; ``where`` tells how a recovery ended."""
+
+    name: str
+    uuid: str
+    seconds: float = 0.0
+    downtimes: tuple[int, ...] = ()
+    where: str = ""
+    error: str | None = None
+    busy: bool = False
+
+
+def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
+    """Move one running domain into a fresh QEMU process, under another name where wished.
+
+    Raises UuidfsError with the guest at home: CannotMove before anything was changed, Busy
+    when the lock is held or a session is open.
+    """
+    began = time.monotonic()
+    host = connect(layout.uri)
+    try:
+        domain = find(host, wanted)
+        if domain is None:
+            raise UsageError(f"libvirt has no domain {show(wanted)!r}")
+        name, uuid = str(domain.name()), str(domain.UUIDString())
+        trip: Trip | None = None
+        try:
+            with Locks(layout, wishes.lock_timeout, owner=True).hold(uuid):
+                sessions.guard(layout, uuid)
+                preflight(layout, host, domain, wishes.emulator, wishes.new_name)
+                if wishes.dry_run:
+                    return TripResult(name, uuid)
+                directory = directory_of(layout, uuid)
+                trip = Trip(
+                    layout,
+                    host,
+                    sessions.begin(
+                        layout,
+                        uuid,
+                        name,
+                        pid=os.getpid(),
+                        tool="uuidfs local-migrate",
+                        new_name=wishes.new_name,
+                        directory=directory,
+                        socket=PeerDaemon(directory).socket,
+                    ),
+                    wishes,
+                )
+                trip.go(domain)
+                trip.close()
+        finally:
+            if trip is not None:
+                catch_up(layout, uuid)
+        return TripResult(
+            wishes.new_name or name, uuid, time.monotonic() - began, tuple(trip.downtimes), "host"
+        )
+    finally:
+        host.close()
+
+
+def recover(layout: Layout, uuid: str, wishes: Wishes) -> TripResult:
+    """Finish what a dead owner began: the guest goes home from where it runs.
+
+    Raises Busy when the owner is alive or somebody else recovers, UuidfsError when it cannot
+    be finished yet; then the session stays.
+    """
+    began = time.monotonic()
+    with Locks(layout, wishes.lock_timeout, owner=True).hold(uuid):
+        session = _taken_over(layout, uuid)
+        host = connect(layout.uri)
+        try:
+            home = Homecoming(layout, host, session, wishes)
+            where = home.come_home()
+            home.close()
+        finally:
+            host.close()
+    catch_up(layout, uuid)
+    return TripResult(
+        session.new_name or session.name,
+        uuid,
+        time.monotonic() - began,
+        tuple(home.downtimes),
+        where,
+    )
+
+
+def _taken_over(layout: Layout, uuid: str) -> Session:
+    """The session of a dead owner, ours from now on; or one for what an earlier boot left."""
+    session = sessions.read(layout, uuid)
+    start = sessions.started_at(os.getpid()) or 0
+    if session is not None:
+        if session.alive and session.pid != os.getpid():
+            raise sessions.InSession(sessions.path_of(layout, uuid), session)
+        return sessions.change(layout, session, pid=os.getpid(), start=start)
+    kept = asides.kept(layout, uuid)
+    if kept is None:
+        raise sessions.NoSession(uuid)
+    # No guest is left of that boot: there are only snapshots and the like to put back.
+    return Session(
+        uuid,
+        kept.name,
+        HOME,
+        os.getpid(),
+        start,
+        time.time(),
+        "recovery",
+        "",
+        "",
+        new_name=kept.new_name,
+    )
+
+
+def directory_of(layout: Layout, uuid: str) -> str:
+    """The peer daemon's directory."""
+    return f"{sessions.place(layout).path}/peer-{uuid}"
+
+
+def catch_up(layout: Layout, uuid: str) -> None:
+    """Convert what changed meanwhile, where the host is converted at all."""
+    if os.path.isdir(layout.stores[Kind.CONFIG].path):
+        with contextlib.suppress(UuidfsError):  # the reconciler comes back to it
+            convert(layout, Options(domains=(uuid,), by=BY))
+
+
+def errors(call: Callable[[], TripResult], name: str) -> TripResult:
+    """One domain of several: what it raises becomes its result."""
+    try:
+        return call()
+    except UuidfsError as error:
+        return TripResult(name, "", error=str(error), busy=isinstance(error, Busy))
+
+
+def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResult:
+    """Rename, then bring files and links to the new name.
+
+    Raises UsageError, Busy, or what libvirt says; then the domain has its old name.
+    """
+    began = time.monotonic()
+    if (why := refusal(new)) is not None:
+        raise UsageError(f"{show(new)!r}: {why}")
+    host = connect(layout.uri)
+    try:
+        domain = find(host, old)
+        if domain is None:
+            raise UsageError(f"libvirt has no domain {show(old)!r}")
+        uuid = str(domain.UUIDString())
+        with Locks(layout, lock_timeout).hold(uuid), doing(f"rename {old}"):
+            if domain.isActive():
+                raise UuidfsError(f"{show(old)} is running: use --live, or shut it down first")
+            if domain.hasManagedSaveImage():
+                raise Refused(
+                    old,
+                    "a domain with a managed save cannot be renamed",
+                    f"start it, or: virsh managedsave-remove {old}",
+                )
+            domain.rename(new)
+    finally:
+        host.close()
+    catch_up(layout, uuid)
+    return TripResult(new, uuid, time.monotonic() - began, where="renamed")

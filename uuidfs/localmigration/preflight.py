@@ -1,0 +1,85 @@
+"""What has to be true before a running domain moves; looks only."""
+
+import os
+from typing import Any
+
+from uuidfs.errors import UuidfsError, show
+from uuidfs.host.hook_file import status as hook_status
+from uuidfs.layout.names import refusal
+from uuidfs.layout.places import Layout
+from uuidfs.localmigration import domain_xml
+from uuidfs.localmigration.connection import doing, find, module
+
+
+class CannotMove(UuidfsError):
+    """The preflight found what cannot move; nothing was changed."""
+
+    def __init__(self, name: str, reasons: list[str]) -> None:
+        super().__init__(f"{show(name)} cannot move: {'; '.join(reasons)}")
+        self.name = name
+        self.reasons = reasons
+
+
+def preflight(
+    layout: Layout, host: Any, domain: Any, emulator: str | None, new_name: str | None
+) -> None:
+    """Raise CannotMove with everything that stands in the way; changes nothing."""
+    libvirt = module()
+    name = str(domain.name())
+    reasons = []
+    with doing(f"look at {name}"):
+        state = domain.state()[0]
+        live = domain_xml.parse(domain.XMLDesc())
+        if state != libvirt.VIR_DOMAIN_RUNNING:
+            reasons.append(
+                "it does not run"
+                if state == libvirt.VIR_DOMAIN_SHUTOFF
+                else "it is paused; resume it first"
+            )
+        else:
+            reasons += domain_xml.obstacles(live)
+            reasons += [
+                f"{path}: a block job is active"
+                for path in domain_xml.found(live, "devices/disk[@device='disk']/target/@dev")
+                if domain.blockJobInfo(path)
+            ]
+    if not hook_status(layout).installed:
+        reasons.append(
+            "without the hook a second copy could be started meanwhile; run: uuidfs hook install"
+        )
+    if os.path.exists("/etc/libvirt/qemu.conf"):
+        with open("/etc/libvirt/qemu.conf") as file:
+            if any(line.strip().startswith("lock_manager") for line in file):
+                reasons.append(
+                    "lock_manager in /etc/libvirt/qemu.conf: leases cannot be in two places"
+                )
+    if new_name is not None:
+        if (why := refusal(new_name)) is not None:
+            reasons.append(why)
+        elif find(host, new_name) is not None:
+            reasons.append(f"there is a domain {new_name!r} already")
+    if emulator is not None and not reasons:
+        reasons += _emulator(host, live, emulator)
+    if reasons:
+        raise CannotMove(name, reasons)
+
+
+def _emulator(host: Any, live: Any, emulator: str) -> list[str]:
+    """Whether the binary knows the guest's machine type and CPU."""
+    libvirt = module()
+    if not os.access(emulator, os.X_OK):
+        return [f"--emulator {emulator}: there is no such program"]
+    kind = live.find("os/type")
+    chosen = emulator, kind.get("arch"), kind.get("machine"), live.get("type")
+    try:
+        host.getDomainCapabilities(*chosen)
+        cpu = live.find("cpu")
+        if cpu is not None and live.get("type") == "kvm":
+            from lxml import etree
+
+            compared = host.compareHypervisorCPU(*chosen, etree.tostring(cpu, encoding="unicode"))
+            if compared == libvirt.VIR_CPU_COMPARE_INCOMPATIBLE:
+                return [f"--emulator {emulator}: it cannot give the guest its CPU"]
+    except libvirt.libvirtError as error:
+        return [f"--emulator {emulator}: {' '.join(str(error).split())}"]
+    return []

@@ -1,0 +1,155 @@
+"""What libvirt does not take along when a domain moves, kept on disk until it is home again.
+
+libvirt refuses to migrate a domain that has snapshots, and undefines it for a live rename. So
+their metadata is written to /var/lib/libvirt/by-uuid/aside/UUID.json, which survives a power
+cut, before it is taken out of libvirt; and removed once libvirt has it again.
+"""
+
+import contextlib
+import json
+import os
+from typing import Any, NamedTuple
+
+from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.files import change
+from uuidfs.files.directory import closing, open_place
+from uuidfs.files.small import private
+from uuidfs.layout.places import Layout
+from uuidfs.localmigration.connection import doing, module
+from uuidfs.runtime.sessions import aside as aside_place
+
+
+class Aside(NamedTuple):
+    """Documents parents first; ``current`` is a snapshot's name. ``config`` is the persistent
+    one, None for a transient domain."""
+
+    name: str
+    new_name: str | None = None
+    emulator: str | None = None
+    snapshots: tuple[str, ...] = ()
+    current: str | None = None
+    checkpoints: tuple[str, ...] = ()
+    autostart: bool = False
+    config: str | None = None
+
+
+def directory(layout: Layout) -> str:
+    """Where it is kept."""
+    return aside_place(layout).path
+
+
+def path_of(layout: Layout, uuid: str) -> str:
+    """The file of one domain."""
+    return f"{directory(layout)}/{uuid}.json"
+
+
+def look(domain: Any, new_name: str | None, emulator: str | None) -> Aside:
+    """Read all of it from libvirt; changes nothing."""
+    libvirt = module()
+    with doing(f"read the metadata of {domain.name()}"):
+        snapshots = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+        checkpoints = domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
+        persistent = bool(domain.isPersistent())
+        return Aside(
+            domain.name(),
+            new_name,
+            emulator,
+            tuple(s.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE) for s in snapshots),
+            domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else None,
+            tuple(c.getXMLDesc(libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE) for c in checkpoints),
+            bool(domain.autostart()) if persistent else False,
+            domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+            if persistent
+            else None,
+        )
+
+
+def keep(layout: Layout, uuid: str, aside: Aside) -> None:
+    """Write it, durable when this returns. Raises SystemCallFailed."""
+    path = path_of(layout, uuid)
+    try:
+        os.makedirs(directory(layout), mode=0o700, exist_ok=True)
+        with open(f"{path}.new", "w", opener=private) as file:
+            json.dump({"version": 1, **aside._asdict()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        with closing(open_place(aside_place(layout))) as fd:
+            change.rename(fd, f"{uuid}.json.new", fd, f"{uuid}.json")
+            change.sync_directory(fd)
+    except OSError as error:
+        raise SystemCallFailed("keep", path, error) from error
+
+
+def kept(layout: Layout, uuid: str) -> Aside | None:
+    """What is kept of a domain. Raises Refused when it cannot be read."""
+    path = path_of(layout, uuid)
+    try:
+        with open(path) as file:
+            fields = json.load(file)
+        known = {key: fields[key] for key in Aside._fields if key in fields}
+        aside = Aside(**known)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise Refused(path, f"this cannot be read: {error}") from error
+    return aside
+
+
+def drop(layout: Layout, uuid: str) -> None:
+    """Forget it."""
+    with contextlib.suppress(FileNotFoundError):
+        with closing(open_place(aside_place(layout))) as fd:
+            change.unlink(fd, f"{uuid}.json")
+        with closing(open_place(aside_place(layout).parent)) as fd:
+            change.remove_directory(fd, "aside")  # unless another domain's is there
+
+
+def take_out(domain: Any) -> None:
+    """Take the metadata out of libvirt, children first; the disks' contents stay."""
+    libvirt = module()
+    with doing(f"set the metadata of {domain.name()} aside"):
+        for checkpoint in reversed(
+            domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
+        ):
+            checkpoint.delete(libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY)
+        for snapshot in reversed(
+            domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+        ):
+            snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+
+
+def put_back(domain: Any, aside: Aside) -> None:
+    """Define again what libvirt does not have; what it has by now is newer."""
+    from uuidfs.localmigration.domain_xml import parse, renamed_inside, set_emulator_text
+
+    libvirt = module()
+    with doing(f"put the metadata of {domain.name()} back"):
+        # After a rename that failed it has its old name.
+        new_name = aside.new_name if domain.name() == aside.new_name else None
+        there = {s.getName() for s in domain.listAllSnapshots()}
+        for xml in aside.snapshots:
+            name = parse(xml).findtext("name")
+            if name in there:
+                continue
+            flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+            if name == aside.current:
+                flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
+            domain.snapshotCreateXML(renamed_inside(xml, new_name), flags)
+        there = {c.getName() for c in domain.listAllCheckpoints()}
+        for xml in aside.checkpoints:
+            if parse(xml).findtext("name") not in there:
+                domain.checkpointCreateXML(
+                    renamed_inside(xml, new_name), libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
+                )
+        # Where the guest did not come to run under the other binary, the config stays as it is.
+        if (
+            aside.config is not None
+            and aside.emulator is not None
+            and (parse(domain.XMLDesc()).findtext("devices/emulator") == aside.emulator)
+        ):
+            config = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+            changed = set_emulator_text(config, aside.emulator)
+            if changed is not None:
+                domain.connect().defineXML(changed)
+        if aside.autostart and not domain.autostart():
+            domain.setAutostart(1)

@@ -1,0 +1,100 @@
+"""What to do: a pure function from a view of one UUID to a tuple of steps.
+
+No I/O, no clock, no environment; the same view always gives the same plan. A step says what
+it expects to find, so that :mod:`uuidfs.apply` can refuse when that has changed, and so that
+a dry run prints exactly what a run does.
+"""
+
+from collections.abc import Container
+
+from uuidfs.files.entry import Entry
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.plan.draft import (
+    Draft,
+    drop_strays,
+    is_placeholder,
+    leftovers,
+    pairs,
+    prune,
+    report_rivals,
+)
+from uuidfs.plan.logs import plan_logs
+from uuidfs.plan.steps import Op, Plan
+from uuidfs.survey.scan import Problem
+from uuidfs.survey.view import Pair, View
+
+
+def plan_convert(
+    layout: Layout, view: View, bound: Container[str] = (), *, log_link: bool = False
+) -> Plan:
+    """Plan the way to the UUID layout.
+
+    ``bound``: the UUIDs that have a name. ``log_link``: the domain is about to start, so its
+    log's link has to be there before virtlogd opens the log, even if there is no log yet.
+    """
+    draft = Draft(layout, view)
+    leftovers(draft)
+    if view.rivals:
+        report_rivals(draft)
+        return draft.finish()
+    # Logs first: the hook takes a config's link as the sign that the log's link was settled.
+    plan_logs(draft, bound, log_link=log_link)
+    for pair in view.misfiled:
+        draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
+    refiled = {pair.entry for pair in view.misfiled}
+    lonely = drop_strays(draft, {(Kind.CHECKPOINT, entry) for entry in refiled})
+    for pair in pairs(view):
+        if pair.kind is Kind.CHECKPOINT and pair.entry in refiled and pair.at_name is None:
+            continue  # else it was redefined since: the misfiled one is for the trash
+        if (pair.kind, pair.entry) not in lonely:
+            _fold(draft, pair)
+    for pair in lonely.values():
+        draft.leave(
+            pair.kind,
+            pair.subdir,
+            pair.entry,
+            "no domain is called like its directory, "
+            "and no other link leads to its file: give the directory its name back, or "
+            "remove it",
+        )
+    for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
+        prune(draft, kind)
+    return draft.finish()
+
+
+def _fold(draft: Draft, pair: Pair) -> None:
+    """Config and metadata: one name, one UUID path."""
+    view, name, stored = draft.view, pair.at_name, pair.in_store
+    holder = is_placeholder(draft.layout, pair, view.uuid)
+    if stored is not None and not stored.is_file and not holder:
+        path = f"{draft.layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}"
+        draft.problems.append(
+            Problem(path, f"{stored.noun} is in the place of the file", view.name)
+        )
+        return
+    if pair.why_not is not None:
+        draft.leave(pair.kind, pair.subdir, pair.entry, pair.why_not)
+        return
+    if name is None:
+        _orphan(draft, pair, stored, holder)
+    elif name.is_file and view.name is None:
+        return  # libvirt's directory of an undefined domain: not ours to convert
+    elif name.is_file:
+        draft.add(Op.FOLD if stored is None or holder else Op.REFOLD, pair, name)
+    elif name.text != draft.layout.link_text(pair.kind, view.uuid, pair.store_entry):
+        noun = "a symlink that uuidfs did not make" if name.text is not None else name.noun
+        draft.leave(pair.kind, pair.subdir, pair.entry, f"{noun} is in the place of the file")
+    elif stored is None or holder:
+        draft.leave(pair.kind, pair.subdir, pair.entry, "its file is missing from the store")
+
+
+def _orphan(draft: Draft, pair: Pair, stored: Entry | None, holder: bool) -> None:
+    """Nothing is at the name: libvirt removed it, so the store's file is unreferenced."""
+    view = draft.view
+    if stored is None:
+        return
+    if holder:
+        draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
+    elif view.orphan_safe:
+        reason = "undefined" if view.name is None else f"deleted by libvirt from {view.name}"
+        draft.in_store(Op.TRASH, pair.kind, pair.store_entry, stored, reason)

@@ -1,0 +1,124 @@
+"""A plan in the making."""
+
+from collections.abc import Container
+
+from uuidfs.files.entry import Entry
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.plan.steps import Op, Plan, Step
+from uuidfs.survey.scan import Problem
+from uuidfs.survey.view import Pair, View
+
+
+class Draft:
+    """Collects steps and problems about one view."""
+
+    def __init__(self, layout: Layout, view: View) -> None:
+        self.layout = layout
+        self.view = view
+        self.steps: list[Step] = []
+        self.problems: list[Problem] = []
+
+    def finish(self) -> Plan:
+        problems = (*self.view.problems, *self.problems)
+        return Plan(self.view.uuid, self.view.name, tuple(self.steps), problems)
+
+    def leave(self, kind: Kind, subdir: str, entry: str, reason: str) -> None:
+        path = f"{self.layout.name_place(kind, subdir).path}/{entry}"
+        self.problems.append(Problem(path, reason, self.view.name))
+
+    def add(self, op: Op, pair: Pair, expect: Entry | None, other: str = "") -> None:
+        self.steps.append(
+            Step(
+                op,
+                pair.kind,
+                self.view.uuid,
+                pair.subdir,
+                pair.entry,
+                pair.store_entry,
+                expect,
+                other,
+            )
+        )
+
+    def in_store(  # a step about a store's name only
+        self, op: Op, kind: Kind, entry: str, expect: Entry, other: str = "", *, room: bool = False
+    ) -> None:
+        self.steps.append(
+            Step(op, kind, self.view.uuid, store_entry=entry, expect=expect, other=other, room=room)
+        )
+
+
+def pairs(view: View) -> list[Pair]:
+    return ([view.config] if view.config is not None else []) + list(view.metadata)
+
+
+def report_rivals(draft: Draft) -> None:
+    names = " and ".join(repr(name) for name in draft.view.rivals)
+    for name in draft.view.rivals:
+        draft.problems.append(
+            Problem(
+                f"{draft.layout.names[Kind.CONFIG].path}/{name}.xml",
+                f"the configs of {names} carry one UUID: libvirt is renaming the domain, or was "
+                "killed in a rename; if this stays, run: uuidfs check --repair",
+                name,
+            )
+        )
+
+
+def is_placeholder(layout: Layout, pair: Pair, uuid: str) -> bool:
+    """A link at a store's file name, saying what the name's link will say: a fold not done."""
+    entry = pair.in_store
+    return entry is not None and entry.text == layout.link_text(pair.kind, uuid, pair.store_entry)
+
+
+def drop_strays(
+    draft: Draft, refiled: Container[tuple[Kind, str]] = ()
+) -> dict[tuple[Kind, str], Pair]:
+    """The domain has another name. Who takes the old one must not get its snapshots.
+
+    ``refiled`` are files that get their names by the steps before. Returns the links that stay
+    because no other one leads to their files.
+    """
+    view, text = draft.view, draft.layout.link_text
+    named = {
+        (pair.kind, pair.entry)
+        for pair in view.metadata
+        if pair.at_name is not None
+        and (
+            pair.at_name.is_file
+            or pair.at_name.text == text(pair.kind, view.uuid, pair.store_entry)
+        )
+    }
+    lonely: dict[tuple[Kind, str], Pair] = {}
+    for pair in view.strays:
+        key = pair.kind, pair.entry
+        if pair.in_store is None:
+            draft.add(Op.DROP_LINK, pair, pair.at_name)
+        elif key not in named and key not in refiled:
+            lonely.setdefault(key, pair)
+        elif view.name is not None:
+            draft.add(Op.DROP_LINK, pair, pair.at_name, other=view.name)
+    return lonely
+
+
+def leftovers(draft: Draft) -> None:
+    """What a kill left: a second name of a file is removed, an only one is kept in the trash."""
+    for left in draft.view.leftovers:
+        op = Op.TRASH if left.found.is_file and not left.twin else Op.DISCARD
+        reason = "left over from a kill" if op is Op.TRASH else ""
+        draft.in_store(op, left.kind, left.entry, left.found, reason, room=left.room)
+
+
+def prune(draft: Draft, kind: Kind) -> None:
+    """The UUID's metadata directory goes when the steps before leave nothing in it."""
+    view = draft.view
+    kept = {p.store_entry for p in view.metadata if p.kind is kind and p.in_store is not None}
+    if kind not in view.store_dirs:
+        return
+    for step in draft.steps:
+        if step.kind is kind and step.op in {Op.TRASH, Op.DISCARD, Op.UNFOLD}:
+            kept.discard(step.store_entry)
+        elif step.kind is kind and step.op in {Op.FOLD, Op.REFOLD, Op.REFILE}:
+            return
+    if not kept:
+        draft.steps.append(Step(Op.PRUNE, kind, view.uuid))

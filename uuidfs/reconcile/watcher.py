@@ -1,0 +1,194 @@
+"""Watches libvirt's directories with watchdog: an event only says where to look.
+
+inotify tells of names, so what libvirt does by rename(2), unlink(2) and mkdir(2) is seen at
+once. What it cannot tell is found by :meth:`Watcher.tend` and by the reconciler's full passes:
+directories that are replaced or come later, a queue that overflowed, watches that ran out.
+"""
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from watchdog import events
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.reconcile.queue import Dirty, Spot
+
+_TYPES = frozenset({"created", "moved", "deleted", "closed"})
+
+
+class _Target(NamedTuple):
+    """One directory to watch; ``kind`` None is that of the status XML."""
+
+    kind: Kind | None
+    path: str
+
+
+class Watcher:
+    """The watches of one layout; ``polling`` says why there are none, when there are none."""
+
+    def __init__(self, layout: Layout, dirty: Dirty) -> None:
+        self._dirty = dirty
+        self._targets = [_Target(kind, place.path) for kind, place in layout.names.items()]
+        self._targets.append(_Target(None, layout.status.path))
+        self._watched: dict[_Target, tuple[tuple[int, int], Any]] = {}  # watchdog's ObservedWatch
+        self._observer: Any = None  # an Observer; the name is a function's in some releases
+        self.polling: str | None = None
+        _tune(dirty.add_everything)
+
+    def start(self) -> None:
+        """Begin to watch what is there; :meth:`tend` sees to the rest."""
+        self._observer = Observer()
+        self._observer.start()
+        self.tend()
+
+    def stop(self) -> None:
+        """Stop all watches."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join(5.0)
+
+    def tend(self) -> None:
+        """Watch directories that came, and again those that were replaced.
+
+        To be called every second or so: a watch is on an inode and goes with it. Where that
+        changed anything, everything is dirty. When the kernel has no watches left
+        (fs.inotify.max_user_watches), ``polling`` says so from then on.
+        """
+        for target in self._targets:
+            known = self._watched.get(target)
+            found = _inode(target.path)
+            if known is not None and known[0] == found:
+                continue
+            if known is not None:
+                del self._watched[target]
+                self._unschedule(known[1])
+            if found is not None and self.polling is None:
+                self._schedule(target, found)
+
+    def count(self) -> int:
+        """How many inotify watches there are, about: one a directory."""
+        total = 0
+        for target in self._watched:
+            total += 1
+            if target.kind is not None and target.kind.is_metadata:
+                try:
+                    total += sum(1 for _ in os.scandir(target.path))
+                except OSError:
+                    pass
+        return total
+
+    def _schedule(self, target: _Target, found: tuple[int, int]) -> None:
+        recursive = target.kind is not None and target.kind.is_metadata
+        try:
+            watch = self._observer.schedule(
+                _Handler(target, self._dirty), target.path, recursive=recursive, **_FILTER
+            )
+        except FileNotFoundError:
+            return  # it went while we came
+        except OSError as error:
+            self.polling = f"cannot watch {target.path}: {error.strerror or error}"
+            return
+        self._watched[target] = (found, watch)
+        self._dirty.add_everything()
+
+    def _unschedule(self, watch: Any) -> None:  # watchdog's ObservedWatch
+        try:
+            self._observer.unschedule(watch)
+        except (KeyError, OSError):
+            pass  # its emitter ended with the directory
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, target: _Target, dirty: Dirty) -> None:
+        self._target = target
+        self._dirty = dirty
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        if event.event_type not in _TYPES:
+            return
+        for path in (event.src_path, getattr(event, "dest_path", "")):
+            for spot in _spots(self._target, os.fsdecode(path)):
+                self._dirty.add(spot)
+
+
+def _spots(target: _Target, path: str) -> Iterator[Spot]:
+    """What a path stands for; nothing for temporary files and other people's."""
+    if not path.startswith(target.path + "/"):
+        return
+    parts = path[len(target.path) + 1 :].split("/")
+    kind, entry = target.kind, parts[-1]
+    if kind is not None and kind.is_metadata:
+        if len(parts) == 1:
+            yield Spot(kind, entry)
+        elif len(parts) == 2 and not entry.endswith(".xml.new"):
+            yield Spot(kind, parts[0], entry)
+    elif len(parts) > 1:
+        return
+    elif kind is Kind.LOG:
+        if ".log" in entry:
+            yield Spot(kind, entry, entry)
+    elif entry.endswith(".xml"):  # libvirt writes NAME.xml.new and renames it
+        yield Spot(kind, entry[:-4], entry)
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _filter() -> dict[str, Any]:
+    """Newer watchdogs can leave the kernel's other events out; else every read wakes us."""
+    if "event_filter" not in inspect.signature(Observer().schedule).parameters:
+        return {}
+    names = (
+        "FileCreatedEvent",
+        "FileMovedEvent",
+        "FileDeletedEvent",
+        "FileClosedEvent",
+        "DirCreatedEvent",
+        "DirMovedEvent",
+        "DirDeletedEvent",
+    )
+    return {"event_filter": [getattr(events, name) for name in names if hasattr(events, name)]}
+
+
+_FILTER = _filter()
+
+
+def _tune(overflowed: Callable[[], None]) -> None:
+    """Two things that watchdog has no interface for, in 2.2 as in 7.1.
+
+    It holds back a MOVED_FROM for half a second, and all events behind it, to pair it with a
+    MOVED_TO: our own RENAME_EXCHANGE with an unwatched store makes one at every fold. We need
+    no pairs. And 2.2 drops IN_Q_OVERFLOW silently, 7.1 logs it: we have to know.
+    """
+    from watchdog.observers import inotify_c
+
+    try:
+        from watchdog.observers.inotify_move_event_grouper import (  # type: ignore[import-not-found,unused-ignore] # 7.0 and later
+            InotifyMoveEventGrouper as Buffer,
+        )
+    except ImportError:
+        from watchdog.observers.inotify_buffer import (  # type: ignore[import-not-found,no-redef,unused-ignore] # before
+            InotifyBuffer as Buffer,
+        )
+    Buffer.delay = 0.0
+    reader = getattr(inotify_c, "InotifyFD", None) or inotify_c.Inotify  # type: ignore[attr-defined,unused-ignore] # either exists
+    parse = getattr(reader, "uuidfs_parse", None) or reader._parse_event_buffer
+    reader.uuidfs_parse = parse
+    lost = inotify_c.InotifyConstants.IN_Q_OVERFLOW
+
+    def watched(buffer: bytes) -> Iterator[Any]:
+        for event in parse(buffer):
+            if event[1] & lost:
+                overflowed()
+            yield event
+
+    reader._parse_event_buffer = staticmethod(watched)

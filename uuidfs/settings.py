@@ -1,0 +1,324 @@
+"""The configuration: /etc/uuidfs/uuidfs.toml, every key of it optional.
+
+Below ``--root DIR`` it is DIR/etc/uuidfs/uuidfs.toml; for qemu:///session it is
+$XDG_CONFIG_HOME/uuidfs/uuidfs.toml, beside libvirt's own directory there. qemu:///embed has no
+natural place for one: the defaults hold.
+
+Whoever can write to this file decides when the trash is emptied, so it is refused as a store
+is when anybody else but root (or the session's user) could.
+"""
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from uuidfs import durations
+from uuidfs.errors import ConfigError, Refused, SystemCallFailed
+from uuidfs.files.directory import closing, opened
+from uuidfs.files.entry import read_small
+from uuidfs.layout.places import Kind, Layout, Place
+from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT
+
+FILE = "uuidfs.toml"
+
+_MAX_BYTES = 64 * 1024
+
+_DAY = 86400.0
+
+
+class Configuration(NamedTuple):
+    """What is in force. Times in seconds; None stands for "for ever"."""
+
+    kinds: frozenset[Kind] = frozenset(Kind)
+    lock_timeout: float = DEFAULT_TIMEOUT
+    debounce: float = 0.05
+    resync: float = 600.0
+    trash_retention: float | None = 30 * _DAY
+    log_retention: float | None = None
+    textfile: str = ""
+
+
+class Key(NamedTuple):
+    """One key of the file: its table (or ""), its name there, its attribute, and what it does."""
+
+    table: str
+    name: str
+    attribute: str
+    read: Callable[[object], object]  # raises ValueError with the reason
+    write: Callable[[Any], str]  # the value's TOML
+    about: str
+
+    @property
+    def dotted(self) -> str:
+        """What messages call it."""
+        return f"{self.table}.{self.name}" if self.table else self.name
+
+
+class Loaded(NamedTuple):
+    """The configuration, where its file is or would be, and the attributes that the file sets."""
+
+    configuration: Configuration
+    path: str | None = None
+    given: frozenset[str] = frozenset()
+
+
+def _kinds(value: object) -> frozenset[Kind]:
+    known = ", ".join(f'"{kind.value}"' for kind in Kind)
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"write a list of one or more of {known}")
+    for each in value:
+        if each not in [kind.value for kind in Kind]:
+            raise ValueError(f"{each!r} is not one of {known}")
+    return frozenset(Kind(each) for each in value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'{value!r} is not a text in quotes, such as "30d"')  # noqa: TRY004
+    return value
+
+
+def _duration(value: object) -> float:
+    return durations.parse(_text(value))
+
+
+def _interval(value: object) -> float:
+    seconds = _duration(value)
+    if seconds < 1:
+        raise ValueError(f"{value!r} is too short: at least one second")
+    return seconds
+
+
+def _retention(value: object) -> float | None:
+    return durations.parse_or_forever(_text(value))
+
+
+def _path(value: object) -> str:
+    text = _text(value)
+    if text and not os.path.isabs(text):
+        raise ValueError(f"{text!r} is not an absolute path")
+    return text
+
+
+def _path_toml(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _kinds_toml(kinds: frozenset[Kind]) -> str:
+    return "[" + ", ".join(f'"{kind.value}"' for kind in Kind if kind in kinds) + "]"
+
+
+def _time_toml(seconds: float | None) -> str:
+    return f'"{durations.words(seconds)}"'
+
+
+KEYS = (
+    Key(
+        "", "kinds", "kinds", _kinds, _kinds_toml, "Which files the reconciler moves to UUID names."
+    ),
+    Key(
+        "",
+        "lock-timeout",
+        "lock_timeout",
+        _duration,
+        _time_toml,
+        "How long commands wait for a domain that another program is at work on.",
+    ),
+    Key(
+        "reconcile",
+        "debounce",
+        "debounce",
+        _duration,
+        _time_toml,
+        "How long a full pass waits for more events, so that one pass serves them all.",
+    ),
+    Key(
+        "reconcile",
+        "resync",
+        "resync",
+        _interval,
+        _time_toml,
+        "How often the reconciler looks at everything, whatever events say; at least 1s.",
+    ),
+    Key(
+        "trash",
+        "retention",
+        "trash_retention",
+        _retention,
+        _time_toml,
+        'How long files stay in the trash; "forever" never empties it.',
+    ),
+    Key(
+        "logs",
+        "retention",
+        "log_retention",
+        _retention,
+        _time_toml,
+        "How long the logs of undefined domains stay after their last line; then they go to the "
+        'trash. "forever" keeps them.',
+    ),
+    Key(
+        "metrics",
+        "textfile",
+        "textfile",
+        _path,
+        _path_toml,
+        "A file for node_exporter's textfile collector, whose name has to end in .prom; needs "
+        'prometheus_client. "" writes none.',
+    ),
+)
+
+
+def place(layout: Layout) -> Place | None:
+    """The directory that the file is in; None for a layout that has no configuration."""
+    config = layout.names[Kind.CONFIG]
+    if config.below[-2:] == ("libvirt", "qemu"):
+        return Place(config.base, (*config.below[:-2], "uuidfs"))
+    if config.path.endswith("/libvirt/qemu"):
+        return Place(config.path.removesuffix("/libvirt/qemu") or "/", ("uuidfs",))
+    return None
+
+
+def load(layout: Layout) -> Configuration:
+    """What is in force for this layout; the defaults where there is no file.
+
+    Raises ConfigError for a file that cannot be trusted or understood, SystemCallFailed for one
+    that cannot be read.
+    """
+    return read(layout).configuration
+
+
+def read(layout: Layout) -> Loaded:
+    """As :func:`load`, with where it comes from."""
+    where = place(layout)
+    if where is None:
+        return Loaded(Configuration())
+    path = f"{where.path}/{FILE}"
+    try:
+        data = _bytes(where, path)
+    except Refused as error:
+        raise ConfigError(error.path, error.reason) from error
+    if data is None:
+        return Loaded(Configuration(), path)
+    return parse(data, path)
+
+
+def _bytes(where: Place, path: str) -> bytes | None:
+    directory = opened(where)
+    if directory is None:
+        return None
+    with closing(directory):
+        try:
+            found = os.stat(FILE, dir_fd=directory, follow_symlinks=False)
+            # The directory counts as well: who may write there may put another file in place.
+            _trust(os.fstat(directory), where.path)
+            _trust(found, path)
+            return read_small(directory, FILE, _MAX_BYTES, path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SystemCallFailed("read", path, error) from error
+
+
+def _trust(found: os.stat_result, path: str) -> None:
+    if found.st_uid not in {0, os.geteuid()}:
+        raise ConfigError(
+            path,
+            f"it belongs to uid {found.st_uid}; check what is in it, then: "
+            f"chown {os.geteuid()} {path}",
+        )
+    if found.st_mode & 0o022 and not stat.S_ISLNK(found.st_mode):
+        raise ConfigError(
+            path,
+            f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o}); "
+            f"check what is in it, then: chmod go-w {path}",
+        )
+
+
+def parse(data: bytes, path: str) -> Loaded:
+    """Read a file's content; raises ConfigError with the line and the key."""
+    try:
+        text = data.decode()
+        document = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(path, "it is not UTF-8", line) from error
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax(path, text, error) from error
+    values: dict[str, object] = {}
+    try:
+        _take(document, "", values)
+    except _BadKeyError as bad:
+        dotted = ".".join(bad.key)
+        raise ConfigError(path, bad.reason, line_of(text, bad.key), dotted) from bad
+    return Loaded(Configuration()._replace(**values), path, frozenset(values))  # type: ignore[arg-type] # as KEYS says
+
+
+class _BadKeyError(Exception):
+    def __init__(self, key: tuple[str, ...], reason: str) -> None:
+        super().__init__(reason)
+        self.key = key
+        self.reason = reason
+
+
+def _take(table: Mapping[str, object], name: str, values: dict[str, object]) -> None:
+    known = {key.name: key for key in KEYS if key.table == name}
+    tables = {key.table for key in KEYS if key.table} if not name else set()
+    for entry, value in table.items():
+        path = (name, entry) if name else (entry,)
+        if entry in tables:
+            if not isinstance(value, dict):
+                raise _BadKeyError(path, f"this is a table: write [{entry}]")
+            _take(value, entry, values)
+        elif entry not in known:
+            names = ", ".join(sorted({*known, *tables}))
+            raise _BadKeyError(path, f"there is no such key; known here: {names}")
+        else:
+            try:
+                values[known[entry].attribute] = known[entry].read(value)
+            except ValueError as error:
+                raise _BadKeyError(path, str(error)) from error
+
+
+def _syntax(path: str, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
+    at = re.search(r"\(at line (\d+), column \d+\)", str(error))
+    line = int(at[1]) if at else text.count("\n") + 1
+    return ConfigError(path, re.sub(r" \(at .*\)$", "", str(error)), line)
+
+
+def line_of(text: str, key: tuple[str, ...]) -> int | None:
+    """The line on which a well-formed document sets ``key``; tomllib does not tell.
+
+    The document is read statement by statement, each after the table header in force, so
+    that a text of several lines that looks like a key is not taken for one.
+    """
+    header = statement = ""
+    start = 1
+    for number, line in enumerate(text.split("\n"), 1):
+        if not statement:
+            start = number
+        statement += line + "\n"
+        try:
+            parsed = tomllib.loads(header + statement)
+        except tomllib.TOMLDecodeError:
+            continue  # a value of several lines
+        if _has(parsed, key):
+            return start
+        if statement.lstrip().startswith("["):
+            header = statement
+        statement = ""
+    return None
+
+
+def _has(document: object, key: tuple[str, ...]) -> bool:
+    for part in key:
+        if isinstance(document, list):  # [[table]]
+            document = document[-1] if document else None
+        if not isinstance(document, dict) or part not in document:
+            return False
+        document = document[part]
+    return True

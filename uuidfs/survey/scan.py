@@ -1,0 +1,82 @@
+"""The whole tree at a glance: names and links, and who is who.
+
+Reads no more than it needs: a name that is our link says by itself which UUID it belongs to;
+only regular configs are parsed. Nothing here changes anything.
+"""
+
+from typing import NamedTuple
+
+from uuidfs.layout.places import Kind, Layout
+
+
+class Problem(NamedTuple):
+    """Something that is left alone, and why; ``name`` when it concerns one domain."""
+
+    path: str
+    reason: str
+    name: str | None = None
+
+
+class Scan:
+    """The whole tree at a glance; :func:`scan_all` makes it."""
+
+    def __init__(self, layout: Layout, *, blind: bool = False) -> None:
+        self.layout = layout
+        self.configs: dict[str, str | None] = {}  # entry -> link text
+        self.uuid_of: dict[str, str] = {}  # name -> UUID
+        self.source_of: dict[str, str] = {}  # name -> "config", "status" or "hook"
+        self.names_of: dict[str, list[str]] = {}  # UUID -> names
+        self.logs: dict[str, str | None] = {}  # entry -> link text
+        self.logs_of_name: dict[str, list[tuple[str, str]]] = {}  # name -> suffix, entry
+        self.logs_of_uuid: dict[str, list[str]] = {}  # UUID -> entries that link to its logs
+        self.config_store: set[str] = set()
+        self.log_store: dict[str, list[str]] = {}  # UUID -> suffixes
+        self.moved: set[str] = set()  # UUIDs whose log's link another domain has taken
+        self.meta_names: dict[Kind, set[str]] = {}
+        self.meta_store: dict[Kind, set[str]] = {}
+        self.strays: dict[str, dict[tuple[Kind, str], None]] = {}  # UUID -> directories of no
+        # domain that hold links to its files
+        self.leftovers: dict[str, list[tuple[Kind, bool, str]]] = {}
+        self.strangers: list[str] = []  # paths in a store that are not ours
+        self.problems: list[Problem] = []
+        self.broken: set[Kind] = set()  # kinds that cannot be handled at all
+        self.blind = blind  # something that may refer to a store's file could not be read
+
+    def bind(self, name: str, uuid: str, source: str) -> None:
+        """Record that ``name`` stands for ``uuid``."""
+        self.uuid_of[name] = uuid
+        self.source_of[name] = source
+        self.names_of.setdefault(uuid, []).append(name)
+
+    def rebind(self, name: str, uuid: str, source: str) -> None:
+        """Record what libvirt itself says right now, over what the disk said."""
+        former = self.uuid_of.get(name)
+        if former is not None:
+            self.names_of[former].remove(name)
+            if not self.names_of[former]:
+                del self.names_of[former]
+        self.names_of.pop(uuid, None)
+        self.bind(name, uuid, source)
+
+    def uuids(self) -> list[str]:
+        """All UUIDs that are bound or have files in a store, in the order of their names."""
+        bound = sorted(self.names_of, key=lambda uuid: (self.names_of[uuid][0], uuid))
+        rest = {entry[:-4] for entry in self.config_store} | set(self.log_store)
+        rest |= self.moved
+        rest |= set(self.leftovers).union(*self.meta_store.values())
+        return bound + sorted(rest.difference(self.names_of))
+
+
+def scan_files(layout: Layout, name: str, uuid: str, kind: Kind) -> Scan:
+    """What a view needs of one domain's config and one kind of metadata: nothing is read here.
+
+    For callers that know the binding, and that no other name has this UUID. Sets ``blind``.
+    """
+    result = Scan(layout, blind=True)
+    result.bind(name, uuid, "config")
+    result.configs[f"{name}.xml"] = None
+    result.broken = set(Kind) - {Kind.CONFIG, kind}
+    if kind.is_metadata:
+        result.meta_names[kind] = {name}
+        result.meta_store[kind] = {uuid}
+    return result

@@ -1,0 +1,72 @@
+"""What a survey finds of one UUID: what lies at each of its names and in the store."""
+
+from typing import NamedTuple
+
+from uuidfs.files.entry import Entry
+from uuidfs.layout.places import Kind
+from uuidfs.survey.scan import Problem
+
+
+class Leftover(NamedTuple):
+    """A temporary name that a kill left in a store; ``twin``: another name has its inode."""
+
+    kind: Kind
+    room: bool  # in the waiting room by-uuid/by-uuid
+    entry: str
+    found: Entry
+    twin: bool = False
+
+
+class Pair(NamedTuple):
+    """A name path and the UUID path that belongs to it, and what lies at each.
+
+    ``why_not`` says why the name's file must not be moved; the plan leaves it alone.
+    """
+
+    kind: Kind
+    subdir: str  # the domain's directory for metadata, else ""
+    entry: str
+    at_name: Entry | None
+    store_entry: str
+    in_store: Entry | None
+    why_not: str | None = None
+
+
+class LogName(NamedTuple):
+    """A log's name path: which rotation it is by its name, and what lies there."""
+
+    entry: str
+    suffix: str
+    at_name: Entry
+
+
+class View(NamedTuple):
+    """All that concerns one UUID. ``name`` is None when nothing binds the UUID to a name.
+
+    ``rivals`` are two or more names whose configs carry this UUID: a rename in flight, or
+    cut in half; ``linked`` are those whose config is our link. ``away`` are links to this
+    domain's logs under other names. ``taken`` are names of this domain's logs that link to
+    another UUID's. ``moved`` is the mark that another domain took this one's link. ``strays``
+    are further links to its metadata, in directories of names that no domain has.
+    ``orphan_safe`` is false when something could not be read that might
+    still refer to this UUID's files.
+    """
+
+    uuid: str
+    name: str | None
+    source: str | None  # "config", "status" or "hook"
+    rivals: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+    config: Pair | None = None
+    logs: tuple[LogName, ...] = ()
+    log_store: tuple[tuple[str, Entry], ...] = ()
+    away: tuple[LogName, ...] = ()
+    taken: tuple[LogName, ...] = ()
+    moved: Entry | None = None
+    metadata: tuple[Pair, ...] = ()
+    misfiled: tuple[Pair, ...] = ()
+    strays: tuple[Pair, ...] = ()
+    store_dirs: tuple[Kind, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    orphan_safe: bool = True

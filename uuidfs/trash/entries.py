@@ -1,0 +1,281 @@
+"""The trash: what is in it. Nothing here changes anything.
+
+Each store has its own, on the file system of its files, as :mod:`uuidfs.apply` fills it:
+
+    STORE/trash/UUID~TIME~REASON~BY/FILE      TIME is when, in UTC; REASON why, BY who did it
+    STORE/trash/UUID~TIME~REASON~BY~2/FILE    the third FILE of that second
+
+Nothing here follows a link, and nothing is counted as trash that lies in a directory which
+anybody but root (or the session's user) could have made: that is left alone and reported.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from uuidfs.errors import NoSuchDomain, NoSuchEntry, SystemCallFailed, UuidfsError
+from uuidfs.files import change
+from uuidfs.files.directory import listed, opened_below
+from uuidfs.files.entry import read_small
+from uuidfs.files.trusted import Dirs
+from uuidfs.layout.names import normal_uuid
+from uuidfs.layout.places import TRASH, Kind, Layout, Place
+from uuidfs.layout.trash_label import parse_label
+from uuidfs.survey.documents import Documents
+from uuidfs.survey.identity import MAX_BYTES, Identity, Reader
+from uuidfs.survey.identity_lxml import read_lxml
+from uuidfs.survey.resolve import find
+from uuidfs.survey.scan import Problem, Scan
+from uuidfs.survey.scanner import scan_all
+
+_ID_LENGTH = 12  # hexadecimal digits: 48 bits tell a million entries apart
+
+
+class TrashEntry(NamedTuple):
+    """One file in the trash. ``when`` is in UTC, ``size`` in bytes, ``label`` its directory.
+
+    ``by`` is who put it there: convert, revert, check, hook, reconciler or local-migrate; ""
+    where an old version did not tell.
+
+    ``id`` is made of kind, label and file name: it stays as long as the entry does.
+    """
+
+    kind: Kind
+    uuid: str
+    when: datetime
+    reason: str
+    by: str
+    file: str
+    size: int
+    label: str
+    id: str
+
+
+class Listing(NamedTuple):
+    """Entries, oldest first; names of the UUIDs that are bound; what is not ours."""
+
+    entries: tuple[TrashEntry, ...]
+    names: dict[str, str]
+    strangers: tuple[Problem, ...] = ()
+
+
+class Shown(NamedTuple):
+    """One entry closely: ``name`` that its UUID is bound to, ``document`` the domain's name
+    that a config says (None for other kinds, or when it cannot be read)."""
+
+    entry: TrashEntry
+    path: str
+    name: str | None
+    document: str | None
+    modified: datetime
+    owner: int
+    group: int
+    mode: int
+
+
+def place_of(layout: Layout, kind: Kind, label: str = "") -> Place:
+    """A kind's trash, or one directory in it."""
+    place = layout.stores[kind].child(TRASH)
+    return place.child(label) if label else place
+
+
+def path_of(layout: Layout, entry: TrashEntry) -> str:
+    """Where an entry's file is."""
+    return f"{place_of(layout, entry.kind, entry.label).path}/{entry.file}"
+
+
+def entries(layout: Layout) -> tuple[TrashEntry, ...]:
+    """All files in the trash, oldest first; who is called what is not looked at.
+
+    Raises Refused when a store or its trash cannot be trusted, SystemCallFailed.
+    """
+    with Dirs(layout) as dirs:
+        return survey(dirs)[0]
+
+
+def listing(
+    layout: Layout, domains: tuple[str, ...] | None = None, reader: Reader = read_lxml
+) -> Listing:
+    """The entries of some domains or of all, with the names that their UUIDs have now.
+
+    A domain that is gone is known by its UUID, and by the name that its config in the trash
+    says. Raises NoSuchDomain, and as :func:`entries`.
+    """
+    with Dirs(layout) as dirs:
+        found, strangers = survey(dirs)
+        scan = scan_all(Documents(dirs, reader))
+        if domains is not None:
+            wanted = {u for domain in domains for u in _uuids(dirs, scan, found, domain, reader)}
+            found = tuple(entry for entry in found if entry.uuid in wanted)
+            strangers = ()
+        names = {uuid: names[0] for uuid, names in scan.names_of.items() if len(names) == 1}
+        return Listing(found, names, strangers)
+
+
+def show(layout: Layout, wanted: str, reader: Reader = read_lxml) -> Shown:
+    """Look closely at one entry; ``wanted`` as for :func:`pick`. Raises NoSuchEntry."""
+    with Dirs(layout) as dirs:
+        entry = pick(survey(dirs)[0], wanted)
+        names = scan_all(Documents(dirs, reader)).names_of.get(entry.uuid, [])
+        with opened_label(dirs, entry.kind, entry.label) as fd:
+            found = None if fd is None else _stat(fd, entry.file)
+            if fd is None or found is None:
+                raise NoSuchEntry(wanted)
+            identity = identify(layout, fd, entry, reader)
+        return Shown(
+            entry,
+            path_of(layout, entry),
+            names[0] if len(names) == 1 else None,
+            identity.name if isinstance(identity, Identity) and entry.kind is Kind.CONFIG else None,
+            datetime.fromtimestamp(found.st_mtime, UTC),
+            found.st_uid,
+            found.st_gid,
+            stat.S_IMODE(found.st_mode),
+        )
+
+
+def pick(found: Iterable[TrashEntry], wanted: str) -> TrashEntry:
+    """The entry with this id, or whose id alone begins so, or KIND/UUID~TIME~REASON/FILE.
+
+    Raises NoSuchEntry when there is none, or more than one.
+    """
+    found = tuple(found)
+    matches = [e for e in found if wanted == f"{e.kind.value}/{e.label}/{e.file}"]
+    matches = matches or [e for e in found if wanted and e.id.startswith(wanted.lower())]
+    if len(matches) != 1:
+        raise NoSuchEntry(wanted, len(matches))
+    return matches[0]
+
+
+def identify(layout: Layout, fd: int, entry: TrashEntry, reader: Reader) -> Identity | str:
+    """Whom a document in the trash is about, or the reason why that cannot be told."""
+    path = path_of(layout, entry)
+    if entry.kind is Kind.LOG:
+        return "it is a log"
+    try:
+        return reader(read_small(fd, entry.file, MAX_BYTES, path))
+    except UuidfsError as error:
+        return str(error)
+    except OSError as error:
+        return str(SystemCallFailed("read", path, error))
+
+
+@contextmanager
+def opened_label(dirs: Dirs, kind: Kind, label: str) -> Iterator[int | None]:
+    """Open one directory in a trash for a block; None when it is gone.
+
+    Raises Refused when it, or the trash, is not a directory that only we can write to.
+    """
+    place = place_of(dirs.layout, kind)
+    with (
+        _opened(dirs, dirs.store(kind), TRASH, place) as trash,
+        _opened(dirs, trash, label, place.child(label)) as fd,
+    ):
+        yield fd
+
+
+@contextmanager
+def _opened(dirs: Dirs, above: int | None, name: str, place: Place) -> Iterator[int | None]:
+    fd = opened_below(above, name, place.path) if above is not None else None
+    if fd is None:
+        yield None
+        return
+    try:
+        dirs.check_store(fd, place)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def drop_label(dirs: Dirs, kind: Kind, label: str) -> None:
+    """Remove one directory of a trash, when it is empty. Raises OSError and Refused."""
+    with _opened(dirs, dirs.store(kind), TRASH, place_of(dirs.layout, kind)) as trash:
+        if trash is not None:
+            change.remove_directory(trash, label)
+
+
+def survey(dirs: Dirs) -> tuple[tuple[TrashEntry, ...], tuple[Problem, ...]]:
+    """All entries, oldest first, and what is in a trash without being one, with the reason."""
+    found: list[TrashEntry] = []
+    strangers: list[Problem] = []
+    for kind, label, _ in labels(dirs, strangers):
+        path = place_of(dirs.layout, kind, label).path
+        try:
+            with opened_label(dirs, kind, label) as fd:
+                for file in listed(fd, path) if fd is not None else ():
+                    entry = _entry(fd, kind, label, file, path)
+                    if isinstance(entry, Problem):
+                        strangers.append(entry)
+                    elif entry is not None:
+                        found.append(entry)
+        except UuidfsError as error:
+            strangers.append(Problem(path, getattr(error, "reason", str(error))))
+    found.sort(key=lambda entry: (entry.when, entry.uuid, entry.kind.value, entry.file))
+    return tuple(found), tuple(strangers)
+
+
+def labels(dirs: Dirs, strangers: list[Problem]) -> list[tuple[Kind, str, datetime]]:
+    """The directories of every trash whose name is ours; the others are put to ``strangers``."""
+    found = []
+    for kind in Kind:
+        place = place_of(dirs.layout, kind)
+        with _opened(dirs, dirs.store(kind), TRASH, place) as trash:
+            for name in sorted(listed(trash, place.path)) if trash is not None else ():
+                parsed = parse_label(name)
+                if parsed is None:
+                    strangers.append(Problem(f"{place.path}/{name}", "uuidfs did not make it"))
+                else:
+                    found.append((kind, name, parsed[1]))
+    return found
+
+
+def _entry(
+    fd: int | None, kind: Kind, label: str, file: str, path: str
+) -> TrashEntry | Problem | None:
+    found = _stat(fd, file) if fd is not None else None
+    parsed = parse_label(label)
+    if found is None or parsed is None:
+        return None
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+        return Problem(f"{path}/{file}", "it is no file, so uuidfs did not put it there")
+    uuid, when, reason, by = parsed
+    text = os.fsencode(f"{kind.value}/{label}/{file}")
+    digest = sha256(text).hexdigest()[:_ID_LENGTH]
+    return TrashEntry(kind, uuid, when, reason, by, file, found.st_size, label, digest)
+
+
+def _stat(fd: int, file: str) -> os.stat_result | None:
+    try:
+        return os.stat(file, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _uuids(
+    dirs: Dirs, scan: Scan, found: Iterable[TrashEntry], domain: str, reader: Reader
+) -> set[str]:
+    """The UUIDs that a domain's name or UUID on the command line means."""
+    try:
+        return {find(scan, domain)}
+    except NoSuchDomain:
+        plain = normal_uuid(domain)
+        gone = {entry.uuid for entry in found if entry.uuid == plain}
+        gone = gone or {
+            entry.uuid
+            for entry in found
+            if entry.kind is Kind.CONFIG and named(dirs, entry, reader) == domain
+        }
+        if not gone:
+            raise
+        return gone
+
+
+def named(dirs: Dirs, entry: TrashEntry, reader: Reader) -> str | None:
+    """The domain's name in a config in the trash, None when it cannot be read."""
+    with opened_label(dirs, entry.kind, entry.label) as fd:
+        identity = identify(dirs.layout, fd, entry, reader) if fd is not None else None
+    return identity.name if isinstance(identity, Identity) else None

@@ -1,0 +1,133 @@
+"""Logs of domains that are gone: to the trash once they are old."""
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from uuidfs.apply.applier import Applier
+from uuidfs.convert.results import DomainResult, Options, RunResult
+from uuidfs.errors import Busy, UuidfsError
+from uuidfs.files import change
+from uuidfs.files.trusted import Dirs
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.plan.steps import Op, Step
+from uuidfs.runtime.domain_locks import Locks
+from uuidfs.survey.scan import Scan
+from uuidfs.survey.scanner import scan_all
+from uuidfs.survey.surveyor import Surveyor
+from uuidfs.survey.view import View
+
+_BATCH = 64  # logs of domains that one scan is made for, under all their locks
+
+
+def retire_logs(
+    layout: Layout, older_than: float | None, options: Options, *, now: float | None = None
+) -> RunResult:
+    """Trash the logs of UUIDs without a name, written last more than ``older_than`` seconds ago.
+
+    All files of a UUID go together, or none; first their links. None stands for "for ever".
+    Of ``options`` only the reader is used: a domain whose lock is not free is skipped, and
+    counts as busy. What fails is reported, and is as a kill would have left it.
+
+    Raises UuidfsError only when nothing could be looked at.
+    """
+    now = time.time() if now is None else now
+    with Dirs(layout) as dirs:
+        surveyor = Surveyor(dirs, options.reader)
+        scan = scan_all(surveyor.documents)
+        results: list[DomainResult] = []
+        if older_than is not None and not scan.blind:
+            limit = now - older_than
+            old = [u for u in sorted(_unnamed(scan)) if _is_old(dirs, u, scan.log_store[u], limit)]
+            with Applier(dirs, "reconciler") as applier:
+                run = _Retirement(surveyor, applier, limit)
+                for start in range(0, len(old), _BATCH):
+                    results += run.batch(old[start : start + _BATCH])
+        return RunResult("retire", layout, tuple(results))
+
+
+def _unnamed(scan: Scan) -> set[str]:
+    return set(scan.log_store).difference(scan.names_of, scan.moved)
+
+
+def _is_old(dirs: Dirs, uuid: str, suffixes: Iterable[str], limit: float) -> bool:
+    store = dirs.store(Kind.LOG)
+    if store is None:
+        return False
+    for suffix in suffixes:
+        try:
+            found = os.stat(f"{uuid}.log{suffix}", dir_fd=store, follow_symlinks=False)
+        except OSError:
+            return False  # rotated or removed in this moment: not out of use
+        if found.st_mtime >= limit:
+            return False
+    return True
+
+
+class _Retirement:
+    def __init__(self, surveyor: Surveyor, applier: Applier, limit: float) -> None:
+        self.surveyor = surveyor
+        self.applier = applier
+        self.limit = limit
+
+    def batch(self, uuids: list[str]) -> list[DomainResult]:
+        """Retire some logs that a first scan found unnamed, if a second one agrees.
+
+        The second scan runs under the locks: a domain that was defined or renamed while the
+        first one listed the configs is seen, and none is started by the hook meanwhile. The
+        locks are not waited for, so holding several cannot block anybody for good.
+        """
+        results = []
+        locks = Locks(self.surveyor.layout, 0.0)
+        with ExitStack() as held:
+            mine = []
+            for uuid in uuids:
+                try:
+                    held.enter_context(locks.hold(uuid))
+                    mine.append(uuid)
+                except Busy as error:
+                    results.append(DomainResult(None, uuid, error=str(error), busy=True))
+            scan = scan_all(self.surveyor.documents)
+            change.trace("retire: scanned twice")
+            if not scan.blind:
+                results += [self._one(scan, u) for u in mine if u in _unnamed(scan)]
+        return results
+
+    def _one(self, scan: Scan, uuid: str) -> DomainResult:
+        done: list[Step] = []
+        try:
+            view = self.surveyor.view(scan, uuid)
+            if _is_old(self.surveyor.dirs, uuid, scan.log_store[uuid], self.limit):
+                for step in _steps(view):
+                    self.applier.run(step)
+                    done.append(step)
+                    change.trace("retire: step")
+        except UuidfsError as error:
+            return DomainResult(None, uuid, tuple(done), str(error))
+        finally:
+            self.applier.close_domain()
+        return DomainResult(None, uuid, tuple(done))
+
+
+def _steps(view: View) -> list[Step]:
+    """Links first: files without a link are found again by the next run, links without a file
+    would be nobody's."""
+    uuid = view.uuid
+    links = [
+        Step(Op.DROP_LINK, Kind.LOG, uuid, "", log.entry, f"{uuid}.log{log.suffix}", log.at_name)
+        for log in view.away
+    ]
+    files = [
+        Step(
+            Op.TRASH,
+            Kind.LOG,
+            uuid,
+            store_entry=f"{uuid}.log{suffix}",
+            expect=found,
+            other="retention",
+        )
+        for suffix, found in view.log_store
+        if found.is_file
+    ]
+    return links + files
