@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.trees import Host, domain_xml, snapshot_xml
 from uuidfs.layout.places import Kind
-from uuidfs.reconcile.queue import Spot
+from uuidfs.reconcile.queue import ChangedName
 
 Steps = Iterator[None]
 
@@ -37,7 +37,7 @@ class Libvirtd:
         self.host = host
         self.domains: dict[str, Known] = {}
         self.truth: dict[Path, bytes] = {}
-        self.events: list[Spot] = []
+        self.events: list[ChangedName] = []
         self.calls: list[tuple[str, str]] = []
         # What undefine and snapshot-delete removed, by UUID and object: for the trash.
         self.removed: dict[tuple[str, str], bytes] = {}
@@ -47,13 +47,13 @@ class Libvirtd:
     def _note(self, call: str, path: Path) -> None:
         self.calls.append((call, str(path.relative_to(self.host.root))))
         if path.parent == self.host.config and path.suffix == ".xml":
-            self.events.append(Spot(Kind.CONFIG, path.stem, path.name))
+            self.events.append(ChangedName(Kind.CONFIG, path.stem, path.name))
         for kind, top in ((Kind.SNAPSHOT, self.host.snapshot),
                           (Kind.CHECKPOINT, self.host.checkpoint)):
             if path.parent.parent == top:
-                self.events.append(Spot(kind, path.parent.name, path.name))
+                self.events.append(ChangedName(kind, path.parent.name, path.name))
             elif path.parent == top:
-                self.events.append(Spot(kind, path.name))
+                self.events.append(ChangedName(kind, path.name))
 
     def _unlink(self, path: Path) -> Steps:
         if not os.path.lexists(path):

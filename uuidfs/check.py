@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from uuidfs.convert.half_rename import settle
+from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.host.libvirtd import name_of
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
@@ -50,7 +50,7 @@ class CheckResult:
 
 def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
     """Look at everything and change nothing. A host that was never converted is in order."""
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         surveyor = Surveyor(dirs, reader)
         scan = scan_all(surveyor.documents)
         findings = [
@@ -211,7 +211,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
     uuids = dict.fromkeys(f.uuid for f in before.findings if f.repairable and f.uuid is not None)
     for uuid in before.rivals:  # each of these scans the whole tree
         try:
-            settle(layout, uuid, name_of, options)
+            finish_rename(layout, uuid, name_of, options)
         except UuidfsError as error:
             errors.append(
                 Finding(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from uuidfs.apply.applier import Applier
 from uuidfs.errors import Busy, Changed, UuidfsError
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.connections import system
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
@@ -70,7 +70,7 @@ def convert_one(layout: Layout, name: str, data: bytes, *, start: bool) -> None:
         raise UuidfsError(f"cannot tell which domain this is: {identity}")
     if identity.uuid is None or identity.name != name or refusal(name) is not None:
         raise UuidfsError(refusal(name) or f"the XML on stdin is of {identity.name!r}")
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         surveyor = Surveyor(dirs, read_expat)
         scan = scan_domain(surveyor.documents, name, identity.uuid)
         if _needs_all(scan, name, identity.uuid):
@@ -126,7 +126,7 @@ def _wide(surveyor: Surveyor, name: str, uuid: str) -> Scan:
 
 def _convert(  # the one domain, with all that was found of it
     layout: Layout,
-    dirs: Dirs,
+    dirs: TrustedDirs,
     surveyor: Surveyor,
     scan: Scan,
     name: str,

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from uuidfs.errors import UuidfsError
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import log_target
 from uuidfs.layout.places import STORE, Kind, Layout
 from uuidfs.plan.draft import is_placeholder
 from uuidfs.runtime import reconciler_state
-from uuidfs.runtime.reconciler_state import Standing
+from uuidfs.runtime.reconciler_state import ReconcilerState
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
-from uuidfs.survey.resolve import find
+from uuidfs.survey.resolve import uuid_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
@@ -54,7 +54,7 @@ class StatusResult:
     unbound: tuple[str, ...]  # logs and metadata directories whose name belongs to no domain
     leftovers: tuple[str, ...]  # of killed runs
     problems: tuple[Problem, ...]
-    reconciler: Standing | None  # of the one that runs
+    reconciler: ReconcilerState | None  # of the one that runs
     live: bool  # whether one ought to
 
 
@@ -65,10 +65,10 @@ def status_of(
 
     Raises NoSuchDomain, or SystemCallFailed when the configs cannot be listed.
     """
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         surveyor = Surveyor(dirs, reader)
         scan = scan_all(surveyor.documents)
-        uuids = scan.uuids() if domains is None else [find(scan, name) for name in domains]
+        uuids = scan.uuids() if domains is None else [uuid_of(scan, name) for name in domains]
         states = [domain_state(surveyor, scan, uuid) for uuid in dict.fromkeys(uuids)]
     leftovers = [
         f"{layout.stores[kind].path}/{f'{STORE}/' if room else ''}{entry}"
@@ -220,5 +220,5 @@ def uuid_path(layout: Layout, domain: str, kind: Kind, reader: Reader = read_lxm
 
     Raises NoSuchDomain.
     """
-    with Dirs(layout) as dirs:
-        return layout.uuid_path(kind, find(scan_all(Documents(dirs, reader)), domain))
+    with TrustedDirs(layout) as dirs:
+        return layout.uuid_path(kind, uuid_of(scan_all(Documents(dirs, reader)), domain))

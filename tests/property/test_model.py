@@ -24,7 +24,7 @@ from uuidfs.files import change
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind
 from uuidfs.reconcile import fast_path
-from uuidfs.reconcile.queue import Spot
+from uuidfs.reconcile.queue import ChangedName
 
 NAMES = ("a", "b", "c")
 OBJECTS = ("s1", "s2")
@@ -226,11 +226,11 @@ class Host(RuleBasedStateMachine):
 
     def _drain(self) -> None:
         events, self.libvirtd.events = self.libvirtd.events, []
-        calm = {fast_path.Verdict.CALM, fast_path.Verdict.FOLDED}
-        for settled in fast_path.settle(
+        calm = {fast_path.Verdict.NOTHING_TO_DO, fast_path.Verdict.FOLDED}
+        for outcome in fast_path.fold_changed(
             self.layout, self.names, dict.fromkeys(events), Options().reader
         ):
-            self.pass_due |= settled.verdict not in calm
+            self.pass_due |= outcome.verdict not in calm
 
     @rule()
     def the_reconciler_starts_anew(self) -> None:
@@ -252,7 +252,7 @@ class Host(RuleBasedStateMachine):
             uuid = self.libvirtd.domains[name].uuid
             log.write_bytes(uuid.encode() + b"\n")
             self.logged[uuid] += 1
-            self.libvirtd.events.append(Spot(Kind.LOG, log.name, log.name))
+            self.libvirtd.events.append(ChangedName(Kind.LOG, log.name, log.name))
 
     @rule(number=numbers, looks=st.booleans())
     def start(self, number: int, looks: bool) -> None:
@@ -272,7 +272,7 @@ class Host(RuleBasedStateMachine):
             file.seek(0)
             assert set(file.read().split()) == {known.uuid.encode()}, "a stranger's log"
         self.logged[known.uuid] += 1
-        self.libvirtd.events.append(Spot(Kind.LOG, log.name, log.name))
+        self.libvirtd.events.append(ChangedName(Kind.LOG, log.name, log.name))
 
     @rule(number=numbers, looks=st.booleans())
     def rollover(self, number: int, looks: bool) -> None:

@@ -23,7 +23,7 @@ from uuidfs.check import check
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert, revert
 from uuidfs.errors import EXIT_OK
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.connections import system
 from uuidfs.plan.convert import plan_convert
 from uuidfs.runtime.domain_locks import Locks
@@ -279,7 +279,7 @@ def test_a_plan_is_deterministic_and_tidy_means_that_it_is_empty(
         for move, number in moves:
             getattr(libvirt, move)(number)
         layout = system(os.fspath(host.root))
-        with Dirs(layout) as dirs:
+        with TrustedDirs(layout) as dirs:
             surveyor = Surveyor(dirs, read_lxml)
             scan = scan_all(surveyor.documents)
             for uuid in scan.uuids():

@@ -1,13 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uuidfs.reconcile.schedule import Agenda
+from uuidfs.reconcile.schedule import Schedule
 
 DEBOUNCE, INTERVAL = 0.2, 600.0
 
 
-def agenda() -> Agenda:
-    made = Agenda(DEBOUNCE, INTERVAL)
+def agenda() -> Schedule:
+    made = Schedule(DEBOUNCE, INTERVAL)
     made.resync(0.0)
     made.begin()
     made.passed(0.0, 0.0, clean=True)
@@ -38,7 +38,7 @@ def test_a_pass_follows_the_last_event_after_the_debounce() -> None:
 
 
 def test_what_comes_during_a_pass_is_for_the_next_one() -> None:
-    for happen in (Agenda.soon, Agenda.resync, Agenda.retry):
+    for happen in (Schedule.soon, Schedule.resync, Schedule.retry):
         one = agenda()
         one.soon(10.0)
         one.begin()

@@ -15,7 +15,7 @@ from tests.truth import broken_promises, facts, fingerprint, lost
 from tests.unit.cli import REPOSITORY, uuidfs
 from tests.unit.conftest import Build
 from uuidfs import workers
-from uuidfs.apply.open_dirs import Handles
+from uuidfs.apply.open_dirs import OpenDirs
 from uuidfs.cli import start
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert, revert
@@ -98,14 +98,14 @@ def test_a_killed_process_does_not_stop_the_run(
 ) -> None:
     tree = large(make_tree)
     truth = facts(tree.host)
-    parent, sync = os.getpid(), Handles.sync
+    parent, sync = os.getpid(), OpenDirs.sync
 
-    def killed_in_sync(self: Handles) -> None:
+    def killed_in_sync(self: OpenDirs) -> None:
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
         sync(self)
 
-    monkeypatch.setattr(Handles, "sync", killed_in_sync)
+    monkeypatch.setattr(OpenDirs, "sync", killed_in_sync)
     result = convert(system(str(tree.host.root)), options(2))
     assert result.exit_code == 0
     assert len(result.domains) == len(tree.bindings)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.cli import uuidfs
 from uuidfs.errors import SystemCallFailed, UsageError
-from uuidfs.host.libvirtd import owe, refuse_elsewhere, settle
+from uuidfs.host.libvirtd import owe, refuse_elsewhere, send_reload
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
@@ -50,24 +50,24 @@ def test_the_holder_of_the_pid_files_lock_is_told_once(
     layout: Layout, daemon: subprocess.Popen[str]
 ) -> None:
     owe(layout)
-    assert settle(layout).daemons == (f"virtqemud (pid {daemon.pid})",)
+    assert send_reload(layout).daemons == (f"virtqemud (pid {daemon.pid})",)
     assert daemon.stdout is not None
     assert daemon.stdout.readline() == "reloaded\n"
-    assert settle(layout).daemons == ()
+    assert send_reload(layout).daemons == ()
 
 
 def test_what_is_owed_survives_a_kill(layout: Layout, daemon: subprocess.Popen[str]) -> None:
     """Killed after owe(): the next run finds the hook installed, and tells the daemon."""
     owe(layout)
     owe(layout)
-    assert len(settle(layout).daemons) == 1
+    assert len(send_reload(layout).daemons) == 1
     assert daemon.poll() is None
 
 
 def test_nobody_is_told_when_nothing_is_owed(
     layout: Layout, daemon: subprocess.Popen[str]
 ) -> None:
-    assert settle(layout).daemons == ()
+    assert send_reload(layout).daemons == ()
     assert daemon.poll() is None
 
 
@@ -75,7 +75,7 @@ def test_a_pid_file_that_nobody_locks_is_nobodys(layout: Layout, tmp_path: Path)
     with subprocess.Popen(["sleep", "60"]) as innocent:
         (tmp_path / "run/libvirtd.pid").write_text(f"{innocent.pid}\n")
         owe(layout)
-        assert settle(layout).daemons == ()
+        assert send_reload(layout).daemons == ()
         assert innocent.poll() is None, "SIGHUP would have ended it"
         innocent.kill()
 
@@ -84,7 +84,7 @@ def test_a_link_in_place_of_a_pid_file_is_refused(layout: Layout, tmp_path: Path
     (tmp_path / "run/libvirtd.pid").symlink_to("/etc/passwd")
     owe(layout)
     with pytest.raises(SystemCallFailed):
-        settle(layout)
+        send_reload(layout)
 
 
 def test_elsewhere_there_is_no_daemon_to_tell(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind
 from uuidfs.reconcile import fast_path
 from uuidfs.reconcile.fast_path import Names, Verdict
-from uuidfs.reconcile.queue import Spot
+from uuidfs.reconcile.queue import ChangedName
 
 WEB = Domain("web", uuid_for("web"))
 JOB = Domain("job", uuid_for("job"), transient=True)
@@ -24,11 +24,11 @@ def converted(tree: Tree) -> Names:
     return names
 
 
-def verdict(tree: Tree, names: Names, spot: Spot) -> Verdict:
+def verdict(tree: Tree, names: Names, spot: ChangedName) -> Verdict:
     """Look at one spot."""
     reader = Options().reader
-    [settled] = fast_path.settle(system(os.fspath(tree.host.root)), names, [spot], reader)
-    return settled.verdict
+    [outcome] = fast_path.fold_changed(system(os.fspath(tree.host.root)), names, [spot], reader)
+    return outcome.verdict
 
 
 def test_a_log_under_a_name_that_came_since_the_last_pass_asks_for_one(make_tree: Build) -> None:
@@ -36,32 +36,32 @@ def test_a_log_under_a_name_that_came_since_the_last_pass_asks_for_one(make_tree
     names = converted(tree)
     libvirt_domrename(tree.host, "web", "shop")
     tree.host.log_of("shop").write_bytes(b"virtlogd, while a pass is under way\n")
-    log = Spot(Kind.LOG, "shop.log", "shop.log")
-    assert verdict(tree, names, log) is Verdict.WIDER
-    assert verdict(tree, converted(tree), log) is Verdict.CALM
+    log = ChangedName(Kind.LOG, "shop.log", "shop.log")
+    assert verdict(tree, names, log) is Verdict.NEEDS_FULL_PASS
+    assert verdict(tree, converted(tree), log) is Verdict.NOTHING_TO_DO
 
 
 def test_a_log_of_no_domain_is_left_alone(make_tree: Build) -> None:
     tree = make_tree(WEB)
     names = converted(tree)
     tree.host.log_of("gone").write_bytes(b"old\n")
-    assert verdict(tree, names, Spot(Kind.LOG, "gone.log", "gone.log")) is Verdict.CALM
+    assert verdict(tree, names, ChangedName(Kind.LOG, "gone.log", "gone.log")) is Verdict.NOTHING_TO_DO
 
 
 def test_another_transient_domain_of_the_same_name_asks_for_a_pass(make_tree: Build) -> None:
     tree = make_tree(WEB, JOB)
     names = converted(tree)
-    status, spot = tree.host.status / "job.xml", Spot(None, "job", "job.xml")
-    assert verdict(tree, names, spot) is Verdict.CALM
+    status, spot = tree.host.status / "job.xml", ChangedName(None, "job", "job.xml")
+    assert verdict(tree, names, spot) is Verdict.NOTHING_TO_DO
     status.write_bytes(status_xml("job", uuid_for("another")))
-    assert verdict(tree, names, spot) is Verdict.WIDER
-    assert verdict(tree, converted(tree), spot) is Verdict.CALM
+    assert verdict(tree, names, spot) is Verdict.NEEDS_FULL_PASS
+    assert verdict(tree, converted(tree), spot) is Verdict.NOTHING_TO_DO
     status.unlink()
-    assert verdict(tree, names, spot) is Verdict.WIDER
+    assert verdict(tree, names, spot) is Verdict.NEEDS_FULL_PASS
 
 
 def test_the_status_of_a_persistent_domain_needs_no_look(make_tree: Build) -> None:
     tree = make_tree(WEB)
     names = converted(tree)
     (tree.host.status / "web.xml").write_bytes(b"being written")
-    assert verdict(tree, names, Spot(None, "web", "web.xml")) is Verdict.CALM
+    assert verdict(tree, names, ChangedName(None, "web", "web.xml")) is Verdict.NOTHING_TO_DO

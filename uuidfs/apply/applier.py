@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from uuidfs.apply.open_dirs import Handles, temp_keep, temp_link
+from uuidfs.apply.open_dirs import OpenDirs, temp_keep, temp_link
 from uuidfs.apply.swap import Folder
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.change import NoExchangeError
 from uuidfs.files.entry import look
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import STORE, TRASH, Kind, Place
 from uuidfs.plan.steps import Op, Step
 
@@ -26,11 +26,11 @@ class Applier:
     ``by`` is who does it, in letters and hyphens; what goes to the trash says so.
     """
 
-    def __init__(self, dirs: Dirs, by: str) -> None:
+    def __init__(self, dirs: TrustedDirs, by: str) -> None:
         self.dirs = dirs
         self.by = by
         self.layout = dirs.layout
-        self.handles = Handles(dirs)
+        self.handles = OpenDirs(dirs)
         folder = Folder(self.handles)
         self._actions: dict[Op, Callable[[Step], None]] = {
             Op.FOLD: folder.fold,

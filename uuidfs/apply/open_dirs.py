@@ -7,7 +7,7 @@ from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import open_below, open_place, opened_below
 from uuidfs.files.entry import look
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import KEEP_TEMP, LINK_TEMP
 from uuidfs.layout.places import Kind, Place
 from uuidfs.plan.steps import Step
@@ -22,10 +22,10 @@ Touched = Place | _Key
 """A directory in which something changed, to be synced."""
 
 
-class Handles:
+class OpenDirs:
     """Descriptors of one domain's directories, and the list of all that were touched."""
 
-    def __init__(self, dirs: Dirs) -> None:
+    def __init__(self, dirs: TrustedDirs) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
         self._tops: dict[Place, _Key] = {

@@ -9,7 +9,7 @@ torn or older than before, and no kill leaves more than a placeholder.
 
 import os
 
-from uuidfs.apply.open_dirs import Handles, temp_keep, temp_link
+from uuidfs.apply.open_dirs import OpenDirs, temp_keep, temp_link
 from uuidfs.errors import Changed
 from uuidfs.files import change
 from uuidfs.files.change import NoExchangeError
@@ -22,7 +22,7 @@ from uuidfs.survey.identity import MAX_BYTES, read_expat
 class Folder:
     """The steps FOLD, REFOLD and UNFOLD. Raises as :meth:`uuidfs.apply.Applier.run` says."""
 
-    def __init__(self, handles: Handles) -> None:
+    def __init__(self, handles: OpenDirs) -> None:
         self.handles = handles
         self.layout = handles.layout
 

@@ -7,7 +7,7 @@ from uuidfs.cli.output import say
 from uuidfs.cli.render import text
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, show
 from uuidfs.host import hook_file
-from uuidfs.host.libvirtd import owe, refuse_elsewhere, settle
+from uuidfs.host.libvirtd import owe, refuse_elsewhere, send_reload
 
 hook_app = typer.Typer(
     help="Install, remove or inspect the libvirt qemu hook.",
@@ -34,7 +34,7 @@ def hook_install(
     result = hook_file.install(layout)
     say([f"installed {result.path}"] if result.changed else [])
     if tell:
-        say(f"reloaded {daemon}" for daemon in settle(layout).daemons)
+        say(f"reloaded {daemon}" for daemon in send_reload(layout).daemons)
     elif result.reload:
         say([], [hook_file.RELOAD])
 

@@ -79,7 +79,7 @@ def local_migrate_command(
 
     layout = _system(layout_of(ctx, root, connect))
     lock_timeout = patience(layout, lock_timeout)
-    wishes = hop.Wishes(
+    options = hop.MigrationOptions(
         emulator,
         None,
         timeout,
@@ -90,12 +90,12 @@ def local_migrate_command(
     )
     if recover:
         chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
-        calls = [partial(migrate.recover, layout, uuid, wishes) for uuid in chosen]
+        calls = [partial(migrate.recover, layout, uuid, options) for uuid in chosen]
     else:
         if bool(domains) == all_domains:
             raise UsageError("give either the names or UUIDs of domains, or --all")
         chosen = list(domains or ()) or connection.running(layout.uri)
-        calls = [partial(migrate.local_migrate, layout, domain, wishes) for domain in chosen]
+        calls = [partial(migrate.local_migrate, layout, domain, options) for domain in chosen]
     with ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(migrate.errors, calls, chosen))
     _finish(results, as_json=as_json, dry_run=dry_run)
@@ -134,6 +134,6 @@ def rename_command(
     lock_timeout = patience(layout, lock_timeout)
     if live:
         progress = HopBar() if sys.stderr.isatty() else None
-        wishes = hop.Wishes(new_name=new, lock_timeout=lock_timeout, progress=progress)
-        _finish([migrate.local_migrate(layout, old, wishes)], as_json=as_json)
+        options = hop.MigrationOptions(new_name=new, lock_timeout=lock_timeout, progress=progress)
+        _finish([migrate.local_migrate(layout, old, options)], as_json=as_json)
     _finish([migrate.rename(layout, old, new, lock_timeout)], as_json=as_json)

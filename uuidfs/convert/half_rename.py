@@ -13,7 +13,7 @@ from uuidfs.convert.results import Options
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import listed, opened, opened_below
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.scan import Scan
@@ -22,7 +22,7 @@ from uuidfs.survey.surveyor import Surveyor
 
 
 @dataclass(frozen=True)
-class Settled:
+class FinishedRename:
     """What was decided."""
 
     uuid: str
@@ -30,16 +30,16 @@ class Settled:
     losers: tuple[str, ...]
 
 
-def settle(
+def finish_rename(
     layout: Layout, uuid: str, ask: Callable[[Layout, str], str | None], options: Options
-) -> Settled | None:
+) -> FinishedRename | None:
     """Remove the losing names of a UUID, under its lock. None when there is one name only.
 
     ``ask`` returns libvirt's name for the UUID, or None when no daemon runs: then the
     regular file that was written last wins over others and over links. Raises Refused when
     neither tells, Busy when the lock is held. Files that are not links go to the trash.
     """
-    with Dirs(layout) as dirs, Locks(layout, options.lock_timeout).hold(uuid):
+    with TrustedDirs(layout) as dirs, Locks(layout, options.lock_timeout).hold(uuid):
         surveyor = Surveyor(dirs, options.reader)
         scan = scan_all(surveyor.documents)
         names = scan.names_of.get(uuid, [])
@@ -50,10 +50,10 @@ def settle(
         with Applier(dirs, options.by) as applier:
             for loser in losers:
                 _retire(dirs, applier, uuid, loser)
-        return Settled(uuid, winner, losers)
+        return FinishedRename(uuid, winner, losers)
 
 
-def _winner(dirs: Dirs, scan: Scan, uuid: str, names: list[str], told: str | None) -> str:
+def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: str | None) -> str:
     layout, config = dirs.layout, dirs.names(Kind.CONFIG)
     if told is not None:
         if told in names:
@@ -83,7 +83,7 @@ def _winner(dirs: Dirs, scan: Scan, uuid: str, names: list[str], told: str | Non
     )
 
 
-def _retire(dirs: Dirs, applier: Applier, uuid: str, loser: str) -> None:
+def _retire(dirs: TrustedDirs, applier: Applier, uuid: str, loser: str) -> None:
     """libvirt's fifth step: config, autostart link, snapshot and checkpoint directories."""
     layout = dirs.layout
     config = dirs.names(Kind.CONFIG)
@@ -107,7 +107,9 @@ def _retire(dirs: Dirs, applier: Applier, uuid: str, loser: str) -> None:
         raise SystemCallFailed(f"finish the rename of {loser!r} in", path, error) from error
 
 
-def _retire_metadata(dirs: Dirs, applier: Applier, kind: Kind, uuid: str, loser: str) -> None:
+def _retire_metadata(
+    dirs: TrustedDirs, applier: Applier, kind: Kind, uuid: str, loser: str
+) -> None:
     parent = dirs.names(kind)
     if parent is None:
         return

@@ -5,11 +5,11 @@ import os
 from uuidfs.errors import SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import listed, open_place, opened_below
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import STORE, TRASH, Kind, Place
 
 
-def remove_stores(dirs: Dirs) -> list[str]:
+def remove_stores(dirs: TrustedDirs) -> list[str]:
     """After a revert of everything: remove our directories, as far as they are empty.
 
     Returns the paths that stay because something is in them; raises SystemCallFailed.

@@ -9,13 +9,13 @@ from uuidfs.convert.attempt import TRIES
 from uuidfs.convert.remove_stores import remove_stores
 from uuidfs.convert.results import DomainResult, Options, RunResult
 from uuidfs.errors import EXIT_OK, Busy, Changed, UuidfsError
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.revert import plan_revert
 from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.runtime.domain_locks import Locks
-from uuidfs.survey.resolve import find
+from uuidfs.survey.resolve import uuid_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
@@ -28,13 +28,13 @@ def convert(layout: Layout, options: Options) -> RunResult:
     A domain that fails keeps its names as they were and is reported; the others go on.
     Raises UuidfsError only when nothing could be done at all.
     """
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         return _Run(layout, dirs, options, "convert", options.by).all()
 
 
 def revert(layout: Layout, options: Options) -> RunResult:
     """Give the domains back libvirt's own layout; reverting all removes our directories too."""
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         result = _Run(layout, dirs, options, "revert", "revert").all()
         if options.domains is not None or options.dry_run or result.exit_code != EXIT_OK:
             return result
@@ -43,7 +43,9 @@ def revert(layout: Layout, options: Options) -> RunResult:
 
 
 class _Run:
-    def __init__(self, layout: Layout, dirs: Dirs, options: Options, action: str, by: str) -> None:
+    def __init__(
+        self, layout: Layout, dirs: TrustedDirs, options: Options, action: str, by: str
+    ) -> None:
         self.layout = layout
         self.dirs = dirs
         self.options = options
@@ -98,7 +100,7 @@ class _Run:
     def _chosen(self) -> list[str]:
         if self.options.domains is None:
             return self.scan.uuids()
-        chosen = (find(self.scan, domain) for domain in self.options.domains)
+        chosen = (uuid_of(self.scan, domain) for domain in self.options.domains)
         return list(dict.fromkeys(chosen))
 
     def _problems(self) -> tuple[Problem, ...]:

@@ -9,7 +9,7 @@ from uuidfs.files.directory import opened
 from uuidfs.layout.places import Kind, Layout, Place
 
 
-class Dirs:
+class TrustedDirs:
     """Descriptors of the name and store directories of one layout, opened when first asked for.
 
     A context manager: the descriptors live as long as it does. Owners that are trusted are
@@ -21,7 +21,7 @@ class Dirs:
         self.trusted = frozenset({0, os.geteuid()})
         self._open: dict[tuple[Kind, bool], int | None] = {}
 
-    def __enter__(self) -> "Dirs":
+    def __enter__(self) -> "TrustedDirs":
         return self
 
     def __exit__(

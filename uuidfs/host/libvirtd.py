@@ -112,7 +112,7 @@ def owe(layout: Layout) -> None:
             write_file(fd, OWED, b"")
 
 
-def settle(layout: Layout) -> Reloaded:
+def send_reload(layout: Layout) -> Reloaded:
     """Tell the daemons if that is owed, and forget it. Raises SystemCallFailed; then it still is.
 
     A daemon that is not running looks for hooks when it starts.

@@ -52,7 +52,7 @@ def connect(uri: str) -> Any:
         return module().open(uri)
 
 
-def find(connection: Any, domain: str) -> Any | None:
+def lookup(connection: Any, domain: str) -> Any | None:
     """The domain with a name or UUID, in virsh's order; None when the daemon has none."""
     libvirt = module()
     for look in (connection.lookupByUUIDString, connection.lookupByName):

@@ -37,7 +37,7 @@ class Hop(NamedTuple):
     downtime: int | None = None
 
 
-class Wishes(NamedTuple):
+class MigrationOptions(NamedTuple):
     """``timeout`` in seconds a hop, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit."""
 
     emulator: str | None = None
@@ -67,7 +67,7 @@ def remove(uuid: str) -> None:
 
 def move(  # one migration has that many sides
     session: Session,
-    wishes: Wishes,
+    options: MigrationOptions,
     number: int,
     domain: Any,
     uri: str,
@@ -88,8 +88,8 @@ def move(  # one migration has that many sides
         libvirt.VIR_MIGRATE_PARAM_DEST_NAME: name,
         libvirt.VIR_MIGRATE_PARAM_DEST_XML: xml,
     }
-    if wishes.bandwidth:
-        parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = wishes.bandwidth
+    if options.bandwidth:
+        parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = options.bandwidth
     if persistent is not None:
         parameters[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = persistent
         flags |= libvirt.VIR_MIGRATE_PERSIST_DEST
@@ -118,12 +118,12 @@ def move(  # one migration has that many sides
     began = time.monotonic()
     while thread.is_alive():
         thread.join(POLL)
-        if thread.is_alive() and wishes.progress is not None:
-            _show(session.name, wishes.progress, domain, number)
+        if thread.is_alive() and options.progress is not None:
+            _show(session.name, options.progress, domain, number)
         if downtimes and time.monotonic() - began > raised + RAISED:
             _allow(domain, downtimes.pop(0))
             raised += RAISED
-        if wishes.timeout and time.monotonic() - began > wishes.timeout:
+        if options.timeout and time.monotonic() - began > options.timeout:
             with contextlib.suppress(libvirt.libvirtError):
                 domain.abortJob()
     if failed:

@@ -16,8 +16,8 @@ from uuidfs.errors import Busy, Refused, UsageError, UuidfsError, show
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import set_aside as asides
-from uuidfs.localmigration.connection import connect, doing, find
-from uuidfs.localmigration.hop import Wishes
+from uuidfs.localmigration.connection import connect, doing, lookup
+from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.peer_daemon import PeerDaemon
 from uuidfs.localmigration.preflight import preflight
 from uuidfs.localmigration.trip import BY, Homecoming, Trip
@@ -38,7 +38,7 @@ class TripResult(NamedTuple):
     busy: bool = False
 
 
-def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
+def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> TripResult:
     """Move one running domain into a fresh QEMU process, under another name where wished.
 
     Raises UuidfsError with the guest at home: CannotMove before anything was changed, Busy
@@ -47,16 +47,16 @@ def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
     began = time.monotonic()
     host = connect(layout.uri)
     try:
-        domain = find(host, wanted)
+        domain = lookup(host, wanted)
         if domain is None:
             raise UsageError(f"libvirt has no domain {show(wanted)!r}")
         name, uuid = str(domain.name()), str(domain.UUIDString())
         trip: Trip | None = None
         try:
-            with Locks(layout, wishes.lock_timeout, owner=True).hold(uuid):
+            with Locks(layout, options.lock_timeout, owner=True).hold(uuid):
                 sessions.guard(layout, uuid)
-                preflight(layout, host, domain, wishes.emulator, wishes.new_name)
-                if wishes.dry_run:
+                preflight(layout, host, domain, options.emulator, options.new_name)
+                if options.dry_run:
                     return TripResult(name, uuid)
                 directory = directory_of(layout, uuid)
                 trip = Trip(
@@ -68,11 +68,11 @@ def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
                         name,
                         pid=os.getpid(),
                         tool="uuidfs local-migrate",
-                        new_name=wishes.new_name,
+                        new_name=options.new_name,
                         directory=directory,
                         socket=PeerDaemon(directory).socket,
                     ),
-                    wishes,
+                    options,
                 )
                 trip.go(domain)
                 trip.close()
@@ -80,24 +80,24 @@ def local_migrate(layout: Layout, wanted: str, wishes: Wishes) -> TripResult:
             if trip is not None:
                 catch_up(layout, uuid)
         return TripResult(
-            wishes.new_name or name, uuid, time.monotonic() - began, tuple(trip.downtimes), "host"
+            options.new_name or name, uuid, time.monotonic() - began, tuple(trip.downtimes), "host"
         )
     finally:
         host.close()
 
 
-def recover(layout: Layout, uuid: str, wishes: Wishes) -> TripResult:
+def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
     """Finish what a dead owner began: the guest goes home from where it runs.
 
     Raises Busy when the owner is alive or somebody else recovers, UuidfsError when it cannot
     be finished yet; then the session stays.
     """
     began = time.monotonic()
-    with Locks(layout, wishes.lock_timeout, owner=True).hold(uuid):
+    with Locks(layout, options.lock_timeout, owner=True).hold(uuid):
         session = _taken_over(layout, uuid)
         host = connect(layout.uri)
         try:
-            home = Homecoming(layout, host, session, wishes)
+            home = Homecoming(layout, host, session, options)
             where = home.come_home()
             home.close()
         finally:
@@ -168,7 +168,7 @@ def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResul
         raise UsageError(f"{show(new)!r}: {why}")
     host = connect(layout.uri)
     try:
-        domain = find(host, old)
+        domain = lookup(host, old)
         if domain is None:
             raise UsageError(f"libvirt has no domain {show(old)!r}")
         uuid = str(domain.UUIDString())

@@ -8,7 +8,7 @@ from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml
-from uuidfs.localmigration.connection import doing, find, module
+from uuidfs.localmigration.connection import doing, lookup, module
 
 
 class CannotMove(UuidfsError):
@@ -56,7 +56,7 @@ def preflight(
     if new_name is not None:
         if (why := refusal(new_name)) is not None:
             reasons.append(why)
-        elif find(host, new_name) is not None:
+        elif lookup(host, new_name) is not None:
             reasons.append(f"there is a domain {new_name!r} already")
     if emulator is not None and not reasons:
         reasons += _emulator(host, live, emulator)

@@ -19,7 +19,7 @@ from uuidfs.localmigration.connection import doing, module
 from uuidfs.runtime.sessions import aside as aside_place
 
 
-class Aside(NamedTuple):
+class SetAside(NamedTuple):
     """Documents parents first; ``current`` is a snapshot's name. ``config`` is the persistent
     one, None for a transient domain."""
 
@@ -43,14 +43,14 @@ def path_of(layout: Layout, uuid: str) -> str:
     return f"{directory(layout)}/{uuid}.json"
 
 
-def look(domain: Any, new_name: str | None, emulator: str | None) -> Aside:
+def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:
     """Read all of it from libvirt; changes nothing."""
     libvirt = module()
     with doing(f"read the metadata of {domain.name()}"):
         snapshots = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
         checkpoints = domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
         persistent = bool(domain.isPersistent())
-        return Aside(
+        return SetAside(
             domain.name(),
             new_name,
             emulator,
@@ -64,7 +64,7 @@ def look(domain: Any, new_name: str | None, emulator: str | None) -> Aside:
         )
 
 
-def keep(layout: Layout, uuid: str, aside: Aside) -> None:
+def keep(layout: Layout, uuid: str, aside: SetAside) -> None:
     """Write it, durable when this returns. Raises SystemCallFailed."""
     path = path_of(layout, uuid)
     try:
@@ -80,14 +80,14 @@ def keep(layout: Layout, uuid: str, aside: Aside) -> None:
         raise SystemCallFailed("keep", path, error) from error
 
 
-def kept(layout: Layout, uuid: str) -> Aside | None:
+def kept(layout: Layout, uuid: str) -> SetAside | None:
     """What is kept of a domain. Raises Refused when it cannot be read."""
     path = path_of(layout, uuid)
     try:
         with open(path) as file:
             fields = json.load(file)
-        known = {key: fields[key] for key in Aside._fields if key in fields}
-        aside = Aside(**known)
+        known = {key: fields[key] for key in SetAside._fields if key in fields}
+        aside = SetAside(**known)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
@@ -118,7 +118,7 @@ def take_out(domain: Any) -> None:
             snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
 
 
-def put_back(domain: Any, aside: Aside) -> None:
+def put_back(domain: Any, aside: SetAside) -> None:
     """Define again what libvirt does not have; what it has by now is newer."""
     from uuidfs.localmigration.domain_xml import parse, renamed_inside, set_emulator_text
 

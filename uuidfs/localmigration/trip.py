@@ -13,14 +13,14 @@ from typing import Any
 from uuidfs.apply.applier import Applier
 from uuidfs.errors import Refused, UuidfsError
 from uuidfs.files.entry import look
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import domain_xml, hop
 from uuidfs.localmigration import set_aside as asides
-from uuidfs.localmigration.connection import LibvirtRefused, connect, doing, find, module
-from uuidfs.localmigration.hop import Hop, Wishes
+from uuidfs.localmigration.connection import LibvirtRefused, connect, doing, lookup, module
+from uuidfs.localmigration.hop import Hop, MigrationOptions
 from uuidfs.localmigration.peer_daemon import PeerDaemon
-from uuidfs.localmigration.set_aside import Aside
+from uuidfs.localmigration.set_aside import SetAside
 from uuidfs.plan.steps import Op, Step
 from uuidfs.runtime import sessions
 from uuidfs.runtime.sessions import BACK, HOME, OUT, PEER, Session
@@ -35,11 +35,13 @@ SETTLE = 60.0  # seconds for a hop that a dead owner began to come to an end
 class Homecoming:
     """One domain's session, with the lock held."""
 
-    def __init__(self, layout: Layout, host: Any, session: Session, wishes: Wishes) -> None:
+    def __init__(
+        self, layout: Layout, host: Any, session: Session, options: MigrationOptions
+    ) -> None:
         self.layout = layout
         self.host = host
         self.session = session
-        self.wishes = wishes
+        self.options = options
         self.downtimes: list[int] = []
         self._daemon = PeerDaemon(session.directory)
         self._peer: Any = None
@@ -102,7 +104,7 @@ class Homecoming:
     def _active(self, connection: Any | None) -> Any | None:
         if connection is None:
             return None
-        domain = find(connection, self.session.uuid)
+        domain = lookup(connection, self.session.uuid)
         try:
             with doing("look where the guest is"):
                 return domain if domain is not None and domain.isActive() else None
@@ -138,7 +140,7 @@ class Homecoming:
         try:
             hop.move(
                 self.session,
-                self.wishes,
+                self.options,
                 2,
                 peer,
                 self._daemon.host_uri,
@@ -159,7 +161,7 @@ class Homecoming:
         step = Step(
             Op.ADD_LINK, Kind.LOG, self.session.uuid, "", f"{name}.log", f"{self.session.uuid}.log"
         )
-        with contextlib.suppress(UuidfsError), Dirs(self.layout) as dirs:
+        with contextlib.suppress(UuidfsError), TrustedDirs(self.layout) as dirs:
             store, names = dirs.store(Kind.LOG), dirs.names(Kind.LOG)
             if (
                 store is not None
@@ -178,14 +180,14 @@ class Homecoming:
         kept = asides.kept(self.layout, self.session.uuid)
         if kept is None:
             return
-        domain = find(self.host, self.session.uuid)
+        domain = lookup(self.host, self.session.uuid)
         if domain is None and kept.config is not None:
             domain = self._define(kept)
         if domain is not None:
             asides.put_back(domain, kept)
         asides.drop(self.layout, self.session.uuid)
 
-    def _define(self, kept: Aside) -> Any:
+    def _define(self, kept: SetAside) -> Any:
         """A rename took the definition away, and the guest ended on the way."""
         with doing(f"define {kept.name} again"):
             return self.host.defineXML(kept.config)
@@ -207,14 +209,14 @@ class Homecoming:
     def _note(self, number: int) -> None:
         """What libvirt says of the hop's downtime, at its destination."""
         libvirt = module()
-        domain = find(self._peer if number == 1 else self.host, self.session.uuid)
+        domain = lookup(self._peer if number == 1 else self.host, self.session.uuid)
         with contextlib.suppress(libvirt.libvirtError):
             if domain is not None:
                 stats = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
                 self.downtimes.append(stats.get("downtime", 0))
-                if self.wishes.progress is not None:
+                if self.options.progress is not None:
                     total = stats.get("data_total", 0)
-                    self.wishes.progress(
+                    self.options.progress(
                         self.session.name, Hop(number, total, 0, total, self.downtimes[-1])
                     )
 
@@ -264,10 +266,10 @@ class Trip(Homecoming):
         with open(f"{self.session.directory}/home.xml", "w") as file:
             file.write(
                 domain_xml.renamed(
-                    domain_xml.at_home(migratable, self.wishes.emulator), self.session.peer_name
+                    domain_xml.at_home(migratable, self.options.emulator), self.session.peer_name
                 )
             )
-        kept = asides.look(domain, self.wishes.new_name, self.wishes.emulator)
+        kept = asides.look(domain, self.options.new_name, self.options.emulator)
         asides.keep(self.layout, self.session.uuid, kept)
         hop.make(self.session.uuid, owner)
         self._daemon.start()
@@ -276,13 +278,13 @@ class Trip(Homecoming):
         asides.take_out(domain)
         hop.move(
             self.session,
-            self.wishes,
+            self.options,
             1,
             domain,
             self._daemon.uri,
             self.session.peer_name,
-            domain_xml.in_peer(migratable, live, self.wishes.emulator),
-            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.wishes.new_name else 0,
+            domain_xml.in_peer(migratable, live, self.options.emulator),
+            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.options.new_name else 0,
         )
         self._note(1)
         self._phase(PEER)

@@ -1,4 +1,4 @@
-"""Settles single spots: what one event can have changed, in a few milliseconds.
+"""Settles single changes: what one event can have changed, in a few milliseconds.
 
 Only what needs no knowledge of other domains is done here: a file that libvirt wrote over a
 link is folded again. All the rest (a name that is gone, a UUID under another name, a log that
@@ -13,11 +13,11 @@ from uuidfs.apply.applier import Applier
 from uuidfs.errors import Busy, Changed, UuidfsError
 from uuidfs.files.directory import closing, opened, opened_below
 from uuidfs.files.entry import link_text, look
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import config_target, log_target, refusal, split_log
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
-from uuidfs.reconcile.queue import Spot
+from uuidfs.reconcile.queue import ChangedName
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity import Identity, Reader
 from uuidfs.survey.scan import scan_files
@@ -27,19 +27,19 @@ TRIES = 3
 
 
 class Verdict(Enum):
-    """What came of a look at a spot."""
+    """What came of a look at a changed."""
 
-    CALM = "nothing to do"
+    NOTHING_TO_DO = "nothing to do"
     FOLDED = "folded"
-    WIDER = "only a full pass can tell"
+    NEEDS_FULL_PASS = "only a full pass can tell"  # noqa: S105 - a pass over all domains
     BUSY = "its lock is held, or libvirt is at work"
     FAILED = "an error"
 
 
-class Settled(NamedTuple):
-    """A spot, the UUID that its name stands for now, and what was done."""
+class Outcome(NamedTuple):
+    """A changed, the UUID that its name stands for now, and what was done."""
 
-    spot: Spot
+    changed: ChangedName
     verdict: Verdict
     uuid: str | None = None
     files: int = 0
@@ -83,22 +83,24 @@ class Names:
         return [uuid for uuid, names in self._of.items() if len(names) > 1]
 
 
-def settle(layout: Layout, names: Names, spots: Iterable[Spot], reader: Reader) -> list[Settled]:
-    """Look at some spots and fold what is to be folded, durable when this returns.
+def fold_changed(
+    layout: Layout, names: Names, changes: Iterable[ChangedName], reader: Reader
+) -> list[Outcome]:
+    """Look at some changes and fold what is to be folded, durable when this returns.
 
-    Never waits for a lock. Errors are in the results; a spot that failed is as it was.
+    Never waits for a lock. Errors are in the results; a changed that failed is as it was.
     """
     try:
-        with Dirs(layout) as dirs:
+        with TrustedDirs(layout) as dirs:
             surveyor = Surveyor(dirs, reader)
             with Applier(dirs, "reconciler") as applier:
-                one = _Settler(layout, names, surveyor, applier)
-                return [one.settle(spot) for spot in spots]
+                one = _FastPath(layout, names, surveyor, applier)
+                return [one.outcome_of(changed) for changed in changes]
     except UuidfsError as error:  # the directories themselves, or their fsync
-        return [Settled(spot, Verdict.FAILED, reason=str(error)) for spot in spots]
+        return [Outcome(changed, Verdict.FAILED, reason=str(error)) for changed in changes]
 
 
-class _Settler:
+class _FastPath:
     def __init__(self, layout: Layout, names: Names, surveyor: Surveyor, applier: Applier) -> None:
         self.layout = layout
         self.names = names
@@ -106,37 +108,43 @@ class _Settler:
         self.applier = applier
         self.locks = Locks(layout, 0.0)
 
-    def settle(self, spot: Spot) -> Settled:
+    def outcome_of(self, changed: ChangedName) -> Outcome:
         try:
-            return self._settle(spot)
+            return self._look(changed)
         except (Busy, Changed) as error:
-            return Settled(spot, Verdict.BUSY, reason=str(error))
+            return Outcome(changed, Verdict.BUSY, reason=str(error))
         except UuidfsError as error:
-            return Settled(spot, Verdict.FAILED, reason=str(error))
+            return Outcome(changed, Verdict.FAILED, reason=str(error))
         finally:
             self.applier.close_domain()
 
-    def _settle(self, spot: Spot) -> Settled:
-        if spot.kind is None:
-            return Settled(spot, self._status(spot))
-        if spot.kind is Kind.LOG:
-            return Settled(spot, self._log(spot))
-        uuid = self._uuid(spot.name)
-        if uuid is None or self.names.uuid(spot.name) not in {None, uuid}:
-            return Settled(spot, Verdict.WIDER, uuid)
-        if spot.kind is Kind.CONFIG and self._linked(spot.name):
+    def _look(self, changed: ChangedName) -> Outcome:
+        if changed.kind is None:
+            return Outcome(changed, self._status(changed))
+        if changed.kind is Kind.LOG:
+            return Outcome(changed, self._log(changed))
+        uuid = self._uuid(changed.name)
+        if uuid is None or self.names.uuid(changed.name) not in {None, uuid}:
+            return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
+        if changed.kind is Kind.CONFIG and self._linked(changed.name):
             # Ours, or libvirt moved the link of another domain here: a pass knows.
-            return Settled(
-                spot, Verdict.CALM if self.names.of(uuid) == (spot.name,) else Verdict.WIDER, uuid
+            return Outcome(
+                changed,
+                Verdict.NOTHING_TO_DO
+                if self.names.of(uuid) == (changed.name,)
+                else Verdict.NEEDS_FULL_PASS,
+                uuid,
             )
-        if spot.kind.is_metadata and (verdict := self._metadata(spot, uuid)) is not None:
-            return Settled(spot, verdict, uuid)
-        if spot.kind is Kind.CONFIG and not self._own_log(spot.name, uuid):
-            return Settled(spot, Verdict.WIDER, uuid)
+        if changed.kind.is_metadata and (verdict := self._metadata(changed, uuid)) is not None:
+            return Outcome(changed, verdict, uuid)
+        if changed.kind is Kind.CONFIG and not self._own_log(changed.name, uuid):
+            return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         others = self.names.of(uuid)
-        if others != (spot.name,) and (others or self._stored(uuid)):
-            return Settled(spot, Verdict.WIDER, uuid)  # a rename in flight, or a domain come back
-        return self._fold(spot, uuid)
+        if others != (changed.name,) and (others or self._stored(uuid)):
+            return Outcome(
+                changed, Verdict.NEEDS_FULL_PASS, uuid
+            )  # a rename in flight, or a domain come back
+        return self._fold(changed, uuid)
 
     def _uuid(self, name: str) -> str | None:
         """The UUID that the name's config says now; None without a config that can be read."""
@@ -157,28 +165,28 @@ class _Settler:
         fd = self.surveyor.dirs.names(Kind.CONFIG)
         return fd is not None and link_text(fd, f"{name}.xml") is not None
 
-    def _status(self, spot: Spot) -> Verdict:
+    def _status(self, changed: ChangedName) -> Verdict:
         """A transient domain is bound by its status XML alone: another one may have the name."""
-        known = self.names.uuid(spot.name)
+        known = self.names.uuid(changed.name)
         names = self.surveyor.dirs.names(Kind.CONFIG)
         if known is None or names is None:
-            return Verdict.WIDER
-        if look(names, f"{spot.name}.xml") is not None:
-            return Verdict.CALM
+            return Verdict.NEEDS_FULL_PASS
+        if look(names, f"{changed.name}.xml") is not None:
+            return Verdict.NOTHING_TO_DO
         fd = opened(self.layout.status)
         if fd is None:
-            return Verdict.WIDER
+            return Verdict.NEEDS_FULL_PASS
         with closing(fd):
-            path = f"{self.layout.status.path}/{spot.entry}"
-            identity = self.surveyor.documents.identify(fd, spot.entry, path)
+            path = f"{self.layout.status.path}/{changed.entry}"
+            identity = self.surveyor.documents.identify(fd, changed.entry, path)
         same = isinstance(identity, Identity) and identity.uuid == known
-        return Verdict.CALM if same else Verdict.WIDER
+        return Verdict.NOTHING_TO_DO if same else Verdict.NEEDS_FULL_PASS
 
     def _own_log(self, name: str, uuid: str) -> bool:
         """Whether the name's log is this domain's, or it has none.
 
         Prevents a race with a start: the hook takes a config and a log that both are links as
-        settled, so the log's link has to be right before the config's is made. A name that
+        outcome, so the log's link has to be right before the config's is made. A name that
         another domain had still has that one's.
         """
         fd = self.surveyor.dirs.names(Kind.LOG)
@@ -193,44 +201,44 @@ class _Settler:
         fd = self.surveyor.dirs.store(Kind.CONFIG)
         return fd is not None and look(fd, f"{uuid}.xml") is not None
 
-    def _log(self, spot: Spot) -> Verdict:
+    def _log(self, changed: ChangedName) -> Verdict:
         """Calm when it is our link, to the domain's own log of the same number."""
-        parts = split_log(spot.entry)
+        parts = split_log(changed.entry)
         fd = self.surveyor.dirs.names(Kind.LOG)
         if parts is None or fd is None:
-            return Verdict.CALM
+            return Verdict.NOTHING_TO_DO
         # The disk first: a name that came since the last pass began is not among the names
         # yet, and the pass that is under way may have looked before this log was there.
         uuid = self._uuid(parts[0]) or self.names.uuid(parts[0])
         if uuid is None:
-            return Verdict.CALM  # of no domain: left alone
-        target = log_target(link_text(fd, spot.entry) or "")
-        return Verdict.CALM if target == (uuid, parts[1]) else Verdict.WIDER
+            return Verdict.NOTHING_TO_DO  # of no domain: left alone
+        target = log_target(link_text(fd, changed.entry) or "")
+        return Verdict.NOTHING_TO_DO if target == (uuid, parts[1]) else Verdict.NEEDS_FULL_PASS
 
-    def _metadata(self, spot: Spot, uuid: str) -> Verdict | None:
+    def _metadata(self, changed: ChangedName, uuid: str) -> Verdict | None:
         """None when there is a file to fold."""
-        kind = spot.kind or Kind.SNAPSHOT
+        kind = changed.kind or Kind.SNAPSHOT
         parent = self.surveyor.dirs.names(kind)
-        if parent is None or not spot.entry:
-            return Verdict.WIDER
-        path = f"{self.layout.names[kind].path}/{spot.name}"
-        fd = opened_below(parent, spot.name, path)
+        if parent is None or not changed.entry:
+            return Verdict.NEEDS_FULL_PASS
+        path = f"{self.layout.names[kind].path}/{changed.name}"
+        fd = opened_below(parent, changed.name, path)
         if fd is None:
-            return Verdict.WIDER
+            return Verdict.NEEDS_FULL_PASS
         with closing(fd):
-            found = look(fd, spot.entry)
+            found = look(fd, changed.entry)
         if found is None or not (found.is_file or found.text is not None):
-            return Verdict.WIDER
-        if found.text == self.layout.link_text(kind, uuid, spot.entry):
-            return Verdict.CALM
-        return None if found.is_file else Verdict.WIDER
+            return Verdict.NEEDS_FULL_PASS
+        if found.text == self.layout.link_text(kind, uuid, changed.entry):
+            return Verdict.NOTHING_TO_DO
+        return None if found.is_file else Verdict.NEEDS_FULL_PASS
 
-    def _fold(self, spot: Spot, uuid: str) -> Settled:
-        kind = spot.kind or Kind.CONFIG
+    def _fold(self, changed: ChangedName, uuid: str) -> Outcome:
+        kind = changed.kind or Kind.CONFIG
         for attempt in range(TRIES):
             try:
                 with self.locks.hold(uuid):
-                    scan = scan_files(self.layout, spot.name, uuid, kind)
+                    scan = scan_files(self.layout, changed.name, uuid, kind)
                     view = self.surveyor.view(scan, uuid)
                     plan = plan_convert(self.layout, view, (uuid,))
                     for step in plan.steps:
@@ -241,7 +249,7 @@ class _Settler:
                     raise
                 self.applier.close_domain()
         if plan.problems or view.misfiled:
-            return Settled(spot, Verdict.WIDER, uuid)
-        self.names.learn(spot.name, uuid)
-        verdict = Verdict.FOLDED if plan.steps else Verdict.CALM
-        return Settled(spot, verdict, uuid, len(plan.steps))
+            return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
+        self.names.learn(changed.name, uuid)
+        verdict = Verdict.FOLDED if plan.steps else Verdict.NOTHING_TO_DO
+        return Outcome(changed, verdict, uuid, len(plan.steps))

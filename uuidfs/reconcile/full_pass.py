@@ -2,7 +2,7 @@
 
 import time
 
-from uuidfs.convert.half_rename import settle as settle_rivals
+from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import UuidfsError
@@ -10,7 +10,7 @@ from uuidfs.host.libvirtd import name_of
 from uuidfs.layout.places import Layout
 
 RETENTION = 3600.0  # seconds between two looks for what is past its retention
-RIVAL_PATIENCE = 5.0  # seconds that a rename may be in flight before it counts as cut in half
+RENAME_PATIENCE = 5.0  # seconds that a rename may be in flight before it counts as cut in half
 
 
 def once(layout: Layout, options: Options) -> RunResult:
@@ -22,10 +22,10 @@ def once(layout: Layout, options: Options) -> RunResult:
     rivals = [uuid for uuid, names in result.names.items() if len(names) > 1]
     if not rivals:
         return result
-    time.sleep(RIVAL_PATIENCE)  # one that is in flight is over by then
+    time.sleep(RENAME_PATIENCE)  # one that is in flight is over by then
     for uuid in rivals:
         try:
-            settle_rivals(layout, uuid, name_of, options)
+            finish_rename(layout, uuid, name_of, options)
         except UuidfsError:
             continue  # the pass below reports it
     return convert(layout, options)

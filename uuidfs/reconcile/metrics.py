@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from uuidfs.errors import SystemCallFailed, UuidfsError
 from uuidfs.layout.places import Kind
-from uuidfs.runtime.reconciler_state import Standing
+from uuidfs.runtime.reconciler_state import ReconcilerState
 
 STATES = ("converted", "busy", "error")
 
@@ -18,7 +18,7 @@ class Figures(NamedTuple):
     """What one full pass found. ``folds`` and ``errors`` are by UUID, since the start;
     ``states`` are of :data:`STATES`; ``trash`` has the number and bytes of files by kind."""
 
-    standing: Standing
+    standing: ReconcilerState
     names: Mapping[str, Sequence[str]]
     states: Mapping[str, str]
     folds: Mapping[str, int]

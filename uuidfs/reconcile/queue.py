@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuidfs.layout.places import Kind
 
 
-class Spot(NamedTuple):
+class ChangedName(NamedTuple):
     """A name path that may have changed. ``kind`` None is a status XML.
 
     ``name`` is the domain's as far as the path tells: for a log it is the log's file name,
@@ -19,15 +19,15 @@ class Spot(NamedTuple):
     entry: str = ""
 
 
-class Dirty:
-    """A set of spots that threads add to; the loop waits on :meth:`fileno`.
+class ChangeQueue:
+    """A set of changes that threads add to; the loop waits on :meth:`fileno`.
 
-    An event that comes while the same spot waits already adds nothing: a look is at what is
+    An event that comes while the same changed waits already adds nothing: a look is at what is
     there now, not at what an event said.
     """
 
     def __init__(self) -> None:
-        self._spots: dict[Spot, None] = {}
+        self._names: dict[ChangedName, None] = {}
         self._everything = False
         self._lock = threading.Lock()
         self._reading, self._writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -45,10 +45,10 @@ class Dirty:
         """For signal.set_wakeup_fd: a signal wakes the loop as an event does."""
         return self._writing
 
-    def add(self, spot: Spot) -> None:
-        """Note a spot."""
+    def add(self, changed: ChangedName) -> None:
+        """Note a changed."""
         with self._lock:
-            self._spots[spot] = None
+            self._names[changed] = None
         self._wake()
 
     def add_everything(self) -> None:
@@ -57,8 +57,8 @@ class Dirty:
             self._everything = True
         self._wake()
 
-    def take(self) -> tuple[list[Spot], bool]:
-        """All spots in the order of their first event, and whether to look everywhere."""
+    def take(self) -> tuple[list[ChangedName], bool]:
+        """All changes in the order of their first event, and whether to look everywhere."""
         try:
             while os.read(self._reading, 4096):
                 pass
@@ -67,12 +67,12 @@ class Dirty:
         # After the pipe, not before: an event in between wakes the loop once too often
         # rather than once too seldom.
         with self._lock:
-            spots, self._spots = self._spots, {}
+            changes, self._names = self._names, {}
             everything, self._everything = self._everything, False
-        return list(spots), everything
+        return list(changes), everything
 
     def __len__(self) -> int:
-        return len(self._spots)
+        return len(self._names)
 
     def _wake(self) -> None:
         try:

@@ -1,7 +1,7 @@
 """The reconciler: looks where events point, and everywhere from time to time.
 
-Level-based: what an event says is forgotten at once, and the tree is looked at. A single spot
-is settled within milliseconds (:mod:`uuidfs.spots`); everything that concerns several names
+Level-based: what an event says is forgotten at once, and the tree is looked at. A single changed
+is outcome within milliseconds (:mod:`uuidfs.changes`); everything that concerns several names
 waits for a full pass, the same ``convert --all`` that people run. Losing events, being killed
 or being stopped for a week costs time only.
 """
@@ -15,21 +15,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from uuidfs.convert.half_rename import settle as settle_rivals
+from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import EXIT_OK, UuidfsError
 from uuidfs.host.libvirtd import name_of
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile import fast_path
-from uuidfs.reconcile.fast_path import Names, Settled, Verdict
-from uuidfs.reconcile.full_pass import RETENTION, RIVAL_PATIENCE
+from uuidfs.reconcile.fast_path import Names, Outcome, Verdict
+from uuidfs.reconcile.full_pass import RENAME_PATIENCE, RETENTION
 from uuidfs.reconcile.metrics import Figures
-from uuidfs.reconcile.queue import Dirty
-from uuidfs.reconcile.schedule import Agenda
+from uuidfs.reconcile.queue import ChangeQueue
+from uuidfs.reconcile.schedule import Schedule
 from uuidfs.reconcile.watcher import Watcher
 from uuidfs.runtime import reconciler_state, sessions
-from uuidfs.runtime.reconciler_state import Standing
+from uuidfs.runtime.reconciler_state import ReconcilerState
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.trash import empty, entries
@@ -41,7 +41,7 @@ RECOVER = 10.0  # seconds that a recovery gets before the next attempt, doubled 
 
 RECOVER_AT_MOST = 600.0
 
-BATCH = 64  # spots that are settled between two looks at the clock and one fsync a directory
+BATCH = 64  # changes that are outcome between two looks at the clock and one fsync a directory
 
 
 class Settings(NamedTuple):
@@ -57,12 +57,12 @@ class Settings(NamedTuple):
     reader: Reader = read_lxml
 
 
-class Voice(NamedTuple):
+class Listener(NamedTuple):
     """Whom the reconciler tells of what: the library itself never prints."""
 
     info: Callable[[str, Mapping[str, object]], None]
     warning: Callable[[str, Mapping[str, object]], None]
-    beat: Callable[[Standing], None]
+    heartbeat: Callable[[ReconcilerState], None]
     """Called every two seconds, and after each pass; also within long ones."""
     figures: Callable[[Figures], None] | None = None
     """Called after each pass."""
@@ -81,22 +81,22 @@ class Reconciler:
         self,
         layout: Layout,
         settings: Settings,
-        voice: Voice,
+        listener: Listener,
         reload: Callable[[], Settings] | None = None,
     ) -> None:
         self.layout = layout
         self.settings = settings
-        self.voice = voice
+        self.listener = listener
         self._reload = reload
         self._names = Names()
-        self._dirty = Dirty()
-        self._agenda = Agenda(settings.debounce, settings.resync)
-        self._watcher = Watcher(layout, self._dirty)
+        self._changes = ChangeQueue()
+        self._schedule = Schedule(settings.debounce, settings.resync)
+        self._watcher = Watcher(layout, self._changes)
         self._recover_at = 0.0
         self._recover_wait = RECOVER
         self._rivals: dict[str, float] = {}  # UUID -> when a second name was first seen
-        self._standing = Standing(os.getpid(), time.time())
-        self._oldest: float | None = None  # when the first of the spots that wait came
+        self._state = ReconcilerState(os.getpid(), time.time())
+        self._oldest: float | None = None  # when the first of the changes that wait came
         self._stop = False
         self._again = False
         self._beaten = 0.0
@@ -110,13 +110,13 @@ class Reconciler:
         try:
             with self._signals():
                 self._watcher.start()
-                self._agenda.resync(time.monotonic())
+                self._schedule.resync(time.monotonic())
                 self._loop()
         except _Stopped:
             pass
         finally:
             self._watcher.stop()
-            self._dirty.close()
+            self._changes.close()
             os.close(lock)
 
     @contextmanager
@@ -129,7 +129,7 @@ class Reconciler:
 
         handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: again}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        wakeup = signal.set_wakeup_fd(self._dirty.wake_fd(), warn_on_full_buffer=False)
+        wakeup = signal.set_wakeup_fd(self._changes.wake_fd(), warn_on_full_buffer=False)
         try:
             yield
         finally:
@@ -148,73 +148,75 @@ class Reconciler:
             if now - tended >= TEND:
                 tended = now
                 self._watcher.tend()
-                self._settle_rivals(now)
+                self._finish_renames(now)
                 self._look_for_orphans(now)
                 if self._watcher.polling is not None:
-                    self._agenda.at_most(now, self.settings.poll)
-            if self._agenda.due(now):
+                    self._schedule.at_most(now, self.settings.poll)
+            if self._schedule.due(now):
                 self._pass()
-            self._beat()
-            wait = max(0.0, min(self._agenda.wait(time.monotonic()), TEND))
-            select.select([self._dirty], [], [], wait)
+            self._heartbeat()
+            wait = max(0.0, min(self._schedule.wait(time.monotonic()), TEND))
+            select.select([self._changes], [], [], wait)
 
     def _reread(self) -> None:
         if self._reload is not None:
             try:
                 self.settings = self._reload()
             except UuidfsError as error:
-                self.voice.warning(str(error), {"action": "reload"})
+                self.listener.warning(str(error), {"action": "reload"})
             else:
-                self._agenda = Agenda(self.settings.debounce, self.settings.resync)
-        self._agenda.resync(time.monotonic())
+                self._schedule = Schedule(self.settings.debounce, self.settings.resync)
+        self._schedule.resync(time.monotonic())
 
     def _drain(self) -> None:
         """Settle what events named; what that cannot tell is put on the agenda."""
-        found, everything = self._dirty.take()
+        found, everything = self._changes.take()
         now = time.monotonic()
         if everything:
-            self._agenda.resync(now)
+            self._schedule.resync(now)
         if found:
             self._oldest = self._oldest or now
         for start in range(0, len(found), BATCH):
             part = [
-                spot
-                for spot in found[start : start + BATCH]
-                if spot.kind is None or spot.kind in self.settings.kinds
+                changed
+                for changed in found[start : start + BATCH]
+                if changed.kind is None or changed.kind in self.settings.kinds
             ]
-            self._standing = self._standing._replace(pending=len(found) - start)
-            for settled in fast_path.settle(self.layout, self._names, part, self.settings.reader):
-                self._note(settled)
+            self._state = self._state._replace(pending=len(found) - start)
+            for outcome in fast_path.fold_changed(
+                self.layout, self._names, part, self.settings.reader
+            ):
+                self._note(outcome)
             if self._stop:
                 raise _Stopped
-            self._beat()
+            self._heartbeat()
         self._oldest = None
-        self._standing = self._standing._replace(pending=0)
+        self._state = self._state._replace(pending=0)
 
-    def _note(self, settled: Settled) -> None:
-        fields = {"name": settled.spot.name, "uuid": settled.uuid or "", "action": "fold"}
+    def _note(self, outcome: Outcome) -> None:
+        fields = {"name": outcome.changed.name, "uuid": outcome.uuid or "", "action": "fold"}
         now = time.monotonic()
-        if settled.verdict is Verdict.FOLDED:
-            self.voice.info(f"{settled.files} files", fields)
-            self._count(folds=settled.files)
-            self._folds[settled.uuid or ""] += settled.files
-        elif settled.verdict is Verdict.WIDER:
-            self._agenda.soon(now)
-        elif settled.verdict is Verdict.BUSY:
-            self._agenda.retry(now)
-        elif settled.verdict is Verdict.FAILED:
-            self.voice.warning(settled.reason, fields)
+        if outcome.verdict is Verdict.FOLDED:
+            self.listener.info(f"{outcome.files} files", fields)
+            self._count(folds=outcome.files)
+            self._folds[outcome.uuid or ""] += outcome.files
+        elif outcome.verdict is Verdict.NEEDS_FULL_PASS:
+            self._schedule.soon(now)
+        elif outcome.verdict is Verdict.BUSY:
+            self._schedule.retry(now)
+        elif outcome.verdict is Verdict.FAILED:
+            self.listener.warning(outcome.reason, fields)
             self._count(errors=1)
-            self._agenda.retry(now)
+            self._schedule.retry(now)
 
     def _count(self, folds: int = 0, errors: int = 0) -> None:
-        self._standing = self._standing._replace(
-            folds=self._standing.folds + folds, errors=self._standing.errors + errors
+        self._state = self._state._replace(
+            folds=self._state.folds + folds, errors=self._state.errors + errors
         )
 
     def _pass(self) -> None:
         began = time.monotonic()
-        self._agenda.begin()
+        self._schedule.begin()
         try:
             result = convert(
                 self.layout,
@@ -227,9 +229,9 @@ class Reconciler:
                 ),
             )
         except UuidfsError as error:
-            self.voice.warning(str(error), {"action": "pass"})
+            self.listener.warning(str(error), {"action": "pass"})
             self._count(errors=1)
-            self._agenda.passed(time.monotonic(), time.monotonic() - began, clean=False)
+            self._schedule.passed(time.monotonic(), time.monotonic() - began, clean=False)
             return
         self._names.replace(result.names.items())
         self._tell(result)
@@ -237,19 +239,19 @@ class Reconciler:
             self._emptied = began
             self._retire()
         took = time.monotonic() - began
-        self._agenda.passed(time.monotonic(), took, clean=result.exit_code == EXIT_OK)
-        self._standing = self._standing._replace(
+        self._schedule.passed(time.monotonic(), took, clean=result.exit_code == EXIT_OK)
+        self._state = self._state._replace(
             passed=time.time(),
             took=took,
             domains=len(self._names),
             watches=self._watcher.count(),
             polling=self._watcher.polling or "",
         )
-        self._beat(now=True)
+        self._heartbeat(now=True)
         self._report(result)
 
     def _report(self, result: RunResult) -> None:
-        if self.voice.figures is None:
+        if self.listener.figures is None:
             return
         states = {
             domain.uuid: "busy" if domain.busy else "error" if domain.error else "converted"
@@ -261,17 +263,17 @@ class Reconciler:
             for entry in entries.entries(self.layout):
                 files, size = sizes[entry.kind]
                 sizes[entry.kind] = files + 1, size + entry.size
-            self.voice.figures(
-                Figures(self._standing, result.names, states, self._folds, self._errors, sizes)
+            self.listener.figures(
+                Figures(self._state, result.names, states, self._folds, self._errors, sizes)
             )
         except UuidfsError as error:
-            self.voice.warning(str(error), {"action": "metrics"})
+            self.listener.warning(str(error), {"action": "metrics"})
 
     def _retire(self) -> None:
         """Remove what is past its retention."""
         try:
             for entry in empty.empty(self.layout, self.settings.trash_retention).removed:
-                self.voice.info(
+                self.listener.info(
                     entry.reason, {"uuid": entry.uuid, "file": entry.file, "action": "empty-trash"}
                 )
             if self.settings.log_retention is not None:
@@ -283,59 +285,59 @@ class Reconciler:
                     )
                 )
         except UuidfsError as error:
-            self.voice.warning(str(error), {"action": "empty-trash"})
+            self.listener.warning(str(error), {"action": "empty-trash"})
             self._count(errors=1)
 
     def _between(self, _done: int, _total: int) -> None:
         """Between two domains of a pass: what is urgent does not wait for its end."""
         if self._stop:
             raise _Stopped
-        if len(self._dirty):
+        if len(self._changes):
             self._drain()
-        self._beat()
+        self._heartbeat()
 
     def _tell(self, result: RunResult) -> None:
         for problem in result.problems:
-            self.voice.warning(problem.reason, {"path": problem.path, "action": "look"})
+            self.listener.warning(problem.reason, {"path": problem.path, "action": "look"})
         for domain in result.domains:
             fields = {"name": domain.name or "", "uuid": domain.uuid, "action": result.action}
             if domain.files:
-                self.voice.info(f"{domain.files} files", fields)
+                self.listener.info(f"{domain.files} files", fields)
                 self._count(folds=domain.files)
                 self._folds[domain.uuid] += domain.files
             if domain.error is not None and not domain.busy:
-                self.voice.warning(domain.error, fields)
+                self.listener.warning(domain.error, fields)
                 self._count(errors=1)
                 self._errors[domain.uuid] += 1
 
-    def _settle_rivals(self, now: float) -> None:
+    def _finish_renames(self, now: float) -> None:
         """Finish renames that were cut in half: two names of one UUID, for some seconds."""
         there = self._names.rivals()
         self._rivals = {uuid: self._rivals.get(uuid, now) for uuid in there}
         for uuid, since in self._rivals.items():
-            if now - since < RIVAL_PATIENCE:
+            if now - since < RENAME_PATIENCE:
                 continue
             fields: dict[str, object] = {"uuid": uuid, "action": "finish-rename"}
             try:
-                done = settle_rivals(
+                done = finish_rename(
                     self.layout, uuid, name_of, Options(lock_timeout=0.0, by="reconciler")
                 )
             except UuidfsError as error:
-                self.voice.warning(str(error), fields)
+                self.listener.warning(str(error), fields)
                 self._rivals[uuid] = now  # again after as long
             else:
                 if done is not None:
-                    self.voice.info(f"name is {done.winner!r}", {**fields, "name": done.winner})
-                self._agenda.resync(now)
+                    self.listener.info(f"name is {done.winner!r}", {**fields, "name": done.winner})
+                self._schedule.resync(now)
 
     def _look_for_orphans(self, now: float) -> None:
         """Have local migrations finished whose owner died: again and again, less and less often."""
-        if self.voice.recover is None or now < self._recover_at:
+        if self.listener.recover is None or now < self._recover_at:
             return
         try:
             orphans = sessions.orphans(self.layout)
         except UuidfsError as error:
-            self.voice.warning(str(error), {"action": "recover"})
+            self.listener.warning(str(error), {"action": "recover"})
             return
         if not orphans:
             self._recover_wait = RECOVER
@@ -343,17 +345,17 @@ class Reconciler:
         self._recover_at = now + self._recover_wait
         self._recover_wait = min(2 * self._recover_wait, RECOVER_AT_MOST)
         for uuid in orphans:
-            self.voice.info(
+            self.listener.info(
                 "a local migration has lost its owner", {"uuid": uuid, "action": "recover"}
             )
-        self.voice.recover()
-        self._agenda.soon(now)
+        self.listener.recover()
+        self._schedule.soon(now)
 
-    def _beat(self, *, now: bool = False) -> None:
+    def _heartbeat(self, *, now: bool = False) -> None:
         moment = time.monotonic()
         if not now and moment - self._beaten < TEND:
             return
         self._beaten = moment
         behind = moment - self._oldest if self._oldest is not None else 0.0
-        self._standing = self._standing._replace(behind=behind)
-        self.voice.beat(self._standing)
+        self._state = self._state._replace(behind=behind)
+        self.listener.heartbeat(self._state)

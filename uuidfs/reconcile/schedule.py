@@ -11,7 +11,7 @@ _LAST_RETRY = 300.0
 _NEVER = float("inf")
 
 
-class Agenda:
+class Schedule:
     """Debounces passes, spaces them out, and backs off while something keeps failing."""
 
     def __init__(self, debounce: float, interval: float) -> None:

@@ -10,7 +10,7 @@ from uuidfs.layout.places import Layout
 if TYPE_CHECKING:
     from uuidfs.reconcile.metrics import Figures
     from uuidfs.reconcile.reconciler import Settings
-    from uuidfs.runtime.reconciler_state import Standing
+    from uuidfs.runtime.reconciler_state import ReconcilerState
 
 
 def daemon(layout: Layout) -> None:
@@ -20,9 +20,9 @@ def daemon(layout: Layout) -> None:
     from uuidfs.runtime import reconciler_state
 
     told = False
-    written: Standing | None = None
+    written: ReconcilerState | None = None
 
-    def beat(now: "Standing") -> None:
+    def heartbeat(now: "ReconcilerState") -> None:
         nonlocal told, written
         if now != written:  # an idle host's disk and CPU are left alone
             written = now
@@ -63,10 +63,10 @@ def daemon(layout: Layout) -> None:
         return in_force()
 
     textfile = settings.load(layout).textfile
-    voice = reconciler.Voice(
-        info, warning, beat, figures if textfile else None, _recover if layout.live else None
+    listener = reconciler.Listener(
+        info, warning, heartbeat, figures if textfile else None, _recover if layout.live else None
     )
-    reconciler.Reconciler(layout, in_force(), voice, reload).run()
+    reconciler.Reconciler(layout, in_force(), listener, reload).run()
     notify.stopping()
 
 
@@ -91,6 +91,6 @@ def _recover() -> None:
         log.warning(f"cannot recover: {error}", action="recover")
 
 
-def _status(now: "Standing") -> str:
+def _status(now: "ReconcilerState") -> str:
     text = f"{now.domains} domains, {now.pending} pending, last pass took {now.took:.2f} s"
     return f"polling, {now.polling}; {text}" if now.polling else text

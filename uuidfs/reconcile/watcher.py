@@ -15,7 +15,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from uuidfs.layout.places import Kind, Layout
-from uuidfs.reconcile.queue import Dirty, Spot
+from uuidfs.reconcile.queue import ChangedName, ChangeQueue
 
 _TYPES = frozenset({"created", "moved", "deleted", "closed"})
 
@@ -30,14 +30,14 @@ class _Target(NamedTuple):
 class Watcher:
     """The watches of one layout; ``polling`` says why there are none, when there are none."""
 
-    def __init__(self, layout: Layout, dirty: Dirty) -> None:
-        self._dirty = dirty
+    def __init__(self, layout: Layout, changes: ChangeQueue) -> None:
+        self._changes = changes
         self._targets = [_Target(kind, place.path) for kind, place in layout.names.items()]
         self._targets.append(_Target(None, layout.status.path))
         self._watched: dict[_Target, tuple[tuple[int, int], Any]] = {}  # watchdog's ObservedWatch
         self._observer: Any = None  # an Observer; the name is a function's in some releases
         self.polling: str | None = None
-        _tune(dirty.add_everything)
+        _tune(changes.add_everything)
 
     def start(self) -> None:
         """Begin to watch what is there; :meth:`tend` sees to the rest."""
@@ -85,7 +85,7 @@ class Watcher:
         recursive = target.kind is not None and target.kind.is_metadata
         try:
             watch = self._observer.schedule(
-                _Handler(target, self._dirty), target.path, recursive=recursive, **_FILTER
+                _Handler(target, self._changes), target.path, recursive=recursive, **_FILTER
             )
         except FileNotFoundError:
             return  # it went while we came
@@ -93,7 +93,7 @@ class Watcher:
             self.polling = f"cannot watch {target.path}: {error.strerror or error}"
             return
         self._watched[target] = (found, watch)
-        self._dirty.add_everything()
+        self._changes.add_everything()
 
     def _unschedule(self, watch: Any) -> None:  # watchdog's ObservedWatch
         try:
@@ -103,19 +103,19 @@ class Watcher:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, target: _Target, dirty: Dirty) -> None:
+    def __init__(self, target: _Target, changes: ChangeQueue) -> None:
         self._target = target
-        self._dirty = dirty
+        self._changes = changes
 
     def dispatch(self, event: FileSystemEvent) -> None:
         if event.event_type not in _TYPES:
             return
         for path in (event.src_path, getattr(event, "dest_path", "")):
-            for spot in _spots(self._target, os.fsdecode(path)):
-                self._dirty.add(spot)
+            for changed in _named(self._target, os.fsdecode(path)):
+                self._changes.add(changed)
 
 
-def _spots(target: _Target, path: str) -> Iterator[Spot]:
+def _named(target: _Target, path: str) -> Iterator[ChangedName]:
     """What a path stands for; nothing for temporary files and other people's."""
     if not path.startswith(target.path + "/"):
         return
@@ -123,16 +123,16 @@ def _spots(target: _Target, path: str) -> Iterator[Spot]:
     kind, entry = target.kind, parts[-1]
     if kind is not None and kind.is_metadata:
         if len(parts) == 1:
-            yield Spot(kind, entry)
+            yield ChangedName(kind, entry)
         elif len(parts) == 2 and not entry.endswith(".xml.new"):
-            yield Spot(kind, parts[0], entry)
+            yield ChangedName(kind, parts[0], entry)
     elif len(parts) > 1:
         return
     elif kind is Kind.LOG:
         if ".log" in entry:
-            yield Spot(kind, entry, entry)
+            yield ChangedName(kind, entry, entry)
     elif entry.endswith(".xml"):  # libvirt writes NAME.xml.new and renames it
-        yield Spot(kind, entry[:-4], entry)
+        yield ChangedName(kind, entry[:-4], entry)
 
 
 def _inode(path: str) -> tuple[int, int] | None:

@@ -24,7 +24,7 @@ LOCK = "reconciler.lock"
 _PATIENCE = 1.0  # seconds; somebody who asks for the standing holds the lock for an instant
 
 
-class Standing(NamedTuple):
+class ReconcilerState(NamedTuple):
     """``since``, ``passed`` and ``written`` are seconds since the epoch; ``behind`` and
     ``took`` seconds. ``polling`` is empty, or says why there are no events."""
 
@@ -81,13 +81,13 @@ def claim(layout: Layout) -> int:
         time.sleep(0.05)
 
 
-def write(layout: Layout, standing: Standing) -> None:
+def write(layout: Layout, standing: ReconcilerState) -> None:
     """Replace the file. Raises SystemCallFailed or Refused; the old one stays then."""
     text = json.dumps({"version": 1, **standing._replace(written=time.time())._asdict()})
     replace_file(layout.locks.parent, FILE, text.encode())
 
 
-def read(layout: Layout) -> Standing | None:
+def read(layout: Layout) -> ReconcilerState | None:
     """What the running reconciler last said of itself; None when none runs."""
     try:
         fd = opened(layout.locks.parent)
@@ -102,8 +102,8 @@ def read(layout: Layout) -> Standing | None:
             fields: dict[str, Any] = json.loads(read_small(fd, FILE, 65536, FILE))
         except (OSError, ValueError, UuidfsError):
             return None
-    known = {key: value for key, value in fields.items() if key in Standing._fields}
-    return Standing(**known) if {"pid", "since"} <= set(known) else None
+    known = {key: value for key, value in fields.items() if key in ReconcilerState._fields}
+    return ReconcilerState(**known) if {"pid", "since"} <= set(known) else None
 
 
 def _held(directory: int) -> bool:

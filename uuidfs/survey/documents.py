@@ -8,7 +8,7 @@ from functools import partial
 from uuidfs import workers
 from uuidfs.errors import SystemCallFailed, Unreadable
 from uuidfs.files.entry import Entry, look, read_small
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.survey.identity import MAX_BYTES, Identity, Reader
 
 
@@ -18,7 +18,7 @@ class Documents:
     ``cpus`` above 1 lets it parse many in that many processes.
     """
 
-    def __init__(self, dirs: Dirs, reader: Reader, cpus: int = 1) -> None:
+    def __init__(self, dirs: TrustedDirs, reader: Reader, cpus: int = 1) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
         self._reader = reader

@@ -1,7 +1,7 @@
 """Which domain a word on the command line means."""
 
 from uuidfs.errors import NoSuchDomain
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import normal_uuid
 from uuidfs.layout.places import Layout
 from uuidfs.runtime import peer_uuids
@@ -13,10 +13,10 @@ from uuidfs.survey.surveyor import Surveyor
 
 def resolve(layout: Layout, domain: str) -> tuple[str, str | None]:
     """The UUID and the name that a name, a UUID or a peer's UUID stands for."""
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         scan = scan_all(Surveyor(dirs, read_lxml).documents)
     try:
-        uuid = find(scan, domain)
+        uuid = uuid_of(scan, domain)
     except NoSuchDomain:
         uuid = _real(layout, scan, domain)
     names = scan.names_of.get(uuid, [])
@@ -28,12 +28,12 @@ def _real(layout: Layout, scan: Scan, domain: str) -> str:
     if migration is None or len(domain) < 32:
         raise NoSuchDomain(domain)
     try:
-        return find(scan, peer_uuids.exchanged(domain, migration))
+        return uuid_of(scan, peer_uuids.exchanged(domain, migration))
     except ValueError:
         raise NoSuchDomain(domain) from None
 
 
-def find(scan: Scan, domain: str) -> str:
+def uuid_of(scan: Scan, domain: str) -> str:
     """Return the UUID that a name or UUID on the command line means, in virsh's order.
 
     virsh 9.0 takes a UUID before a name, so a domain whose name is another one's UUID is

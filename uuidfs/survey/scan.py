@@ -20,7 +20,7 @@ class Problem(NamedTuple):
 class Scan:
     """The whole tree at a glance; :func:`scan_all` makes it."""
 
-    def __init__(self, layout: Layout, *, blind: bool = False) -> None:
+    def __init__(self, layout: Layout, *, incomplete: bool = False) -> None:
         self.layout = layout
         self.configs: dict[str, str | None] = {}  # entry -> link text
         self.uuid_of: dict[str, str] = {}  # name -> UUID
@@ -40,7 +40,7 @@ class Scan:
         self.strangers: list[str] = []  # paths in a store that are not ours
         self.problems: list[Problem] = []
         self.broken: set[Kind] = set()  # kinds that cannot be handled at all
-        self.blind = blind  # something that may refer to a store's file could not be read
+        self.incomplete = incomplete  # something that may refer to a store's file could not be read
 
     def bind(self, name: str, uuid: str, source: str) -> None:
         """Record that ``name`` stands for ``uuid``."""
@@ -70,9 +70,9 @@ class Scan:
 def scan_files(layout: Layout, name: str, uuid: str, kind: Kind) -> Scan:
     """What a view needs of one domain's config and one kind of metadata: nothing is read here.
 
-    For callers that know the binding, and that no other name has this UUID. Sets ``blind``.
+    For callers that know the binding, and that no other name has this UUID. Sets ``incomplete``.
     """
-    result = Scan(layout, blind=True)
+    result = Scan(layout, incomplete=True)
     result.bind(name, uuid, "config")
     result.configs[f"{name}.xml"] = None
     result.broken = set(Kind) - {Kind.CONFIG, kind}

@@ -33,7 +33,7 @@ def scan_all(documents: Documents) -> Scan:
 def scan_domain(documents: Documents, name: str, uuid: str) -> Scan:
     """Scan for one domain whose name and UUID libvirt itself just said: what the hook needs.
 
-    Lists, but reads only what is called after the domain. Sets ``blind``: nothing counts as
+    Lists, but reads only what is called after the domain. Sets ``incomplete``: nothing counts as
     unreferenced by what was not looked at. Raises as scan_all.
     """
     return _Scanner(documents).scan_domain(name, uuid)
@@ -63,11 +63,11 @@ class _Scanner:
                 path = getattr(error, "path", self.layout.names[kind].path)
                 result.problems.append(Problem(path, getattr(error, "reason", str(error))))
                 result.broken.add(kind)
-                result.blind = True
+                result.incomplete = True
         return result
 
     def scan_domain(self, name: str, uuid: str) -> Scan:
-        result = Scan(self.layout, blind=True)
+        result = Scan(self.layout, incomplete=True)
         result.bind(name, uuid, "hook")
         config = f"{name}.xml"
         names, store = self.dirs.names(Kind.CONFIG), self.dirs.store(Kind.CONFIG)
@@ -112,7 +112,7 @@ class _Scanner:
             path = f"{base}/{entry}"
             if (why := refusal(name)) is not None:
                 result.problems.append(Problem(path, why, name))
-                result.blind = True
+                result.incomplete = True
                 continue
             if text is not None and (uuid := config_target(text)) is not None:
                 result.configs[entry] = text
@@ -123,17 +123,17 @@ class _Scanner:
                 result.problems.append(
                     Problem(path, "it is a symlink that uuidfs did not make", name)
                 )
-                result.blind = True
+                result.incomplete = True
                 continue
             identity = self.documents.identify(fd, entry, path)
             if isinstance(identity, str):
                 result.problems.append(Problem(path, identity, name))
-                result.blind = True
+                result.incomplete = True
             elif identity.root != "domain":
                 result.problems.append(
                     Problem(path, f"it is a <{identity.root}>, not a domain's config", name)
                 )
-                result.blind = True
+                result.incomplete = True
             elif identity.name != name:
                 result.problems.append(
                     Problem(
@@ -143,7 +143,7 @@ class _Scanner:
                         name,
                     )
                 )
-                result.blind = True
+                result.incomplete = True
             else:
                 result.bind(name, identity.uuid or "", "config")
 
@@ -163,19 +163,19 @@ class _Scanner:
                     if found is not None and found.uid not in self.dirs.trusted:
                         # From libvirt 11 on this directory belongs to QEMU's user, who
                         # could name domains as they like; the daemon's files are root's.
-                        result.blind = True
+                        result.incomplete = True
                         continue
                     identity = self.documents.identify(fd, entry, f"{place.path}/{entry}", found)
                     if isinstance(identity, Identity) and identity.root == "domstatus":
                         if identity.name == name and refusal(name) is None:
                             result.bind(name, identity.uuid or "", "status")
                     else:
-                        result.blind = True
+                        result.incomplete = True
             finally:
                 os.close(fd)
         except UuidfsError as error:
             result.problems.append(Problem(place.path, str(error)))
-            result.blind = True
+            result.incomplete = True
 
     def _scan_config_store(self, result: Scan, kind: Kind) -> None:
         fd = self.dirs.store(kind)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from uuidfs.errors import Changed
 from uuidfs.files.directory import listed, opened_below
 from uuidfs.files.entry import Entry, look
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import KEEP_TEMP, LINK_TEMP, MOVED_MARK, config_target, log_target
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.documents import Documents
@@ -23,7 +23,7 @@ MISFILED = "misfiled"
 class Surveyor:
     """Looks at the domains of one layout."""
 
-    def __init__(self, dirs: Dirs, reader: Reader, cpus: int = 1) -> None:
+    def __init__(self, dirs: TrustedDirs, reader: Reader, cpus: int = 1) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
         self.documents = Documents(dirs, reader, cpus)
@@ -61,7 +61,7 @@ class Surveyor:
             known = [pair.at_name for pair in (*here, *misfiled)] + list(kept.values())
             leftovers += _with_twins(temps, known)
             pairs += _joined(kind, subdir, here, kept)
-            if not names or (name is not None and not scan.blind):
+            if not names or (name is not None and not scan.incomplete):
                 strays += [
                     pair
                     for other in apart
@@ -88,7 +88,7 @@ class Surveyor:
             store_dirs=tuple(store_dirs),
             leftovers=tuple(leftovers),
             problems=tuple(problems),
-            orphan_safe=not scan.blind,
+            orphan_safe=not scan.incomplete,
         )
 
     def _view_config(

@@ -3,12 +3,12 @@
 import os
 
 from uuidfs.files.directory import open_below
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.scan import Scan
 
 
-def is_tidy(dirs: Dirs, scan: Scan, uuid: str) -> bool:
+def is_tidy(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
     """Tell quickly that nothing is to be done for a bound UUID: then no view is needed.
 
     True only where :func:`uuidfs.plan.convert` would plan nothing (a property test
@@ -35,7 +35,7 @@ def is_tidy(dirs: Dirs, scan: Scan, uuid: str) -> bool:
     return all(_metadata_tidy(dirs, scan, kind, name, uuid) for kind in scan.meta_names)
 
 
-def _metadata_tidy(dirs: Dirs, scan: Scan, kind: Kind, name: str, uuid: str) -> bool:
+def _metadata_tidy(dirs: TrustedDirs, scan: Scan, kind: Kind, name: str, uuid: str) -> bool:
     here = name in scan.meta_names[kind]
     stored = uuid in scan.meta_store[kind]
     if not stored:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, Changed, SystemCallFailed, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.entry import look
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.survey.scan import Problem
 from uuidfs.trash.entries import (
@@ -54,7 +54,7 @@ def empty(
     Raises NoSuchEntry, Refused and SystemCallFailed before anything was removed.
     """
     now = time.time() if now is None else now
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         found, strangers = survey(dirs)
         if ids is not None:
             going = {entry.id: entry for entry in (pick(found, wanted) for wanted in ids)}
@@ -74,7 +74,7 @@ def empty(
 
 
 def _empty(
-    dirs: Dirs, going: list[TrashEntry], strangers: tuple[Problem, ...], *, dry_run: bool
+    dirs: TrustedDirs, going: list[TrashEntry], strangers: tuple[Problem, ...], *, dry_run: bool
 ) -> EmptyResult:
     if dry_run:
         return EmptyResult(tuple(going), strangers, dry_run)
@@ -99,7 +99,7 @@ def _empty(
     return EmptyResult(tuple(done), tuple(problems))
 
 
-def _drop(dirs: Dirs, kind: Kind, label: str) -> None:
+def _drop(dirs: TrustedDirs, kind: Kind, label: str) -> None:
     try:
         drop_label(dirs, kind, label)
     except OSError as error:

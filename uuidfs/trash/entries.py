@@ -21,14 +21,14 @@ from uuidfs.errors import NoSuchDomain, NoSuchEntry, SystemCallFailed, UuidfsErr
 from uuidfs.files import change
 from uuidfs.files.directory import listed, opened_below
 from uuidfs.files.entry import read_small
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import normal_uuid
 from uuidfs.layout.places import TRASH, Kind, Layout, Place
 from uuidfs.layout.trash_label import parse_label
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import MAX_BYTES, Identity, Reader
 from uuidfs.survey.identity_lxml import read_lxml
-from uuidfs.survey.resolve import find
+from uuidfs.survey.resolve import uuid_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
 
@@ -93,7 +93,7 @@ def entries(layout: Layout) -> tuple[TrashEntry, ...]:
 
     Raises Refused when a store or its trash cannot be trusted, SystemCallFailed.
     """
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         return survey(dirs)[0]
 
 
@@ -105,7 +105,7 @@ def listing(
     A domain that is gone is known by its UUID, and by the name that its config in the trash
     says. Raises NoSuchDomain, and as :func:`entries`.
     """
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         found, strangers = survey(dirs)
         scan = scan_all(Documents(dirs, reader))
         if domains is not None:
@@ -118,7 +118,7 @@ def listing(
 
 def show(layout: Layout, wanted: str, reader: Reader = read_lxml) -> Shown:
     """Look closely at one entry; ``wanted`` as for :func:`pick`. Raises NoSuchEntry."""
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         entry = pick(survey(dirs)[0], wanted)
         names = scan_all(Documents(dirs, reader)).names_of.get(entry.uuid, [])
         with opened_label(dirs, entry.kind, entry.label) as fd:
@@ -165,7 +165,7 @@ def identify(layout: Layout, fd: int, entry: TrashEntry, reader: Reader) -> Iden
 
 
 @contextmanager
-def opened_label(dirs: Dirs, kind: Kind, label: str) -> Iterator[int | None]:
+def opened_label(dirs: TrustedDirs, kind: Kind, label: str) -> Iterator[int | None]:
     """Open one directory in a trash for a block; None when it is gone.
 
     Raises Refused when it, or the trash, is not a directory that only we can write to.
@@ -179,7 +179,7 @@ def opened_label(dirs: Dirs, kind: Kind, label: str) -> Iterator[int | None]:
 
 
 @contextmanager
-def _opened(dirs: Dirs, above: int | None, name: str, place: Place) -> Iterator[int | None]:
+def _opened(dirs: TrustedDirs, above: int | None, name: str, place: Place) -> Iterator[int | None]:
     fd = opened_below(above, name, place.path) if above is not None else None
     if fd is None:
         yield None
@@ -191,14 +191,14 @@ def _opened(dirs: Dirs, above: int | None, name: str, place: Place) -> Iterator[
         os.close(fd)
 
 
-def drop_label(dirs: Dirs, kind: Kind, label: str) -> None:
+def drop_label(dirs: TrustedDirs, kind: Kind, label: str) -> None:
     """Remove one directory of a trash, when it is empty. Raises OSError and Refused."""
     with _opened(dirs, dirs.store(kind), TRASH, place_of(dirs.layout, kind)) as trash:
         if trash is not None:
             change.remove_directory(trash, label)
 
 
-def survey(dirs: Dirs) -> tuple[tuple[TrashEntry, ...], tuple[Problem, ...]]:
+def survey(dirs: TrustedDirs) -> tuple[tuple[TrashEntry, ...], tuple[Problem, ...]]:
     """All entries, oldest first, and what is in a trash without being one, with the reason."""
     found: list[TrashEntry] = []
     strangers: list[Problem] = []
@@ -218,7 +218,7 @@ def survey(dirs: Dirs) -> tuple[tuple[TrashEntry, ...], tuple[Problem, ...]]:
     return tuple(found), tuple(strangers)
 
 
-def labels(dirs: Dirs, strangers: list[Problem]) -> list[tuple[Kind, str, datetime]]:
+def labels(dirs: TrustedDirs, strangers: list[Problem]) -> list[tuple[Kind, str, datetime]]:
     """The directories of every trash whose name is ours; the others are put to ``strangers``."""
     found = []
     for kind in Kind:
@@ -256,11 +256,11 @@ def _stat(fd: int, file: str) -> os.stat_result | None:
 
 
 def _uuids(
-    dirs: Dirs, scan: Scan, found: Iterable[TrashEntry], domain: str, reader: Reader
+    dirs: TrustedDirs, scan: Scan, found: Iterable[TrashEntry], domain: str, reader: Reader
 ) -> set[str]:
     """The UUIDs that a domain's name or UUID on the command line means."""
     try:
-        return {find(scan, domain)}
+        return {uuid_of(scan, domain)}
     except NoSuchDomain:
         plain = normal_uuid(domain)
         gone = {entry.uuid for entry in found if entry.uuid == plain}
@@ -274,7 +274,7 @@ def _uuids(
         return gone
 
 
-def named(dirs: Dirs, entry: TrashEntry, reader: Reader) -> str | None:
+def named(dirs: TrustedDirs, entry: TrashEntry, reader: Reader) -> str | None:
     """The domain's name in a config in the trash, None when it cannot be read."""
     with opened_label(dirs, entry.kind, entry.label) as fd:
         identity = identify(dirs.layout, fd, entry, reader) if fd is not None else None

@@ -9,7 +9,7 @@ from uuidfs.apply.applier import Applier
 from uuidfs.convert.results import DomainResult, Options, RunResult
 from uuidfs.errors import Busy, UuidfsError
 from uuidfs.files import change
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.steps import Op, Step
 from uuidfs.runtime.domain_locks import Locks
@@ -33,11 +33,11 @@ def retire_logs(
     Raises UuidfsError only when nothing could be looked at.
     """
     now = time.time() if now is None else now
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         surveyor = Surveyor(dirs, options.reader)
         scan = scan_all(surveyor.documents)
         results: list[DomainResult] = []
-        if older_than is not None and not scan.blind:
+        if older_than is not None and not scan.incomplete:
             limit = now - older_than
             old = [u for u in sorted(_unnamed(scan)) if _is_old(dirs, u, scan.log_store[u], limit)]
             with Applier(dirs, "reconciler") as applier:
@@ -51,7 +51,7 @@ def _unnamed(scan: Scan) -> set[str]:
     return set(scan.log_store).difference(scan.names_of, scan.moved)
 
 
-def _is_old(dirs: Dirs, uuid: str, suffixes: Iterable[str], limit: float) -> bool:
+def _is_old(dirs: TrustedDirs, uuid: str, suffixes: Iterable[str], limit: float) -> bool:
     store = dirs.store(Kind.LOG)
     if store is None:
         return False
@@ -90,7 +90,7 @@ class _Retirement:
                     results.append(DomainResult(None, uuid, error=str(error), busy=True))
             scan = scan_all(self.surveyor.documents)
             change.trace("retire: scanned twice")
-            if not scan.blind:
+            if not scan.incomplete:
                 results += [self._one(scan, u) for u in mine if u in _unnamed(scan)]
         return results
 

@@ -10,12 +10,12 @@ import re
 import shlex
 from typing import NamedTuple
 
-from uuidfs.apply.open_dirs import Handles
+from uuidfs.apply.open_dirs import OpenDirs
 from uuidfs.errors import Changed, NoSuchEntry, Refused, SystemCallFailed, show
 from uuidfs.files import change
 from uuidfs.files.directory import closing, open_below
 from uuidfs.files.entry import Entry, look
-from uuidfs.files.trusted import Dirs
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import refusal, split_log
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.steps import Op, Step
@@ -65,7 +65,7 @@ def restore(
     Raises NoSuchEntry, Busy, Refused when something is in its place or nobody can tell where
     that is, Changed, SystemCallFailed. The trash keeps the file after any error.
     """
-    with Dirs(layout) as dirs:
+    with TrustedDirs(layout) as dirs:
         entry = pick(survey(dirs)[0], wanted)
         with (
             Locks(layout, lock_timeout).hold(entry.uuid),
@@ -91,7 +91,7 @@ class _Restore:
     """One entry's way back; the domain's lock is held."""
 
     def __init__(
-        self, dirs: Dirs, entry: TrashEntry, trash: int, found: Entry, reader: Reader
+        self, dirs: TrustedDirs, entry: TrashEntry, trash: int, found: Entry, reader: Reader
     ) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
@@ -99,7 +99,7 @@ class _Restore:
         self.trash = trash
         self.found = found
         self.reader = reader
-        self.handles = Handles(dirs)
+        self.handles = OpenDirs(dirs)
         self.scan = scan_all(Documents(dirs, reader))
 
     def run(self) -> RestoreResult:
@@ -240,7 +240,7 @@ class _Restore:
         """A second config of one UUID would look like a rename that was cut in half."""
         if (name := self._bound()) is not None:
             raise self._refused(f"its UUID belongs to the domain {show(name)!r} now")
-        if self.scan.blind:
+        if self.scan.incomplete:
             problem = next(iter(self.scan.problems), None)
             raise self._refused(
                 "a document that may have its UUID cannot be read"
@@ -285,7 +285,7 @@ class _Restore:
             raise Refused(path, "something is there already; nothing was overwritten") from error
 
     def _directory(self, kind: Kind, name: str) -> int:
-        """KIND/NAME, made as libvirt makes it; Handles refuses one that is not libvirt's."""
+        """KIND/NAME, made as libvirt makes it; OpenDirs refuses one that is not libvirt's."""
         parent = self.dirs.names(kind)
         if parent is None:
             raise self._refused(f"{self.layout.names[kind].path} is missing")

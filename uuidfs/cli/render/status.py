@@ -8,7 +8,7 @@ from uuidfs.layout.places import Kind
 
 if TYPE_CHECKING:
     from uuidfs.check import CheckResult, Finding
-    from uuidfs.runtime.reconciler_state import Standing
+    from uuidfs.runtime.reconciler_state import ReconcilerState
     from uuidfs.status import DomainState, StatusResult
 
 
@@ -64,7 +64,7 @@ def status_lines(result: "StatusResult") -> list[str]:
     return lines
 
 
-def _standing(now: "Standing") -> str:
+def _standing(now: "ReconcilerState") -> str:
     text = f"running (pid {now.pid}), {now.pending} pending"
     if now.behind >= 1:
         text += f", {now.behind:.0f} s behind"
