@@ -35,7 +35,8 @@ SCRIPTS = [
     REPOSITORY / "packaging/completions", REPOSITORY / "packaging/export",
     REPOSITORY / "packaging/build-deb", REPOSITORY / "packaging/build-rpm",
     REPOSITORY / "tests/package/run", REPOSITORY / "tests/package/inside",
-    REPOSITORY / "tests/package/chroot/systemctl", REPOSITORY / "hooks/qemu",
+    REPOSITORY / "tests/package/chroot/systemctl", REPOSITORY / "tests/chroot/run",
+    REPOSITORY / "hooks/qemu",
 ]
 
 
