@@ -78,6 +78,7 @@ class Machine:
                 file.flush()
                 self.virsh("checkpoint-create", name, file.name, "--redefine").ok()
             self.virsh("start", name).ok()
+        self.clean = listing()
 
     def virsh(self, *words: str) -> Result:
         """Run one virsh command."""
@@ -140,7 +141,10 @@ class Machine:
         Path("/run/systemctl.log").unlink(missing_ok=True)
 
     def reset(self) -> None:
-        """Take uuidfs away, by force where it must be."""
+        """Take uuidfs away, by force where it must be; fail when its purge has left something.
+
+        What was left goes, too: the next test starts on a clean host in any case.
+        """
         if run("dpkg-query", "-W", "uuidfs").exit == 0:
             run("dpkg", "--configure", "-a")
             run("dpkg", "--purge", "uuidfs").ok()
@@ -150,6 +154,13 @@ class Machine:
         for archive in Path("/var/backups").glob("uuidfs*"):
             archive.unlink()
         assert self.plain()
+        left = difference(self.clean, listing())
+        for path in sorted(listing().keys() - self.clean.keys(), reverse=True):
+            _remove(Path(path))
+        if Path("/run/uuidfs").exists():  # the listing leaves /run out
+            left.append("/run/uuidfs")
+            shutil.rmtree("/run/uuidfs")
+        assert left == [], "what a purge after this test has left"
 
     def stop(self) -> None:
         """End guests and daemons."""
@@ -157,6 +168,13 @@ class Machine:
             self.virsh("destroy", name)
         for daemon in ("libvirtd", "virtlogd"):
             os.kill(int(Path(f"/run/{daemon}.pid").read_text()), signal.SIGTERM)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 def listing() -> dict[str, str]:
