@@ -11,8 +11,13 @@ from tests.moves import libvirt_domrename
 from tests.trees import Domain, Host, build, uuid_for
 
 DOMAINS = (
-    Domain("web", uuid_for("web"), autostart=True, log_suffixes=("", ".0"),
-           snapshots=("before upgrade",)),
+    Domain(
+        "web",
+        uuid_for("web"),
+        autostart=True,
+        log_suffixes=("", ".0"),
+        snapshots=("before upgrade",),
+    ),
     Domain("db", uuid_for("db"), log_suffixes=("",)),
 )
 

@@ -48,8 +48,10 @@ class Libvirtd:
         self.calls.append((call, str(path.relative_to(self.host.root))))
         if path.parent == self.host.config and path.suffix == ".xml":
             self.events.append(ChangedName(Kind.CONFIG, path.stem, path.name))
-        for kind, top in ((Kind.SNAPSHOT, self.host.snapshot),
-                          (Kind.CHECKPOINT, self.host.checkpoint)):
+        for kind, top in (
+            (Kind.SNAPSHOT, self.host.snapshot),
+            (Kind.CHECKPOINT, self.host.checkpoint),
+        ):
             if path.parent.parent == top:
                 self.events.append(ChangedName(kind, path.parent.name, path.name))
             elif path.parent == top:
@@ -141,8 +143,9 @@ class Libvirtd:
         yield from self._mkdir(self.host.snapshot / name)
         known.snapshots[snapshot] = known.snapshots.get(snapshot, 0) + 1
         self.removed.pop((known.uuid, snapshot), None)  # the new one supersedes it
-        yield from self._save(self.host.snapshot / name / f"{snapshot}.xml",
-                              self._snapshot(name, snapshot))
+        yield from self._save(
+            self.host.snapshot / name / f"{snapshot}.xml", self._snapshot(name, snapshot)
+        )
 
     def _snapshot(self, name: str, snapshot: str) -> bytes:
         known = self.domains[name]
@@ -155,8 +158,9 @@ class Libvirtd:
         known.checkpoints[checkpoint] = 0
         self.removed.pop((known.uuid, checkpoint), None)
         yield from self._mkdir(self.host.checkpoint / name)
-        yield from self._save(self.host.checkpoint / name / f"{checkpoint}.xml",
-                              self._checkpoint(name, checkpoint))
+        yield from self._save(
+            self.host.checkpoint / name / f"{checkpoint}.xml", self._checkpoint(name, checkpoint)
+        )
 
     def _checkpoint(self, name: str, checkpoint: str) -> bytes:
         return snapshot_xml(checkpoint, name, self.domains[name].uuid, "domaincheckpoint")

@@ -53,6 +53,7 @@ def libvirt_domrename(
 
     ``misfile``: the defect of 9.0 and 11.3 that writes checkpoints into snapshot/NEW.
     """
+
     def renamed(path: Path) -> bytes:
         before, after = (f"<name>{escape(name)}</name>".encode() for name in (old, new))
         return path.read_bytes().replace(before, after)

@@ -17,8 +17,12 @@ DOMAINS = (
     Domain("db", uuid_for("db"), log_suffixes=("",)),
     Domain("web", uuid_for("web"), log_suffixes=("", ".0"), snapshots=("nightly",)),
 )
-TOPS = ("etc/libvirt/qemu", "var/log/libvirt/qemu", "var/lib/libvirt/qemu/snapshot",
-        "var/lib/libvirt/by-uuid")
+TOPS = (
+    "etc/libvirt/qemu",
+    "var/log/libvirt/qemu",
+    "var/lib/libvirt/qemu/snapshot",
+    "var/lib/libvirt/by-uuid",
+)
 LEFT_OUT = {"networks", "autostart", "gone.log"}
 WIDTH = 104
 
@@ -31,8 +35,13 @@ def main(directory: Path) -> None:
         picture(directory, "before", "a plain libvirt host", *trees(host))
         run(host, "convert", "--all")
         picture(directory, "after", "uuidfs convert --all", *trees(host))
-        picture(directory, "status", "uuidfs status",
-                Text("# uuidfs status", style="bold"), Text(run(host, "status"), no_wrap=True))
+        picture(
+            directory,
+            "status",
+            "uuidfs status",
+            Text("# uuidfs status", style="bold"),
+            Text(run(host, "status"), no_wrap=True),
+        )
 
 
 def run(host: Host, *words: str) -> str:
@@ -67,8 +76,9 @@ def branch(path: Path, label: str) -> Tree:
 def picture(directory: Path, name: str, title: str, *content: Text | Tree) -> None:
     """Write one of them."""
     with open(os.devnull, "w") as nowhere:
-        console = Console(record=True, width=WIDTH, file=nowhere, color_system="truecolor",
-                          force_terminal=True)
+        console = Console(
+            record=True, width=WIDTH, file=nowhere, color_system="truecolor", force_terminal=True
+        )
         for one in content:
             console.print(one)
         console.save_svg(str(directory / f"{name}.svg"), title=title, unique_id=f"uuidfs-{name}")

@@ -103,9 +103,29 @@ def uuid_for(text: str) -> str:
 def awkward_names() -> tuple[str, ...]:
     """Names that libvirt accepts and that break careless tools."""
     return (
-        "two words", " lead", "tab\there", "new\nline", "-rf", ".hidden", "quo'te\"s", "100%s",
-        "ünï-日本", "by-uuid", "web.xml", "web.log", "web", "web.log.0", "trash", "~link",
-        uuid_for("web"), uuid_for("nobody"), "n" * 240, "é" * 120, "a&b<c>", "$(id)`id`\\n", "*",
+        "two words",
+        " lead",
+        "tab\there",
+        "new\nline",
+        "-rf",
+        ".hidden",
+        "quo'te\"s",
+        "100%s",
+        "ünï-日本",
+        "by-uuid",
+        "web.xml",
+        "web.log",
+        "web",
+        "web.log.0",
+        "trash",
+        "~link",
+        uuid_for("web"),
+        uuid_for("nobody"),
+        "n" * 240,
+        "é" * 120,
+        "a&b<c>",
+        "$(id)`id`\\n",
+        "*",
     )
 
 
@@ -121,7 +141,8 @@ def sample(count: int = 3, names: Iterable[str] = ()) -> tuple[Domain, ...]:
 def _sample_domain(index: int, name: str) -> Domain:
     logrotate = (".1.gz", "-20260101") if index % 2 else ()
     return Domain(
-        name, uuid_for(name),
+        name,
+        uuid_for(name),
         autostart=index % 2 == 0,
         log_suffixes=("", ".0", ".1", *logrotate),
         snapshots=("base", "before upgrade")[: 2 - index % 2],
@@ -135,8 +156,7 @@ def domain_xml(name: str, uuid: str, note: str = "") -> bytes:
         "<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\n"
         "OVERWRITTEN AND LOST. Changes to this xml configuration should be made using:\n"
         f"  virsh edit {escape(name).replace('--', '- -')}\n"
-        "or other application using the libvirt API.\n-->\n\n"
-        + _element(name, uuid, note)
+        "or other application using the libvirt API.\n-->\n\n" + _element(name, uuid, note)
     ).encode()
 
 
@@ -202,8 +222,16 @@ def build(root: Path, domains: Iterable[Domain]) -> Tree:
     """Write the domains' files below ``root``, a foreign log and some other files of libvirt."""
     tree = Tree(Host(root), tuple(domains))
     host, writer = tree.host, _Writer()
-    for directory in (host.config, host.autostart, host.log, host.snapshot, host.checkpoint,
-                      host.status, host.config / "networks", host.lib / "save"):
+    for directory in (
+        host.config,
+        host.autostart,
+        host.log,
+        host.snapshot,
+        host.checkpoint,
+        host.status,
+        host.config / "networks",
+        host.lib / "save",
+    ):
         directory.mkdir(parents=True, exist_ok=True)
     host.config.chmod(0o700)
     if writer.root_uid:

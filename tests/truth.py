@@ -43,8 +43,15 @@ def fact(path: Path) -> Fact:
         data = b""
         while piece := os.read(fd, 1 << 20):
             data += piece
-        return Fact(data, found.st_ino, found.st_mode, found.st_uid, found.st_gid,
-                    found.st_mtime_ns, tuple((n, os.getxattr(fd, n)) for n in os.listxattr(fd)))
+        return Fact(
+            data,
+            found.st_ino,
+            found.st_mode,
+            found.st_uid,
+            found.st_gid,
+            found.st_mtime_ns,
+            tuple((n, os.getxattr(fd, n)) for n in os.listxattr(fd)),
+        )
     finally:
         os.close(fd)
 
@@ -54,8 +61,11 @@ def facts(host: Host, rels: Iterable[str] | None = None) -> dict[str, Fact]:
 
     Or of some paths only.
     """
-    return {rel: fact(host.root / rel) for rel in (name_paths(host) if rels is None else rels)
-            if (host.root / rel).exists()}
+    return {
+        rel: fact(host.root / rel)
+        for rel in (name_paths(host) if rels is None else rels)
+        if (host.root / rel).exists()
+    }
 
 
 def lost(
@@ -87,7 +97,8 @@ def lost(
 def _difference(want: Fact, got: Fact) -> str:
     return ", ".join(
         f"{key} {str(getattr(want, key))[:60]} became {str(getattr(got, key))[:60]}"
-        for key in Fact.__dataclass_fields__ if getattr(want, key) != getattr(got, key)
+        for key in Fact.__dataclass_fields__
+        if getattr(want, key) != getattr(got, key)
     )
 
 
@@ -107,8 +118,14 @@ def fingerprint(top: Path, *, ctime: bool = False) -> dict[str, tuple[object, ..
             extra = os.readlink(path)
         elif stat.S_ISREG(found.st_mode):
             extra = (_start(path), found.st_mtime_ns, found.st_size, found.st_nlink)
-        result[rel] = (found.st_mode, found.st_ino, found.st_uid, found.st_gid, extra,
-                       found.st_ctime_ns if ctime else None)
+        result[rel] = (
+            found.st_mode,
+            found.st_ino,
+            found.st_uid,
+            found.st_gid,
+            extra,
+            found.st_ctime_ns if ctime else None,
+        )
     return result
 
 
@@ -127,8 +144,11 @@ def _walk(top: Path) -> Iterator[Path]:
 
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     """How two fingerprints differ."""
-    return [f"{rel!r}: {before.get(rel)} became {after.get(rel)}"
-            for rel in sorted({*before, *after}) if before.get(rel) != after.get(rel)]
+    return [
+        f"{rel!r}: {before.get(rel)} became {after.get(rel)}"
+        for rel in sorted({*before, *after})
+        if before.get(rel) != after.get(rel)
+    ]
 
 
 # -- a tree at rest ----------------------------------------------------------------------------
@@ -171,8 +191,13 @@ def broken_promises(
 
 def unconverted(host: Host, bindings: Mapping[str, str]) -> set[str]:
     """Names of domains that have a regular file where a link belongs."""
-    return {name for rel in name_paths(host) if _expected_link(rel, bindings) is not None
-            and not (host.root / rel).is_symlink() and (name := _owner(rel)[1]) in bindings}
+    return {
+        name
+        for rel in name_paths(host)
+        if _expected_link(rel, bindings) is not None
+        and not (host.root / rel).is_symlink()
+        and (name := _owner(rel)[1]) in bindings
+    }
 
 
 def _owner(rel: str) -> tuple[str, str, str]:
@@ -233,11 +258,17 @@ def _judge_stores(host: Host, used: set[tuple[int, int]]) -> list[str]:
 
 
 def _judge_no_stores(host: Host) -> list[str]:
-    return [f"{kind}: the store is still there: {sorted(map(str, host.store(kind).rglob('*')))}"
-            for kind in ("config", "log", "snapshot", "checkpoint") if host.store(kind).exists()]
+    return [
+        f"{kind}: the store is still there: {sorted(map(str, host.store(kind).rglob('*')))}"
+        for kind in ("config", "log", "snapshot", "checkpoint")
+        if host.store(kind).exists()
+    ]
 
 
 def trashed(host: Host) -> list[Path]:
     """All files in uuidfs's trash."""
-    return [path for kind in ("config", "log", "snapshot", "checkpoint")
-            for path in host.store(kind).glob("trash/*/*")]
+    return [
+        path
+        for kind in ("config", "log", "snapshot", "checkpoint")
+        for path in host.store(kind).glob("trash/*/*")
+    ]

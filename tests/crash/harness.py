@@ -25,10 +25,32 @@ WORKERS = 2
 TIMEOUT = 60
 
 MUTATING = (
-    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink",
-    "unlinkat", "mkdir", "mkdirat", "rmdir", "fsync", "fdatasync", "chmod", "fchmod",
-    "fchmodat", "chown", "fchown", "fchownat", "lchown", "truncate", "ftruncate", "utimensat",
-    "setxattr", "fsetxattr",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "fsync",
+    "fdatasync",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "chown",
+    "fchown",
+    "fchownat",
+    "lchown",
+    "truncate",
+    "ftruncate",
+    "utimensat",
+    "setxattr",
+    "fsetxattr",
 )
 _CALL = re.compile(r"^\d+\s+(\w+)\((.*)$")
 
@@ -56,9 +78,13 @@ class Command:
 
     def env(self) -> dict[str, str]:
         return {
-            "PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C",
-            "PYTHONPATH": os.fspath(REPOSITORY), "PYTHONHASHSEED": "0",
-            "PYTHONPYCACHEPREFIX": _byte_code(), **dict(self.extra_env),
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "LC_ALL": "C",
+            "PYTHONPATH": os.fspath(REPOSITORY),
+            "PYTHONHASHSEED": "0",
+            "PYTHONPYCACHEPREFIX": _byte_code(),
+            **dict(self.extra_env),
         }
 
 
@@ -97,8 +123,20 @@ def run(command: Command, injections: tuple[str, ...] = (), *, trace: bool = Fal
         return _finish(command, command.argv)
     with tempfile.TemporaryDirectory(prefix="uuidfs-strace-") as directory:
         log = Path(directory) / "log"
-        argv = ["strace", "-f", "-y", "-q", "-s", "300", "-o", os.fspath(log),
-                "-e", "signal=KILL", "-e", "trace=openat," + ",".join(MUTATING)]
+        argv = [
+            "strace",
+            "-f",
+            "-y",
+            "-q",
+            "-s",
+            "300",
+            "-o",
+            os.fspath(log),
+            "-e",
+            "signal=KILL",
+            "-e",
+            "trace=openat," + ",".join(MUTATING),
+        ]
         if not any("signal=" in injection for injection in injections):
             argv.append("--seccomp-bpf")  # faster, but strace 6.1 then injects no signal
         for injection in injections:
@@ -109,11 +147,17 @@ def run(command: Command, injections: tuple[str, ...] = (), *, trace: bool = Fal
 
 def _finish(command: Command, argv: tuple[str, ...]) -> Outcome:
     done = subprocess.run(  # a hang is a failure: TimeoutExpired ends the test
-        argv, input=command.stdin, capture_output=True, timeout=TIMEOUT, check=False,
-        cwd="/", env=command.env(),
+        argv,
+        input=command.stdin,
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+        cwd="/",
+        env=command.env(),
     )
-    return Outcome(done.returncode, done.stdout.decode(errors="replace"),
-                   done.stderr.decode(errors="replace"))
+    return Outcome(
+        done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    )
 
 
 def points(trace: str, root: Path) -> list[Point]:

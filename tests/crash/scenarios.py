@@ -40,12 +40,14 @@ class Scenario:
 def first_convert(directory: Path) -> Scenario:
     """The first conversion of a plain tree."""
     tree = build(directory / "first", sample(2))
-    return Scenario("first", tree.host.root, lambda root: uuidfs(root, "convert", "--all"),
-                    tree.bindings)
+    return Scenario(
+        "first", tree.host.root, lambda root: uuidfs(root, "convert", "--all"), tree.bindings
+    )
 
 
 def without_exchange(directory: Path) -> Scenario:
     """The first conversion on a file system without RENAME_EXCHANGE."""
+
     def command(root: Path) -> Command:
         plain = uuidfs(root, "convert", "--all")
         return Command(plain.argv, always=(NO_EXCHANGE,))
@@ -67,8 +69,13 @@ def mixed_without_exchange(directory: Path) -> Scenario:
     def command(root: Path) -> Command:
         return Command(scenario.command(root).argv, always=(NO_EXCHANGE,))
 
-    return Scenario("mixed without exchange", scenario.template, command, scenario.bindings,
-                    moved=scenario.moved)
+    return Scenario(
+        "mixed without exchange",
+        scenario.template,
+        command,
+        scenario.bindings,
+        moved=scenario.moved,
+    )
 
 
 def _mixed(directory: Path) -> tuple[Scenario, Host]:
@@ -76,8 +83,10 @@ def _mixed(directory: Path) -> tuple[Scenario, Host]:
     host, bindings = tree.host, dict(tree.bindings)
     old, new = _RENAMED
     (host.checkpoint / old).mkdir()
-    libvirt_save(host.checkpoint / old / "moved.xml",
-                 snapshot_xml("moved", old, bindings[old], "domaincheckpoint"))
+    libvirt_save(
+        host.checkpoint / old / "moved.xml",
+        snapshot_xml("moved", old, bindings[old], "domaincheckpoint"),
+    )
     _convert(host.root)
     # A rewritten config, a rewritten and a new snapshot, one deleted.
     uuid = bindings["vm0000"]
@@ -92,22 +101,31 @@ def _mixed(directory: Path) -> tuple[Scenario, Host]:
     libvirt_domrename(host, old, new)
     bindings[new] = bindings.pop(old)
     lib, log = "var/lib/libvirt/qemu", "var/log/libvirt/qemu"
-    moved = {f"{log}/{path.name}": f"{log}/{new}{path.name[len(old):]}"
-             for path in sorted(host.log.glob(f"{old}.log*"))}
+    moved = {
+        f"{log}/{path.name}": f"{log}/{new}{path.name[len(old) :]}"
+        for path in sorted(host.log.glob(f"{old}.log*"))
+    }
     moved[f"{lib}/snapshot/{new}/moved.xml"] = f"{lib}/checkpoint/{new}/moved.xml"
     todo = unconverted(host, bindings)
     if todo != {"vm0000", "vm0002", new}:
         raise AssertionError(f"the tree could not be prepared: only {todo} need converting")
-    scenario = Scenario("mixed", host.root, lambda root: uuidfs(root, "convert", "--all"),
-                        bindings, moved=moved)
+    scenario = Scenario(
+        "mixed", host.root, lambda root: uuidfs(root, "convert", "--all"), bindings, moved=moved
+    )
     return scenario, host
 
 
 def repaired(directory: Path) -> Scenario:
     """check --repair of the same."""
     scenario, _ = _mixed(directory)
-    return Scenario("repair", scenario.template, lambda root: uuidfs(root, "check", "--repair"),
-                    scenario.bindings, moved=scenario.moved, repair=True)
+    return Scenario(
+        "repair",
+        scenario.template,
+        lambda root: uuidfs(root, "check", "--repair"),
+        scenario.bindings,
+        moved=scenario.moved,
+        repair=True,
+    )
 
 
 def settled(directory: Path) -> Scenario:
@@ -119,31 +137,53 @@ def settled(directory: Path) -> Scenario:
     libvirt_domrename(host, old, new, steps=4, misfile=False)
     bindings[new] = bindings.pop(old)
     log = "var/log/libvirt/qemu"
-    moved = {f"{log}/{path.name}": f"{log}/{new}{path.name[len(old):]}"
-             for path in sorted(host.log.glob(f"{old}.log*"))}
+    moved = {
+        f"{log}/{path.name}": f"{log}/{new}{path.name[len(old) :]}"
+        for path in sorted(host.log.glob(f"{old}.log*"))
+    }
     dropped = frozenset(
-        rel for rel in facts(host)
-        if rel == f"etc/libvirt/qemu/{old}.xml" or rel.startswith(
-            (f"var/lib/libvirt/qemu/snapshot/{old}/", f"var/lib/libvirt/qemu/checkpoint/{old}/")))
-    return Scenario("settle", host.root, lambda root: uuidfs(root, "check", "--repair"),
-                    bindings, moved=moved, dropped=dropped, repair=True)
+        rel
+        for rel in facts(host)
+        if rel == f"etc/libvirt/qemu/{old}.xml"
+        or rel.startswith(
+            (f"var/lib/libvirt/qemu/snapshot/{old}/", f"var/lib/libvirt/qemu/checkpoint/{old}/")
+        )
+    )
+    return Scenario(
+        "settle",
+        host.root,
+        lambda root: uuidfs(root, "check", "--repair"),
+        bindings,
+        moved=moved,
+        dropped=dropped,
+        repair=True,
+    )
 
 
 def reverted(directory: Path) -> Scenario:
     """The way back."""
     tree = build(directory / "revert", sample(2))
     _convert(tree.host.root)
-    return Scenario("revert", tree.host.root, lambda root: uuidfs(root, "revert", "--all"),
-                    tree.bindings, converted=False)
+    return Scenario(
+        "revert",
+        tree.host.root,
+        lambda root: uuidfs(root, "revert", "--all"),
+        tree.bindings,
+        converted=False,
+    )
 
 
 def hooked(directory: Path) -> Scenario:
     """The hook at a domain's start; only that domain is converted."""
     tree = build(directory / "hook", sample(2))
     tools = hook_tools(directory / "tools")
-    return Scenario("hook", tree.host.root,
-                    lambda root: hook(root, tools, HOOKED, tree.bindings[HOOKED]),
-                    {HOOKED: tree.bindings[HOOKED]}, hook=True)
+    return Scenario(
+        "hook",
+        tree.host.root,
+        lambda root: hook(root, tools, HOOKED, tree.bindings[HOOKED]),
+        {HOOKED: tree.bindings[HOOKED]},
+        hook=True,
+    )
 
 
 def hook(root: Path, tools: Path, name: str, uuid: str) -> Command:
@@ -151,8 +191,11 @@ def hook(root: Path, tools: Path, name: str, uuid: str) -> Command:
     return Command(
         (os.fspath(REPOSITORY / "hooks/qemu"), name, "prepare", "begin", "-"),
         stdin=domain_xml(name, uuid, "first"),
-        extra_env=(("UUIDFS_ROOT", os.fspath(root)), ("UUIDFS_PYTHON", os.fspath(tools / "python")),
-                   ("PATH", f"{tools}:{os.environ['PATH']}")),
+        extra_env=(
+            ("UUIDFS_ROOT", os.fspath(root)),
+            ("UUIDFS_PYTHON", os.fspath(tools / "python")),
+            ("PATH", f"{tools}:{os.environ['PATH']}"),
+        ),
     )
 
 
@@ -161,7 +204,7 @@ def hook_tools(directory: Path) -> Path:
     directory.mkdir(parents=True)
     for name, line in (
         ("python", f'[ "$1" != -I ] || shift\nexec {sys.executable} -s "$@"'),
-        ("logger", 'exec cat >/dev/null'),
+        ("logger", "exec cat >/dev/null"),
     ):
         (directory / name).write_text(f"#!/bin/sh\n{line}\n")
         (directory / name).chmod(0o755)

@@ -46,8 +46,9 @@ MATRICES: tuple[tuple[Callable[[Path], Scenario], int], ...] = (
 )
 
 
-@pytest.mark.parametrize(("make", "stride"), MATRICES,
-                         ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("make", "stride"), MATRICES, ids=lambda value: getattr(value, "__name__", "")
+)
 def test_an_error_of_any_system_call_is_told_in_a_line_and_the_other_domains_go_on(
     make: Callable[[Path], Scenario], stride: int, tmp_path: Path
 ) -> None:
@@ -55,12 +56,18 @@ def test_an_error_of_any_system_call_is_told_in_a_line_and_the_other_domains_go_
     found = undisturbed(scenario, tmp_path)
     if scenario.name == "without exchange":
         found = [point for point in found if point.syscall != "renameat2"]  # fails already
-    chosen = ([(point, error) for point in found for error in ERRORS] if FULL
-              else list(zip(found[::stride], cycle(ERRORS), strict=False)))
+    chosen = (
+        [(point, error) for point in found for error in ERRORS]
+        if FULL
+        else list(zip(found[::stride], cycle(ERRORS), strict=False))
+    )
     with ThreadPoolExecutor(WORKERS) as pool:
         results = pool.map(lambda each: failed_at(scenario, each[0], each[1], tmp_path), chosen)
-        failures = {f"{error} at {point}": problems
-                    for (point, error), problems in zip(chosen, results, strict=True) if problems}
+        failures = {
+            f"{error} at {point}": problems
+            for (point, error), problems in zip(chosen, results, strict=True)
+            if problems
+        }
     print(f"{scenario.name}: {len(chosen)} errors at {len(found)} points")
     if failures:
         pytest.fail(report(failures), pytrace=False)
@@ -85,8 +92,9 @@ def failed_at(scenario: Scenario, point: Point, error: str, parent: Path) -> lis
         again = run(scenario.command(root))
         if again.code != 0 or again.traceback:
             problems.append(f"the second run: exit {again.code}, {again.stderr}")
-        return problems + [f"after the second run: {each}"
-                           for each in finished(scenario, host, truth)]
+        return problems + [
+            f"after the second run: {each}" for each in finished(scenario, host, truth)
+        ]
 
 
 def judge(scenario: Scenario, done: Outcome) -> list[str]:
@@ -94,8 +102,11 @@ def judge(scenario: Scenario, done: Outcome) -> list[str]:
     if done.traceback:
         return [f"a traceback: {done.stderr[-600:]}"]
     if scenario.hook:
-        return [f"the hook: exit {done.code}, stdout {done.stdout!r}"] if (
-            done.code or done.stdout) else []
+        return (
+            [f"the hook: exit {done.code}, stdout {done.stdout!r}"]
+            if (done.code or done.stdout)
+            else []
+        )
     codes = {0, FAILED, FOUND} if scenario.repair else {0, FAILED}
     if done.code not in codes:
         return [f"exit {done.code}: {done.stderr[-300:]}"]

@@ -28,8 +28,9 @@ MATRICES: tuple[tuple[Callable[[Path], Scenario], int], ...] = (
 )
 
 
-@pytest.mark.parametrize(("make", "stride"), MATRICES,
-                         ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("make", "stride"), MATRICES, ids=lambda value: getattr(value, "__name__", "")
+)
 def test_a_kill_at_any_system_call_loses_nothing_and_the_next_run_finishes(
     make: Callable[[Path], Scenario], stride: int, tmp_path: Path
 ) -> None:
@@ -39,8 +40,11 @@ def test_a_kill_at_any_system_call_loses_nothing_and_the_next_run_finishes(
     chosen = found if FULL else found[::stride]
     with ThreadPoolExecutor(WORKERS) as pool:
         results = pool.map(lambda point: killed_at(scenario, point, tmp_path), chosen)
-        failures = {str(point): problems
-                    for point, problems in zip(chosen, results, strict=True) if problems}
+        failures = {
+            str(point): problems
+            for point, problems in zip(chosen, results, strict=True)
+            if problems
+        }
     print(f"{scenario.name}: killed at {len(chosen)} of {len(found)} points")
     if failures:
         pytest.fail(report(failures), pytrace=False)
@@ -75,11 +79,13 @@ def killed_at(scenario: Scenario, point: Point, parent: Path) -> list[str]:
         again = run(scenario.command(root))
         if again.code != 0 or again.traceback:
             problems.append(f"the second run: exit {again.code}, {again.stderr}")
-        return problems + [f"after the second run: {each}"
-                           for each in finished(scenario, host, truth)]
+        return problems + [
+            f"after the second run: {each}" for each in finished(scenario, host, truth)
+        ]
 
 
 def finished(scenario: Scenario, host: Host, truth: Mapping[str, Fact]) -> list[str]:
     """All that is wrong with a tree on which the scenario's command has ended well."""
-    return broken_promises(host, truth, scenario.bindings,
-                           converted=scenario.converted, moved=scenario.moved)
+    return broken_promises(
+        host, truth, scenario.bindings, converted=scenario.converted, moved=scenario.moved
+    )

@@ -30,8 +30,11 @@ _SIZE = 24 * 1024 * 1024
 def mounted(image: Path, where: Path) -> Iterator[Path]:
     """Mount an ext4 image; unmounted at the end, whatever happened."""
     where.mkdir()
-    subprocess.run(["mount", "-o", "loop,commit=300", os.fspath(image), os.fspath(where)],
-                   check=True, capture_output=True)
+    subprocess.run(
+        ["mount", "-o", "loop,commit=300", os.fspath(image), os.fspath(where)],
+        check=True,
+        capture_output=True,
+    )
     try:
         yield where
     finally:
@@ -42,8 +45,11 @@ def new_image(path: Path) -> Path:
     """An empty ext4 file system in a file."""
     with path.open("wb") as file:
         file.truncate(_SIZE)
-    subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0",
-                    os.fspath(path)], check=True, capture_output=True)
+    subprocess.run(
+        ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", os.fspath(path)],
+        check=True,
+        capture_output=True,
+    )
     return path
 
 
@@ -77,8 +83,14 @@ def after_power_cut(
 
 
 @pytest.mark.parametrize(
-    "make", [scenarios.first_convert, scenarios.mixed, scenarios.reverted, scenarios.hooked,
-             scenarios.without_exchange],
+    "make",
+    [
+        scenarios.first_convert,
+        scenarios.mixed,
+        scenarios.reverted,
+        scenarios.hooked,
+        scenarios.without_exchange,
+    ],
     ids=lambda value: value.__name__,
 )
 def test_a_power_cut_right_after_the_command_returned_undoes_nothing(

@@ -16,9 +16,11 @@ from tests.trees import QEMU_GID, QEMU_UID, Host, snapshot_xml, uuid_for
 
 TARGET, INNOCENT = "vm0000", "vm0001"
 _ENTITY = '<!ENTITY a{0} "&a{1};&a{1};&a{1};&a{1};">'
-BOMB = ('<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a0 "ha">'
-        + "".join(_ENTITY.format(i, i - 1) for i in range(1, 30))
-        + "]><domainsnapshot><name>&a29;</name></domainsnapshot>").encode()
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a0 "ha">'
+    + "".join(_ENTITY.format(i, i - 1) for i in range(1, 30))
+    + "]><domainsnapshot><name>&a29;</name></domainsnapshot>"
+).encode()
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,22 @@ def _take_directory(ground: Ground) -> Path:
 
 def _links(directory: Path, ground: Ground) -> None:
     innocent = uuid_for(INNOCENT)
-    for number, text in enumerate((
-        os.fspath(ground.victim / "shadow"), os.fspath(ground.victim / "valid.xml"),
-        os.fspath(ground.victim), "/dev/zero", "/proc/self/fd/0", "nowhere", "link7.xml", ".", "..",
-        f"../../../by-uuid/snapshot/{innocent}/base.xml",
-        f"../../../by-uuid/snapshot/../../../../../{ground.victim.name}/valid.xml",
-        f"../../../by-uuid/snapshot/{uuid_for(TARGET)}/../../../../../../etc/passwd",
-    )):
+    for number, text in enumerate(
+        (
+            os.fspath(ground.victim / "shadow"),
+            os.fspath(ground.victim / "valid.xml"),
+            os.fspath(ground.victim),
+            "/dev/zero",
+            "/proc/self/fd/0",
+            "nowhere",
+            "link7.xml",
+            ".",
+            "..",
+            f"../../../by-uuid/snapshot/{innocent}/base.xml",
+            f"../../../by-uuid/snapshot/../../../../../{ground.victim.name}/valid.xml",
+            f"../../../by-uuid/snapshot/{uuid_for(TARGET)}/../../../../../../etc/passwd",
+        )
+    ):
         (directory / f"link{number}.xml").symlink_to(text)
         own(directory / f"link{number}.xml")
 
@@ -117,9 +128,22 @@ def _huge(directory: Path, _ground: Ground) -> None:
 
 def _names(directory: Path, _ground: Ground) -> None:
     raw = os.fsencode(directory)
-    for name in (b"\xff\xfe.xml", b"new\nline.xml", b"\x1b[31mred.xml", b"n" * 251 + b".xml",
-                 b"~link", b"~keep", b".xml", b"trash", b"by-uuid", b" ", b"-rf.xml", b"%s%n.xml",
-                 b"base.xml.new", "\u202egnp.xml".encode()):
+    for name in (
+        b"\xff\xfe.xml",
+        b"new\nline.xml",
+        b"\x1b[31mred.xml",
+        b"n" * 251 + b".xml",
+        b"~link",
+        b"~keep",
+        b".xml",
+        b"trash",
+        b"by-uuid",
+        b" ",
+        b"-rf.xml",
+        b"%s%n.xml",
+        b"base.xml.new",
+        "\u202egnp.xml".encode(),
+    ):
         path = raw + b"/" + name
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(fd, snapshot_xml("odd", TARGET, uuid_for(TARGET)))
@@ -150,6 +174,7 @@ def _in_unknown_directory(fill: Callable[[Path, Ground], None]) -> Callable[[Gro
 
 def _instead(text: str) -> Callable[[Ground], None]:
     """snapshot/TARGET as a symlink; VICTIM in the text is the area's path."""
+
     def plant(ground: Ground) -> None:
         ground.mine.rename(ground.host.snapshot / "renamed away")
         ground.mine.symlink_to(text.replace("VICTIM", os.fspath(ground.victim)))
@@ -160,6 +185,7 @@ def _instead(text: str) -> Callable[[Ground], None]:
 
 def _above(which: str, text: str) -> Callable[[Ground], None]:
     """snapshot, checkpoint or the whole of qemu as a symlink."""
+
     def plant(ground: Ground) -> None:
         path = ground.host.lib if which == "qemu" else ground.host.lib / which
         path.rename(path.with_name("renamed away"))
@@ -188,8 +214,17 @@ def traps() -> Iterable[tuple[str, Callable[[Ground], None]]]:
     yield "log is a fifo", lambda ground: os.mkfifo(ground.host.log_of(TARGET, ".9"))
     yield "unknown directory_links", _in_unknown_directory(_links)
     yield "unknown directory_special", _in_unknown_directory(_special)
-    for text in ("VICTIM", f"VICTIM/{TARGET}", INNOCENT, ".", "..", "nowhere", TARGET,
-                 f"../../by-uuid/snapshot/{uuid_for(INNOCENT)}", "/dev/zero"):
+    for text in (
+        "VICTIM",
+        f"VICTIM/{TARGET}",
+        INNOCENT,
+        ".",
+        "..",
+        "nowhere",
+        TARGET,
+        f"../../by-uuid/snapshot/{uuid_for(INNOCENT)}",
+        "/dev/zero",
+    ):
         yield f"linked to {text}", _instead(text)
     yield "a fifo", _node(os.mkfifo)
     yield "a file", _node(Path.touch)

@@ -33,10 +33,21 @@ def place() -> Iterator[Path]:
 
 def outside(host: Host) -> dict[str, tuple[object, ...]]:
     """All of the tree that is neither a store nor a directory of names."""
-    ours = [os.path.relpath(path, host.root) for path in (
-        host.config, host.log, host.snapshot, host.checkpoint, host.store("snapshot").parent)]
-    return {rel: print_ for rel, print_ in fingerprint(host.root).items()
-            if not any(rel == top or rel.startswith(f"{top}/") for top in ours)}
+    ours = [
+        os.path.relpath(path, host.root)
+        for path in (
+            host.config,
+            host.log,
+            host.snapshot,
+            host.checkpoint,
+            host.store("snapshot").parent,
+        )
+    ]
+    return {
+        rel: print_
+        for rel, print_ in fingerprint(host.root).items()
+        if not any(rel == top or rel.startswith(f"{top}/") for top in ours)
+    }
 
 
 def wrong(step: str, done: Outcome, endings: set[int]) -> list[str]:
@@ -89,20 +100,23 @@ def commands(tree: Tree, tools: Path) -> Iterator[tuple[str, Command, set[int]]]
     yield "revert", uuidfs(root, "revert", "--all"), ENDINGS
 
 
-def attack(
-    tree: Tree, ground: Ground, step: str, command: Command, endings: set[int]
-) -> list[str]:
+def attack(tree: Tree, ground: Ground, step: str, command: Command, endings: set[int]) -> list[str]:
     """Run one command over the trap, and look at everything that it must not have touched."""
     host = tree.host
     # The target's metadata is what the trap is in; its config and logs are not.
-    truth = {rel: want for rel, want in facts_of(host).items()
-             if rel.startswith(("etc/", "var/log/")) or f"/{INNOCENT}/" in rel}
+    truth = {
+        rel: want
+        for rel, want in facts_of(host).items()
+        if rel.startswith(("etc/", "var/log/")) or f"/{INNOCENT}/" in rel
+    }
     victim, rest = fingerprint(ground.victim, ctime=True), outside(host)
     foreign = planted(host)
     done = run(command)
     problems = wrong(step, done, endings)
-    problems += [f"{step}: victim: {each}"
-                 for each in changes(victim, fingerprint(ground.victim, ctime=True))]
+    problems += [
+        f"{step}: victim: {each}"
+        for each in changes(victim, fingerprint(ground.victim, ctime=True))
+    ]
     problems += [f"{step}: outside: {each}" for each in changes(rest, outside(host))]
     problems += [f"{step}: planted: {each}" for each in changes(foreign, planted(host))]
     problems += [f"{step}: {each}" for each in lost(host, truth)]
@@ -111,7 +125,7 @@ def attack(
     if step == "convert":
         # With snapshot itself gone, the innocent domain has no snapshots to convert.
         real = not any(top.is_symlink() for top in (host.lib, host.snapshot, host.checkpoint))
-        if (unconverted(host, innocent) if real else not link.is_symlink()):
+        if unconverted(host, innocent) if real else not link.is_symlink():
             problems.append(f"{INNOCENT} was not converted: {done.stderr[-300:]}")
     if step == "revert" and link.is_symlink():
         problems.append(f"{INNOCENT} was not reverted: {done.stderr[-300:]}")
@@ -122,13 +136,18 @@ def attack(
 
 def facts_of(host: Host) -> dict[str, Fact]:
     """The truth of those parts of the tree that can be read without falling into the trap."""
-    paths = [*host.config.glob("*.xml"), *host.log.glob("*.log*"),
-             *host.snapshot.glob(f"{INNOCENT}/*.xml")]
+    paths = [
+        *host.config.glob("*.xml"),
+        *host.log.glob("*.log*"),
+        *host.snapshot.glob(f"{INNOCENT}/*.xml"),
+    ]
     return facts(host, [os.path.relpath(path, host.root) for path in paths if path.is_file()])
 
 
 def planted(host: Host) -> dict[str, tuple[object, ...]]:
     """What belongs to QEMU's user in libvirt's metadata directories: nothing for uuidfs."""
-    return {rel: (mode, ino, extra)
-            for rel, (mode, ino, uid, _, extra, _) in fingerprint(host.lib).items()
-            if uid == QEMU_UID}
+    return {
+        rel: (mode, ino, extra)
+        for rel, (mode, ino, uid, _, extra, _) in fingerprint(host.lib).items()
+        if uid == QEMU_UID
+    }

@@ -64,7 +64,9 @@ def unchanged(victim: Path) -> Iterator[None]:
 @pytest.mark.parametrize("swapped", [f"snapshot/{TARGET}", "snapshot"])
 @pytest.mark.parametrize("decoy", ["victim", "innocent"])
 def test_swapping_a_directory_for_a_symlink_leads_nowhere(
-    swapped: str, decoy: str, place: Path  # noqa: F811 - the fixture
+    swapped: str,
+    decoy: str,
+    place: Path,  # noqa: F811 - the fixture
 ) -> None:
     tree = build(place / "root", sample(2))
     host, truth = tree.host, facts(tree.host)
@@ -73,8 +75,9 @@ def test_swapping_a_directory_for_a_symlink_leads_nowhere(
     lay_out_victim(victim)
     path = host.lib / swapped
     link = path.parent / "decoy"
-    link.symlink_to(victim if decoy == "victim" else
-                    {"snapshot": "checkpoint"}.get(swapped, "vm0001"))
+    link.symlink_to(
+        victim if decoy == "victim" else {"snapshot": "checkpoint"}.get(swapped, "vm0001")
+    )
     own(link)
     with unchanged(victim):
         figures = race(

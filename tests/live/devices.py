@@ -102,19 +102,29 @@ def domain(
 """
 
 
-def disk(number: int, target: str = "vda", *, path: str | None = None, kind: str = "qcow2",
-         cache: str | None = None) -> str:
+def disk(
+    number: int,
+    target: str = "vda",
+    *,
+    path: str | None = None,
+    kind: str = "qcow2",
+    cache: str | None = None,
+) -> str:
     """A virtio disk."""
     how = f" cache='{cache}'" if cache else ""
-    return (f"<disk type='file' device='disk'><driver name='qemu' type='{kind}'{how}/>"
-            f"<source file='{path or guest.disk(number)}'/>"
-            f"<target dev='{target}' bus='virtio'/></disk>")
+    return (
+        f"<disk type='file' device='disk'><driver name='qemu' type='{kind}'{how}/>"
+        f"<source file='{path or guest.disk(number)}'/>"
+        f"<target dev='{target}' bus='virtio'/></disk>"
+    )
 
 
 def console(number: int) -> str:
     """The console file that ``migration.counts`` reads."""
-    return (f"<serial type='file'><source path='/var/lib/libvirt/images/{number}.console' "
-            "append='on'/></serial>")
+    return (
+        f"<serial type='file'><source path='/var/lib/libvirt/images/{number}.console' "
+        "append='on'/></serial>"
+    )
 
 
 def define(host: PrivateHost, xml: str, verb: str = "define") -> None:
@@ -147,8 +157,9 @@ def shown(host: PrivateHost, name: str) -> dict[str, str]:
     for kind in ("snapshot", "checkpoint"):
         found[f"{kind}s"] = host.virsh(f"{kind}-list", name).ok().out
         for one in host.virsh(f"{kind}-list", name, "--name").ok().out.split():
-            found[f"{kind} {one}"] = host.virsh(f"{kind}-dumpxml", name, one,
-                                                "--security-info").ok().out
+            found[f"{kind} {one}"] = (
+                host.virsh(f"{kind}-dumpxml", name, one, "--security-info").ok().out
+            )
     found["current"] = host.virsh("snapshot-current", name, "--name").out
     for pattern, mark in _OF_A_PROCESS:
         found["live"] = pattern.sub(mark, found["live"])
@@ -168,9 +179,23 @@ class Client:
 
     def __init__(self, host: PrivateHost, *addresses: str) -> None:
         self._process = subprocess.Popen(
-            ["nsenter", "-m", "-p", "-n", "-t", str(host.keeper_pid), "--", "/usr/bin/python3",
-             "-c", CLIENT, *addresses],
-            env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            [
+                "nsenter",
+                "-m",
+                "-p",
+                "-n",
+                "-t",
+                str(host.keeper_pid),
+                "--",
+                "/usr/bin/python3",
+                "-c",
+                CLIENT,
+                *addresses,
+            ],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout
         assert self._process.stdout.readline() == "up\n"
@@ -193,8 +218,10 @@ class Seen:
 
 def numbers(text: str) -> list[int]:
     """The counter in what a guest printed; broken lines at the ends are left out."""
-    return [sum((ord(c) - ord("a")) << (12 - 4 * i) for i, c in enumerate(line))
-            for line in re.findall(r"(?<=\n)[a-p]{4}(?=\n)", text)]
+    return [
+        sum((ord(c) - ord("a")) << (12 - 4 * i) for i, c in enumerate(line))
+        for line in re.findall(r"(?<=\n)[a-p]{4}(?=\n)", text)
+    ]
 
 
 def gap(before: str, after: str) -> int:
@@ -211,6 +238,9 @@ def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
     found = []
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key, "").splitlines(), after.get(key, "").splitlines()
-        found += [f"{key}: {line}" for line in unified_diff(old, new, n=0, lineterm="")
-                  if not line.startswith(("---", "+++", "@@"))]
+        found += [
+            f"{key}: {line}"
+            for line in unified_diff(old, new, n=0, lineterm="")
+            if not line.startswith(("---", "+++", "@@"))
+        ]
     return found

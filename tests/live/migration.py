@@ -34,8 +34,11 @@ def begin(host: PrivateHost, *words: str) -> "subprocess.Popen[str]":
     program, env = command()
     return subprocess.Popen(
         ["nsenter", "-m", "-p", "-n", "-t", str(host.keeper_pid), "--", *program, *words],
-        env=ENVIRONMENT | env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT | env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -54,8 +57,7 @@ def counts(host: PrivateHost, number: int = 1) -> list[int]:
     """What the guest printed: its counter, 18.2 times a second."""
     text = host.path(f"/var/lib/libvirt/images/{number}.console").read_text(errors="replace")
     lines = re.findall(r"(?<=\n)[a-p]{4}(?=\n)", text)
-    return [sum((ord(c) - ord("a")) << (12 - 4 * i) for i, c in enumerate(line))
-            for line in lines]
+    return [sum((ord(c) - ord("a")) << (12 - 4 * i) for i, c in enumerate(line)) for line in lines]
 
 
 def went_on(numbers: Sequence[int]) -> int:
@@ -84,13 +86,17 @@ def processes(host: PrivateHost, uuid: str = UUID) -> list[int]:
 def leftovers(host: PrivateHost) -> list[str]:
     """Everything that a trip must not leave: files, daemons, mounts."""
     found = []
-    for line in host.run("find", SESSIONS, "/run/uuidfs-hops", "/var/lib/libvirt/by-uuid/aside",
-                         "-mindepth", "1").out.splitlines():
+    for line in host.run(
+        "find", SESSIONS, "/run/uuidfs-hops", "/var/lib/libvirt/by-uuid/aside", "-mindepth", "1"
+    ).out.splitlines():
         found.append(line)
     if host.path("/run/uuidfs-hops").exists():
         found.append("/run/uuidfs-hops")
-    found += [line for line in host.run("ps", "-e", "-o", "args=").out.splitlines()
-              if "local-migration" in line and "find" not in line]
+    found += [
+        line
+        for line in host.run("ps", "-e", "-o", "args=").out.splitlines()
+        if "local-migration" in line and "find" not in line
+    ]
     places = (line.split()[1] for line in host.run("cat", "/proc/self/mounts").out.splitlines())
     found += [place for place in places if "uuidfs" in place and "uuidfs-live" not in place]
     return found

@@ -52,9 +52,21 @@ class Reconciler:
         command, extra = self._program
         before = self.passes()
         self.process = subprocess.Popen(
-            ["nsenter", "-m", "-p", "-n", "-t", str(self.host.keeper_pid), "--",
-             *command, "reconcile"],
-            env=ENVIRONMENT | extra, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            [
+                "nsenter",
+                "-m",
+                "-p",
+                "-n",
+                "-t",
+                str(self.host.keeper_pid),
+                "--",
+                *command,
+                "reconcile",
+            ],
+            env=ENVIRONMENT | extra,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
         )
         wait_for(lambda: self.passes() > before, "the reconciler's first pass")
 

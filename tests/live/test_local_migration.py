@@ -139,8 +139,7 @@ def held_in(host: PrivateHost, wanted: str) -> int:
     running = begin(host, "local-migrate", "a", "--bandwidth", "4")
     wait_for_phase(host, wanted, running)
     wait_for(lambda: len(processes(host)) == 2, "the hop has begun")
-    inside = int(re.findall(r'"pid": (\d+)',
-                            host.path(f"{SESSIONS}/{UUID}.json").read_text())[0])
+    inside = int(re.findall(r'"pid": (\d+)', host.path(f"{SESSIONS}/{UUID}.json").read_text())[0])
     host.run("kill", "-KILL", str(inside)).ok()
     running.communicate()
     return inside
@@ -154,7 +153,8 @@ def test_no_second_copy_while_the_guest_is_in_the_peer(host: PrivateHost) -> Non
     refused = host.virsh("start", "a")
     assert refused.exit == 1
     assert f"uuidfs: a runs in another QEMU process: it is in a local migration ({SESSIONS}" in (
-        refused.err)
+        refused.err
+    )
     assert HOOK_REFUSES in refused.err
     assert len(processes(host)) == 1
     host.restart()  # and its autostart
@@ -291,13 +291,20 @@ def test_everybody_at_once(host: PrivateHost) -> None:
             begin(host, "local-migrate", "a", "--lock-timeout", "30"),
             begin(host, "convert", "--all"),
             begin(host, "lock", "a", "--timeout", "30", "--", "sleep", "0.2"),
-            *(subprocess.Popen(
-                ["nsenter", "-m", "-p", "-n", "-t", str(host.keeper_pid), "--", *words],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True)
-              for words in (["flock", "--timeout", "30", lock, "sleep", "0.2"],
-                            ["virsh", "setmem", "a", "12MiB", "--config"],
-                            ["virsh", "snapshot-create-as", "a", "s", "--disk-only"])),
+            *(
+                subprocess.Popen(
+                    ["nsenter", "-m", "-p", "-n", "-t", str(host.keeper_pid), "--", *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+                for words in (
+                    ["flock", "--timeout", "30", lock, "sleep", "0.2"],
+                    ["virsh", "setmem", "a", "12MiB", "--config"],
+                    ["virsh", "snapshot-create-as", "a", "s", "--disk-only"],
+                )
+            ),
         ]
         ends = [(one.args, *one.communicate(timeout=60), one.returncode) for one in together]
         codes = [end[3] for end in ends]

@@ -23,8 +23,11 @@ def grouped(uuidfs_works: None, host: PrivateHost) -> PrivateHost:
     """A host whose libvirtd uses the control groups that this machine has."""
     host.libvirtd.stop()
     conf = host.path("/etc/libvirt/qemu.conf")
-    conf.write_text(conf.read_text().replace(
-        "cgroup_controllers = [ ]", 'cgroup_controllers = [ "cpu", "memory", "blkio" ]'))
+    conf.write_text(
+        conf.read_text().replace(
+            "cgroup_controllers = [ ]", 'cgroup_controllers = [ "cpu", "memory", "blkio" ]'
+        )
+    )
     # libvirt 9.0 takes an empty version 2 beside version 1 for the one that is in use.
     if not glob.glob("/sys/fs/cgroup/cgroup.controllers"):
         host.run("umount", "/sys/fs/cgroup/unified")

@@ -81,8 +81,10 @@ def wait_counting(host: PrivateHost, *several: int) -> None:
     """Wait until guests count, and go on counting."""
     for number in several:
         old = len(counts(host, number)) if host.path(f"{IMAGES}/{number}.console").exists() else 0
-        wait_for(lambda number=number, old=old: len(counts(host, number)) > old + 1,  # type: ignore[misc]
-                 f"guest {number} counts")
+        wait_for(
+            lambda number=number, old=old: len(counts(host, number)) > old + 1,  # type: ignore[misc]
+            f"guest {number} counts",
+        )
 
 
 ACPI = "<features><acpi/></features>"
@@ -93,21 +95,24 @@ def serial(kind: str, source: str, more: str = "") -> str:
     return f"<serial type='{kind}'>{source}{more}</serial>"
 
 
-AGENT = ("<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>")
+AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 
 
 def test_serial_ports_and_channels(ready: PrivateHost) -> None:
     unix = serial("unix", f"<source mode='bind' path='{IMAGES}/com.sock'/>")
-    tcp = serial("tcp", "<source mode='bind' host='127.0.0.1' service='4555'/>",
-                 "<protocol type='raw'/>")
-    other = serial("tcp", "<source mode='bind' host='127.0.0.1' service='4556'/>",
-                   "<protocol type='telnet'/>")
+    tcp = serial(
+        "tcp", "<source mode='bind' host='127.0.0.1' service='4555'/>", "<protocol type='raw'/>"
+    )
+    other = serial(
+        "tcp", "<source mode='bind' host='127.0.0.1' service='4556'/>", "<protocol type='telnet'/>"
+    )
     virtio = "<console type='pty'><target type='virtio'/></console>"
-    start(ready,
-          domain("a", 1, unix + serial("null", "") + AGENT + "<parallel type='null'/>"),
-          domain("b", 2, tcp + other + serial("pty", "")),
-          domain("c", 3, serial("pty", "") + serial("file", f"<source path='{IMAGES}/x'/>")
-                 + virtio))
+    start(
+        ready,
+        domain("a", 1, unix + serial("null", "") + AGENT + "<parallel type='null'/>"),
+        domain("b", 2, tcp + other + serial("pty", "")),
+        domain("c", 3, serial("pty", "") + serial("file", f"<source path='{IMAGES}/x'/>") + virtio),
+    )
     agent = agent_socket(ready)
     ready.run("ip", "link", "set", "lo", "up").ok()
     assert listens(ready, agent)
@@ -118,14 +123,19 @@ def test_serial_ports_and_channels(ready: PrivateHost) -> None:
     before = shown(ready, "c")
     uuidfs(ready, "local-migrate", "c").ok()
     changed = differences(before, shown(ready, "c"))
-    assert changed[:2] == [f"live: -      <source path='{IMAGES}/x'/>",
-                           f"live: +      <source path='{IMAGES}/x' append='on'/>"]
-    assert changed[2:] in ([], [  # 11.3 leaves the number as it is
-        "live: -    <console type='pty' tty='/dev/pts/N'>",
-        "live: +    <console type='pty'>",
-        "live: -      <target type='virtio' port='0'/>",
-        "live: +      <target type='virtio' port='1'/>",
-    ])
+    assert changed[:2] == [
+        f"live: -      <source path='{IMAGES}/x'/>",
+        f"live: +      <source path='{IMAGES}/x' append='on'/>",
+    ]
+    assert changed[2:] in (
+        [],
+        [  # 11.3 leaves the number as it is
+            "live: -    <console type='pty' tty='/dev/pts/N'>",
+            "live: +    <console type='pty'>",
+            "live: -      <target type='virtio' port='0'/>",
+            "live: +      <target type='virtio' port='1'/>",
+        ],
+    )
     print("pty: ticks of 55 ms not read:", gap(old, pty(ready)))
     move(ready, "a", "b")
     # The agent's socket has the domain's id in its path, as after every start.
@@ -170,13 +180,20 @@ def test_consoles_in_files(ready: PrivateHost) -> None:
 
 def test_graphics(ready: PrivateHost) -> None:
     ready.run("ip", "link", "set", "lo", "up").ok()
-    fixed = ("<graphics type='vnc' port='5917' websocket='5817' autoport='no' "
-             "listen='127.0.0.1' passwd='secret'/>")
-    spice = ("<graphics type='spice' port='5930' autoport='no' listen='127.0.0.1'/>"
-             "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>")
-    start(ready, domain("a", 1, fixed + console(1)),
-          domain("b", 2, "<graphics type='vnc' autoport='yes' listen='127.0.0.1'/>" + console(2)),
-          domain("c", 3, spice + console(3)))
+    fixed = (
+        "<graphics type='vnc' port='5917' websocket='5817' autoport='no' "
+        "listen='127.0.0.1' passwd='secret'/>"
+    )
+    spice = (
+        "<graphics type='spice' port='5930' autoport='no' listen='127.0.0.1'/>"
+        "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>"
+    )
+    start(
+        ready,
+        domain("a", 1, fixed + console(1)),
+        domain("b", 2, "<graphics type='vnc' autoport='yes' listen='127.0.0.1'/>" + console(2)),
+        domain("c", 3, spice + console(3)),
+    )
     wait_counting(ready, 1, 2, 3)
     vnc = Client(ready, "127.0.0.1:5917", "127.0.0.1:5817", "127.0.0.1:5900", "127.0.0.1:5930")
     move(ready, "a", "b", "c")
@@ -199,11 +216,20 @@ def test_disks_snapshots_and_checkpoints(ready: PrivateHost) -> None:
     ready.run("qemu-img", "create", "-f", "raw", f"{IMAGES}/2c.raw", "1M").ok()
     start(
         ready,
-        domain("a", 1, console(1), disks=disk(1, cache="none") + disk(
-            1, "vdb", path=f"{IMAGES}/1b.qcow2", cache="unsafe")),
-        domain("b", 2, console(2), disks=disk(2, cache="writeback") + disk(
-            2, "vdb", path=f"{IMAGES}/2b.qcow2", cache="writethrough") + disk(
-            2, "vdc", path=f"{IMAGES}/2c.raw", kind="raw", cache="directsync")),
+        domain(
+            "a",
+            1,
+            console(1),
+            disks=disk(1, cache="none") + disk(1, "vdb", path=f"{IMAGES}/1b.qcow2", cache="unsafe"),
+        ),
+        domain(
+            "b",
+            2,
+            console(2),
+            disks=disk(2, cache="writeback")
+            + disk(2, "vdb", path=f"{IMAGES}/2b.qcow2", cache="writethrough")
+            + disk(2, "vdc", path=f"{IMAGES}/2c.raw", kind="raw", cache="directsync"),
+        ),
     )
     wait_counting(ready, 1, 2)
     for snapshot in ("s1", "s2"):
@@ -231,8 +257,10 @@ def test_uefi_with_nvram(ready: PrivateHost) -> None:
     nvram = "/var/lib/libvirt/qemu/nvram/a_VARS.fd"
     code = "/usr/share/OVMF/OVMF_CODE_4M.fd"
     assert Path(code).exists(), "the package ovmf is not installed"
-    os = (f"<loader readonly='yes' type='pflash'>{code}</loader>"
-          f"<nvram template='/usr/share/OVMF/OVMF_VARS_4M.fd'>{nvram}</nvram>")
+    os = (
+        f"<loader readonly='yes' type='pflash'>{code}</loader>"
+        f"<nvram template='/usr/share/OVMF/OVMF_VARS_4M.fd'>{nvram}</nvram>"
+    )
     start(ready, domain("a", 1, console(1), os=os, top=ACPI, memory=64))
     file = ready.path(nvram)
     template = hashlib.sha256(Path("/usr/share/OVMF/OVMF_VARS_4M.fd").read_bytes()).digest()
@@ -273,8 +301,12 @@ def open_files(host: PrivateHost, name: str) -> list[str]:
     """What the QEMU process of a domain has open; the paths are those in the namespace."""
     said = host.run("sh", "-c", f"readlink /proc/{host.qemu_pid(name)}/fd/*").ok().out
     root = str(host.root)
-    return [line.removeprefix(root).replace("/lib/", "/var/lib/libvirt/", 1)
-            if line.startswith(root) else line for line in said.splitlines()]
+    return [
+        line.removeprefix(root).replace("/lib/", "/var/lib/libvirt/", 1)
+        if line.startswith(root)
+        else line
+        for line in said.splitlines()
+    ]
 
 
 def test_a_tpm_emulator_is_refused(ready: PrivateHost) -> None:
@@ -289,10 +321,13 @@ def test_a_tpm_emulator_is_refused(ready: PrivateHost) -> None:
 
 
 def test_what_was_tuned_stays_tuned(ready: PrivateHost) -> None:
-    top = (ACPI + "<vcpu current='1'>2</vcpu><iothreads>1</iothreads>"
-           "<metadata><x:x xmlns:x='urn:x'>1</x:x></metadata>")
+    top = (
+        ACPI + "<vcpu current='1'>2</vcpu><iothreads>1</iothreads>"
+        "<metadata><x:x xmlns:x='urn:x'>1</x:x></metadata>"
+    )
     xml = domain("a", 1, console(1), top=top).replace(
-        "</memory>", "</memory><currentMemory unit='MiB'>16</currentMemory>")
+        "</memory>", "</memory><currentMemory unit='MiB'>16</currentMemory>"
+    )
     start(ready, xml)
     wait_counting(ready, 1)
     ready.run("qemu-img", "create", "-f", "raw", f"{IMAGES}/hot.raw", "1M").ok()
@@ -302,8 +337,16 @@ def test_what_was_tuned_stays_tuned(ready: PrivateHost) -> None:
         ("emulatorpin", "a", "0"),
         ("iothreadadd", "a", "7"),
         ("blkdeviotune", "a", "vda", "--total-iops-sec", "500"),
-        ("attach-disk", "a", f"{IMAGES}/hot.raw", "vdx", "--targetbus", "virtio",
-         "--subdriver", "raw"),
+        (
+            "attach-disk",
+            "a",
+            f"{IMAGES}/hot.raw",
+            "vdx",
+            "--targetbus",
+            "virtio",
+            "--subdriver",
+            "raw",
+        ),
         ("metadata", "a", "urn:x", "--set", "<x>2</x>", "--key", "x"),
         ("desc", "a", "--title", "a live title"),
     ):
@@ -353,7 +396,8 @@ def test_kinds_of_domains_and_another_emulator(ready: PrivateHost) -> None:
         changed = differences(before, shown(ready, "c"))
         assert [line for line in changed if "<emulator>" not in line] == []
         assert [line for line in changed if f"+    <emulator>{path}</emulator>" in line] == [
-            f"{view}: +    <emulator>{path}</emulator>" for view in ("inactive", "live")]
+            f"{view}: +    <emulator>{path}</emulator>" for view in ("inactive", "live")
+        ]
         program = ready.run("readlink", f"/proc/{ready.qemu_pid('c')}/exe").ok().out.strip()
         assert program.endswith("/other/bin/qemu")
     for number in (1, 2, 3):
@@ -382,21 +426,47 @@ print(*seen)
 def test_cards_on_a_bridge_and_on_a_network(ready: PrivateHost) -> None:
     ready.run("ip", "link", "add", "br0", "type", "bridge").ok()
     ready.run("ip", "link", "set", "br0", "up").ok()
-    define(ready, "<network><name>n</name><forward mode='bridge'/><bridge name='br0'/></network>",
-           "net-define")
+    define(
+        ready,
+        "<network><name>n</name><forward mode='bridge'/><bridge name='br0'/></network>",
+        "net-define",
+    )
     ready.virsh("net-start", "n").ok()
     macs = "52:54:00:00:00:01", "52:54:00:00:00:02"
-    start(ready, domain("a", 1, console(1) + (
-        f"<interface type='bridge'><mac address='{macs[0]}'/><source bridge='br0'/>"
-        "<target dev='tap-a'/><model type='virtio'/></interface>"
-        f"<interface type='network'><mac address='{macs[1]}'/><source network='n'/>"
-        "<model type='e1000'/></interface>")))
+    start(
+        ready,
+        domain(
+            "a",
+            1,
+            console(1)
+            + (
+                f"<interface type='bridge'><mac address='{macs[0]}'/><source bridge='br0'/>"
+                "<target dev='tap-a'/><model type='virtio'/></interface>"
+                f"<interface type='network'><mac address='{macs[1]}'/><source network='n'/>"
+                "<model type='e1000'/></interface>"
+            ),
+        ),
+    )
     wait_counting(ready, 1)
     before = cards(ready)
     assert len(before) == 2
     listening = subprocess.Popen(
-        ["nsenter", "-m", "-p", "-n", "-t", str(ready.keeper_pid), "--", "/usr/bin/python3", "-c",
-         LISTEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        [
+            "nsenter",
+            "-m",
+            "-p",
+            "-n",
+            "-t",
+            str(ready.keeper_pid),
+            "--",
+            "/usr/bin/python3",
+            "-c",
+            LISTEN,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert listening.stdout
     assert listening.stdout.readline() == "up\n"
     move(ready, "a")
@@ -411,5 +481,7 @@ def test_cards_on_a_bridge_and_on_a_network(ready: PrivateHost) -> None:
 def cards(host: PrivateHost) -> list[tuple[str, str, str]]:
     """The interfaces on the bridge: name, state and the card's address as the tap has it."""
     ports = json.loads(host.run("ip", "-j", "link", "show", "master", "br0").ok().out)
-    return sorted((re.sub(r"vnet\d+", "vnetN", port["ifname"]), port["operstate"],
-                   port["address"]) for port in ports)
+    return sorted(
+        (re.sub(r"vnet\d+", "vnetN", port["ifname"]), port["operstate"], port["address"])
+        for port in ports
+    )

@@ -32,8 +32,10 @@ FAST = Script(
         shell("virsh domrename a b && virsh define /run/two.xml && virsh start a"),
         shell("virsh snapshot-create-as a s && virsh destroy a && virsh domrename a c"),
         shell("virsh domrename b a && virsh domrename c b && virsh start a && virsh start b"),
-        shell("virsh destroy a; virsh destroy b; virsh domrename a t; virsh domrename b a; "
-              "virsh domrename t b"),
+        shell(
+            "virsh destroy a; virsh destroy b; virsh domrename a t; virsh domrename b a; "
+            "virsh domrename t b"
+        ),
         shell("virsh undefine a --snapshots-metadata; virsh domrename b a; virsh start a"),
         shell("virsh setmem a 12MiB --config; virsh setmem a 14MiB --config; virsh destroy a"),
         shell("virsh snapshot-create-as a t; virsh snapshot-delete a s; virsh domrename a d"),
@@ -69,8 +71,9 @@ def compare(make_host: MakeHost, script: Script, *, hook: bool, seed: int | None
             if seed is not None:
                 killing.enter_context(Killer(reconciler, seed))
             runs = [
-                pool.submit(run_script, host, list(script.steps), between=lambda host: None,
-                            convert=False)
+                pool.submit(
+                    run_script, host, list(script.steps), between=lambda host: None, convert=False
+                )
                 for host in (plain, other)
             ]
             seen = [run.result() for run in runs]
@@ -78,8 +81,14 @@ def compare(make_host: MakeHost, script: Script, *, hook: bool, seed: int | None
         # What libvirt reads at its next start is what it had in memory.
         for on_one, one in zip(seen, (plain, other), strict=True):
             one.restart()
-            on_one.extend(run_script(one, [Step("at the end", lambda host: None)],
-                                     between=lambda host: None, convert=False))
+            on_one.extend(
+                run_script(
+                    one,
+                    [Step("at the end", lambda host: None)],
+                    between=lambda host: None,
+                    convert=False,
+                )
+            )
             end = logs(one) if script.same_logs else {}
             on_one.append(Seen("the script", err=errors(one), files=end))
         found = differences(*seen)
@@ -130,10 +139,13 @@ def random_script(seed: int, rounds: int) -> Script:
     ]
     for number in (1, 2, 3):
         for name in names:
-            steps.append(shell(f"cat > /run/{number}{name}.xml <<'EOF'\n"
-                               f"{guest.domain(name, number)}\nEOF"))
-    steps += [shell("; ".join(chance.choice(commands)() for _ in range(chance.randrange(1, 5))))
-              for _ in range(rounds)]
+            steps.append(
+                shell(f"cat > /run/{number}{name}.xml <<'EOF'\n{guest.domain(name, number)}\nEOF")
+            )
+    steps += [
+        shell("; ".join(chance.choice(commands)() for _ in range(chance.randrange(1, 5))))
+        for _ in range(rounds)
+    ]
     return Script(f"random {seed}", tuple(steps))
 
 

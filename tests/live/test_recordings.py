@@ -16,12 +16,15 @@ from tests.live.bench import PrivateHost
 from tests.live.trace import calls, traced
 
 DATA = Path(__file__).parents[1] / "data"
-PLACES = (("/etc/libvirt/qemu/", "etc/libvirt/qemu/"),
-          ("/var/lib/libvirt/qemu/", "var/lib/libvirt/qemu/"))
+PLACES = (
+    ("/etc/libvirt/qemu/", "etc/libvirt/qemu/"),
+    ("/var/lib/libvirt/qemu/", "var/lib/libvirt/qemu/"),
+)
 
 # What the daemon's start and its first autostart make: not the business of one domain.
-DIRECTORIES = frozenset({"autostart", "save", "snapshot", "checkpoint", "dump", "channel",
-                         "target", "nvram", "ram"})
+DIRECTORIES = frozenset(
+    {"autostart", "save", "snapshot", "checkpoint", "dump", "channel", "target", "nvram", "ram"}
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 
@@ -34,7 +37,7 @@ def recording(trace: str) -> str:
         path = paths[-1] if paths else ""
         for start, short in PLACES:
             if path.startswith(start) and Path(path).name not in DIRECTORIES:
-                lines.append(f"{name} {short}{path[len(start):]}")
+                lines.append(f"{name} {short}{path[len(start) :]}")
     return "".join(f"{line}\n" for line in lines)
 
 

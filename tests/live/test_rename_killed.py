@@ -54,10 +54,10 @@ Call = tuple[str, int]
 
 def rename_under_strace(host: PrivateHost, kill_at: Call | None) -> str:
     """domrename with strace on libvirtd; returns its trace."""
-    inject = [] if kill_at is None else [
-        "-e", f"inject={kill_at[0]}:signal=KILL:when={kill_at[1]}"]
-    return traced(host, lambda: host.virsh("domrename", "old", "new"), inject,
-                  killed=kill_at is not None)
+    inject = [] if kill_at is None else ["-e", f"inject={kill_at[0]}:signal=KILL:when={kill_at[1]}"]
+    return traced(
+        host, lambda: host.virsh("domrename", "old", "new"), inject, killed=kill_at is not None
+    )
 
 
 def seen(host: PrivateHost) -> tuple[list[str], list[str], list[str]]:
@@ -143,8 +143,18 @@ def test_the_check_at_boot_does_not_wait_for_a_daemon_that_waits_for_it(
     host.path("/etc/libvirt/qemu/new.xml").write_text(new)
     host.libvirtd.kill()
     host.path("/run/libvirt/libvirt-sock").unlink(missing_ok=True)
-    command = ["nsenter", "-m", "-p", "-n", "-t", str(host.keeper_pid), "--",
-               "python3", "-c", SILENT]
+    command = [
+        "nsenter",
+        "-m",
+        "-p",
+        "-n",
+        "-t",
+        str(host.keeper_pid),
+        "--",
+        "python3",
+        "-c",
+        SILENT,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as silent:
         try:
             assert silent.stdout is not None

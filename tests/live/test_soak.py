@@ -39,8 +39,10 @@ def domain(name: str, number: int, memory: int = 16) -> str:
 
 
 def snapshot(name: str, inside: str) -> str:
-    return (f"<domainsnapshot><name>{name}</name><state>shutoff</state>"
-            f"<creationTime>1700000000</creationTime>{inside}</domainsnapshot>")
+    return (
+        f"<domainsnapshot><name>{name}</name><state>shutoff</state>"
+        f"<creationTime>1700000000</creationTime>{inside}</domainsnapshot>"
+    )
 
 
 class Operator:
@@ -58,8 +60,14 @@ class Operator:
     def work(self, until: float) -> None:
         """Until a time of time.monotonic(). Failures are part of it: daemons are killed."""
         actions: list[Callable[[int], None]] = [
-            self.save, self.save, self.rename, self.start, self.stop, self.snapshot,
-            self.snapshot_delete, self.undefine_and_define,
+            self.save,
+            self.save,
+            self.rename,
+            self.start,
+            self.stop,
+            self.snapshot,
+            self.snapshot_delete,
+            self.undefine_and_define,
         ]
         while time.monotonic() < until:
             action = self.chance.choice(actions)
@@ -150,8 +158,10 @@ def test_soak(make_host: MakeHost, uuidfs_works: None) -> None:
             operator.define(number)
     with Reconciler(host) as reconciler:
         began = time.monotonic()
-        threads = [threading.Thread(target=operator.work, args=(began + SECONDS,))
-                   for operator in operators]
+        threads = [
+            threading.Thread(target=operator.work, args=(began + SECONDS,))
+            for operator in operators
+        ]
         for thread in threads:
             thread.start()
         kills = kill_now_and_then(host, reconciler, began + SECONDS / 2, SEED)

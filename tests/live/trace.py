@@ -19,11 +19,25 @@ def traced(
     trace = host.root / "trace"
     outside = _outside(host)
     with subprocess.Popen(
-        ["strace", "-f", "-y", "-qq", "-e", f"trace={CALLS}", *options, "-o", str(trace),
-         "-p", str(outside)], stderr=subprocess.DEVNULL,
+        [
+            "strace",
+            "-f",
+            "-y",
+            "-qq",
+            "-e",
+            f"trace={CALLS}",
+            *options,
+            "-o",
+            str(trace),
+            "-p",
+            str(outside),
+        ],
+        stderr=subprocess.DEVNULL,
     ) as strace:
-        wait_for(lambda: "TracerPid:\t0" not in Path(f"/proc/{outside}/status").read_text(),
-                 "strace is attached")
+        wait_for(
+            lambda: "TracerPid:\t0" not in Path(f"/proc/{outside}/status").read_text(),
+            "strace is attached",
+        )
         time.sleep(0.2)  # to all threads
         action()
         if killed:
@@ -36,7 +50,8 @@ def traced(
 def calls(trace: str) -> list[tuple[str, str, str]]:
     """Thread, name and arguments of each call that succeeded."""
     found: list[tuple[str, str, str]] = re.findall(
-        r"^(\d+) +(\w+)\((.*)\) += 0$", trace, re.MULTILINE)
+        r"^(\d+) +(\w+)\((.*)\) += 0$", trace, re.MULTILINE
+    )
     return found
 
 
@@ -48,9 +63,14 @@ def _outside(host: PrivateHost) -> int:
         except OSError:
             continue
         found = re.search(r"^NSpid:\t(\d+)\t(\d+)$", text, re.MULTILINE)
-        if found and text.startswith("Name:\tlibvirtd") and int(found[2]) == host.libvirtd.pid and (
-            os.readlink(path.parent / "ns/mnt")
-            == os.readlink(f"/proc/{host.keeper_pid}/ns/mnt")
+        if (
+            found
+            and text.startswith("Name:\tlibvirtd")
+            and int(found[2]) == host.libvirtd.pid
+            and (
+                os.readlink(path.parent / "ns/mnt")
+                == os.readlink(f"/proc/{host.keeper_pid}/ns/mnt")
+            )
         ):
             return int(found[1])
     raise AssertionError("libvirtd is not there")

@@ -13,9 +13,18 @@ from tests.unit.cli import REPOSITORY
 def test_lintian_finds_nothing(deb: Path) -> None:
     """Source, binary and changes; errors and warnings, none of them overridden."""
     done = subprocess.run(
-        ["lintian", "--allow-root", "--fail-on", "error,warning", "--profile", "debian",
-         next(deb.glob("*.changes"))],
-        capture_output=True, text=True, check=False,
+        [
+            "lintian",
+            "--allow-root",
+            "--fail-on",
+            "error,warning",
+            "--profile",
+            "debian",
+            next(deb.glob("*.changes")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert not list((REPOSITORY / "packaging/deb").rglob("*lintian-overrides"))
@@ -23,19 +32,33 @@ def test_lintian_finds_nothing(deb: Path) -> None:
 
 def test_rpmlint_finds_nothing(rpm: Path) -> None:
     done = subprocess.run(
-        ["rpmlint", "--config", REPOSITORY / "packaging/rpm/rpmlint.toml", *rpm.glob("*.rpm"),
-         REPOSITORY / "packaging/rpm/uuidfs.spec"], capture_output=True, text=True, check=False,
+        [
+            "rpmlint",
+            "--config",
+            REPOSITORY / "packaging/rpm/rpmlint.toml",
+            *rpm.glob("*.rpm"),
+            REPOSITORY / "packaging/rpm/uuidfs.spec",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
     assert "0 errors, 0 warnings" in done.stdout
 
 
 SCRIPTS = [
-    *(REPOSITORY / "packaging/deb").glob("uuidfs.p*[tm]"), REPOSITORY / "packaging/lifecycle",
-    REPOSITORY / "packaging/completions", REPOSITORY / "packaging/export",
-    REPOSITORY / "packaging/build-deb", REPOSITORY / "packaging/build-rpm",
-    REPOSITORY / "tests/package/run", REPOSITORY / "tests/package/inside",
-    REPOSITORY / "tests/package/chroot/systemctl", REPOSITORY / "hooks/qemu",
+    *(REPOSITORY / "packaging/deb").glob("uuidfs.p*[tm]"),
+    REPOSITORY / "packaging/lifecycle",
+    REPOSITORY / "packaging/completions",
+    REPOSITORY / "packaging/export",
+    REPOSITORY / "packaging/build-deb",
+    REPOSITORY / "packaging/build-rpm",
+    REPOSITORY / "tests/package/run",
+    REPOSITORY / "tests/package/inside",
+    REPOSITORY / "tests/package/chroot/systemctl",
+    REPOSITORY / "tests/chroot/run",
+    REPOSITORY / "hooks/qemu",
 ]
 
 
@@ -48,8 +71,7 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
 
 def test_every_copy_of_the_version_is_the_same() -> None:
     """One place would be better; five kinds of file each want to have it."""
-    version = re.search(r'__version__ = "(.*)"',
-                        (REPOSITORY / "uuidfs/__init__.py").read_text())
+    version = re.search(r'__version__ = "(.*)"', (REPOSITORY / "uuidfs/__init__.py").read_text())
     assert version is not None
     for path, pattern in (
         ("pyproject.toml", r'^version = "(.*)"'),
@@ -77,8 +99,18 @@ def test_the_selinux_module_is_cil_that_a_policy_takes(tmp_path: Path) -> None:
         (allow kernel_t self (process (fork)))
     """)
     done = subprocess.run(
-        ["secilc", "-o", tmp_path / "policy", "-f", tmp_path / "contexts", base,
-         REPOSITORY / "packaging/selinux/uuidfs.cil"], capture_output=True, text=True, check=False,
+        [
+            "secilc",
+            "-o",
+            tmp_path / "policy",
+            "-f",
+            tmp_path / "contexts",
+            base,
+            REPOSITORY / "packaging/selinux/uuidfs.cil",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     policy = (tmp_path / "policy").read_bytes()

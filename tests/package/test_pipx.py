@@ -25,8 +25,15 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/",
-                          env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -47,9 +54,10 @@ def test_twine_finds_nothing(dist: Path) -> None:
 def test_the_wheel_has_all_modules_and_what_they_copy(dist: Path) -> None:
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-        for ours, theirs in (("hooks/qemu", "uuidfs/data/qemu"),
-                             ("packaging/systemd/uuidfs.service",
-                              "uuidfs/data/systemd/uuidfs.service")):
+        for ours, theirs in (
+            ("hooks/qemu", "uuidfs/data/qemu"),
+            ("packaging/systemd/uuidfs.service", "uuidfs/data/systemd/uuidfs.service"),
+        ):
             assert wheel.read(theirs) == (REPOSITORY / ours).read_bytes()
     assert {f"uuidfs/{path.name}" for path in (REPOSITORY / "uuidfs").glob("*.py")} <= names
 
@@ -57,8 +65,15 @@ def test_the_wheel_has_all_modules_and_what_they_copy(dist: Path) -> None:
 def test_the_sdist_has_what_packages_are_made_of(dist: Path) -> None:
     with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
         names = {name.split("/", 1)[-1] for name in sdist.getnames()}
-    for path in ("packaging/deb/control", "packaging/rpm/uuidfs.spec", "docs/man/uuidfs.8",
-                 "LICENSE", "hooks/qemu", "tests/unit/test_man.py", "pyproject.toml"):
+    for path in (
+        "packaging/deb/control",
+        "packaging/rpm/uuidfs.spec",
+        "docs/man/uuidfs.8",
+        "LICENSE",
+        "hooks/qemu",
+        "tests/unit/test_man.py",
+        "pyproject.toml",
+    ):
         assert path in names
 
 
@@ -77,8 +92,12 @@ def tree(tmp_path: Path) -> Tree:
 
 def test_a_life_with_pipx(dist: Path, home: Path, tree: Tree) -> None:
     root, before = tree.host.root, facts(tree.host)
-    env = {"PIPX_HOME": str(home / "pipx"), "PIPX_BIN_DIR": str(home / "bin"),
-           "PIPX_MAN_DIR": str(home / "man"), "PIPX_DEFAULT_PYTHON": sys.executable}
+    env = {
+        "PIPX_HOME": str(home / "pipx"),
+        "PIPX_BIN_DIR": str(home / "bin"),
+        "PIPX_MAN_DIR": str(home / "man"),
+        "PIPX_DEFAULT_PYTHON": sys.executable,
+    }
     pipx = (sys.executable, "-m", "pipx")
     run(*pipx, "install", next(dist.glob("*.whl")), env=env)
     uuidfs = home / "bin/uuidfs"
@@ -88,13 +107,20 @@ def test_a_life_with_pipx(dist: Path, home: Path, tree: Tree) -> None:
     installed = run(uuidfs, "--root", root, "systemd", "install").splitlines()
     units = [Path(line.removeprefix("installed ")) for line in installed]
     assert [unit.name for unit in units] == [
-        "uuidfs-check.service", "uuidfs-recover.service", "uuidfs.service"]
+        "uuidfs-check.service",
+        "uuidfs-recover.service",
+        "uuidfs.service",
+    ]
     for unit in units:
         program = home / "pipx/venvs/uuidfs/bin/uuidfs"
         assert f"\nExecStart={program} " in unit.read_text()
         if shutil.which("systemd-analyze"):
-            verified = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
-                                      capture_output=True, text=True, check=False)
+            verified = subprocess.run(
+                ["systemd-analyze", "verify", "--man=no", unit],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             assert unit.name not in verified.stderr, "systemd runs this program"
     assert "runs" in run(uuidfs, "--root", root, "systemd", "status")
 

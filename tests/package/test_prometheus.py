@@ -13,11 +13,13 @@ RULES = REPOSITORY / "packaging/prometheus"
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
-@pytest.mark.parametrize("words", [("check", "rules", "uuidfs.rules.yml"),
-                                   ("test", "rules", "uuidfs.rules.test.yml")])
+@pytest.mark.parametrize(
+    "words", [("check", "rules", "uuidfs.rules.yml"), ("test", "rules", "uuidfs.rules.test.yml")]
+)
 def test_promtool_finds_nothing(words: tuple[str, ...]) -> None:
-    done = subprocess.run(["promtool", *words], cwd=RULES, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        ["promtool", *words], cwd=RULES, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

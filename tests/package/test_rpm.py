@@ -44,7 +44,10 @@ class Root:
         """
         done = subprocess.run(
             ["unshare", "--mount", "sh", "-ec", script, BASE, self.work, *command],
-            capture_output=True, text=True, check=False, start_new_session=True,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -69,16 +72,24 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two releases, the older one first."""
     need(*RPM_TOOLS)
     return [
-        next(build("build-rpm", tmp_path_factory.mktemp("rpm"), "--release", release)
-             .glob("uuidfs-[0-9]*.noarch.rpm"))
+        next(
+            build("build-rpm", tmp_path_factory.mktemp("rpm"), "--release", release).glob(
+                "uuidfs-[0-9]*.noarch.rpm"
+            )
+        )
         for release in ("1", "2")
     ]
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
-    for name in ("root", "overlay", "upper/usr/lib/python3/dist-packages", "upper/usr/lib/systemd",
-                 "upper/run"):
+    for name in (
+        "root",
+        "overlay",
+        "upper/usr/lib/python3/dist-packages",
+        "upper/usr/lib/systemd",
+        "upper/run",
+    ):
         (tmp_path / name).mkdir(parents=True)
     site = [f"/usr/lib/python3.{minor}/site-packages\n" for minor in range(11, 16)]
     (tmp_path / "upper/usr/lib/python3/dist-packages/fedora.pth").write_text("".join(site))
@@ -113,9 +124,12 @@ def test_installed_upgraded_and_erased(root: Root, packages: list[Path]) -> None
     assert not any(tree.host.store(kind).exists() for kind in ("config", "log", "snapshot"))
     assert facts(tree.host) == before
     assert root.calls() == ["remove-system-units uuidfs.service uuidfs-check.service"]
-    left = [path for top in ("etc/uuidfs", "usr/libexec", "usr/lib/python3.11", "usr/bin")
-            for path in (root.upper / top).rglob("*")
-            if path.is_file() and "uuidfs" in str(path.relative_to(root.upper))]
+    left = [
+        path
+        for top in ("etc/uuidfs", "usr/libexec", "usr/lib/python3.11", "usr/bin")
+        for path in (root.upper / top).rglob("*")
+        if path.is_file() and "uuidfs" in str(path.relative_to(root.upper))
+    ]
     assert left == []
     assert not (root.upper / "etc/libvirt/hooks/qemu").is_file()
 

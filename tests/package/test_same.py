@@ -43,6 +43,7 @@ def same_place(path: str) -> str:
 
 def files(directory: Path) -> dict[str, File]:
     """All regular files below an unpacked package."""
+
     def each() -> Iterator[tuple[str, File]]:
         for path in directory.rglob("*"):
             place = same_place("/" + str(path.relative_to(directory)))
@@ -67,26 +68,40 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
     from_deb, from_rpm = files(one), files(other)
     assert sorted(from_deb) == sorted(from_rpm)
     assert [path for path in from_deb if from_deb[path] != from_rpm[path]] == []
-    for path in ("/etc/uuidfs/uuidfs.toml", "/etc/logrotate.d/uuidfs", "/usr/bin/uuidfs",
-                 "/UNITS/uuidfs.service", "/UNITS/uuidfs-check.service",
-                 "/UNITS/uuidfs-recover.service", "/SITE/uuidfs/data/qemu",
-                 "/ZSH/_uuidfs", "/usr/share/man/man8/uuidfs.8"):
+    for path in (
+        "/etc/uuidfs/uuidfs.toml",
+        "/etc/logrotate.d/uuidfs",
+        "/usr/bin/uuidfs",
+        "/UNITS/uuidfs.service",
+        "/UNITS/uuidfs-check.service",
+        "/UNITS/uuidfs-recover.service",
+        "/SITE/uuidfs/data/qemu",
+        "/ZSH/_uuidfs",
+        "/usr/share/man/man8/uuidfs.8",
+    ):
         assert path in from_deb, path
 
 
 def test_the_configuration_files_are_the_same(deb: Path, rpm: Path) -> None:
     conffiles = run("dpkg-deb", "-I", next(deb.glob("*.deb")), "conffiles").split()
-    flagged = run("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEFLAGS:fflags}\\n]",
-                  next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")))
+    flagged = run(
+        "rpm",
+        "-qp",
+        "--qf",
+        "[%{FILENAMES} %{FILEFLAGS:fflags}\\n]",
+        next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")),
+    )
     assert sorted(conffiles) == sorted(
-        line.split()[0] for line in flagged.splitlines() if line.endswith(" cn"))
+        line.split()[0] for line in flagged.splitlines() if line.endswith(" cn")
+    )
 
 
 def test_the_requirements_are_the_same(deb: Path, rpm: Path) -> None:
     depends = run("dpkg-deb", "-f", next(deb.glob("*.deb")), "Depends")
     requires = run("rpm", "-qpR", next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")))
     assert set(re.findall(r"python3-(\w+)", depends)) == set(
-        re.findall(r"python3dist\((\w+)\)", requires))
+        re.findall(r"python3dist\((\w+)\)", requires)
+    )
 
 
 def actions(script: str) -> list[str]:
@@ -99,16 +114,19 @@ def actions(script: str) -> list[str]:
         ("stop", r"(deb-systemd-invoke stop '?|remove-system-units .*)uuidfs\.service"),
         ("start", r"deb-systemd-invoke (?:\$_dh_action|start) '?uuidfs|systemctl start uuidfs"),
     )
-    found = sorted((match.start(), word) for word, pattern in words
-                   for match in re.finditer(pattern, script))
+    found = sorted(
+        (match.start(), word) for word, pattern in words for match in re.finditer(pattern, script)
+    )
     seen = dict.fromkeys(word for _, word in found)
     return list(seen)
 
 
 def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
     package, other = next(deb.glob("*.deb")), next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
-    scripts = {name: run("dpkg-deb", "-I", package, name)
-               for name in ("preinst", "postinst", "prerm", "postrm")}
+    scripts = {
+        name: run("dpkg-deb", "-I", package, name)
+        for name in ("preinst", "postinst", "prerm", "postrm")
+    }
 
     def scriptlet(tag: str) -> str:
         return run("rpm", "-qp", "--qf", f"%{{{tag}}}", other)
@@ -117,7 +135,8 @@ def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
     installed = actions(scripts["postinst"])
     assert installed == ["configure", "enable", "start"]
     assert sorted(actions(scriptlet("POSTIN")) + actions(scriptlet("POSTTRANS"))) == sorted(
-        installed)
+        installed
+    )
     assert actions(scriptlet("POSTTRANS")) == ["configure", "start"]
     assert actions(scripts["preinst"]) == actions(scriptlet("PREIN")) == ["leave"]
     assert actions(scripts["prerm"]) == actions(scriptlet("PREUN")) == ["stop", "remove"]
@@ -126,8 +145,10 @@ def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
 
 
 def test_the_packages_and_the_code_mean_the_same_layout() -> None:
-    for file, pattern in (("lifecycle", r"(?m)^layout=(\d+) "),
-                          ("deb/uuidfs.preinst", r"lifecycle leave (\d+)$"),
-                          ("rpm/uuidfs.spec", r"lifecycle leave (\d+)$")):
+    for file, pattern in (
+        ("lifecycle", r"(?m)^layout=(\d+) "),
+        ("deb/uuidfs.preinst", r"lifecycle leave (\d+)$"),
+        ("rpm/uuidfs.spec", r"lifecycle leave (\d+)$"),
+    ):
         text = (ROOT / "packaging" / file).read_text()
         assert re.findall(pattern, text, re.MULTILINE) == [str(LAYOUT)], file

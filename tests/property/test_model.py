@@ -60,8 +60,11 @@ class Host(RuleBasedStateMachine):
         self.define(99, 0)
         self.define(99, 0)
         for name in ("a", "b"):
-            for steps in (self.libvirtd.snapshot(name, "s1"), self.libvirtd.checkpoint(name, "c1"),
-                          self.libvirtd.autostart(name)):
+            for steps in (
+                self.libvirtd.snapshot(name, "s1"),
+                self.libvirtd.checkpoint(name, "c1"),
+                self.libvirtd.autostart(name),
+            ):
                 self._begin(steps, 99, name)
 
     def teardown(self) -> None:
@@ -167,8 +170,10 @@ class Host(RuleBasedStateMachine):
         assert len(set(uuids)) == len(uuids), "an extra domain appeared"
 
     def _reread(self, name: str, known: Known) -> None:
-        for top, into in ((self.host.snapshot, known.snapshots),
-                          (self.host.checkpoint, known.checkpoints)):
+        for top, into in (
+            (self.host.snapshot, known.snapshots),
+            (self.host.checkpoint, known.checkpoints),
+        ):
             for path in (top / name).glob("*.xml"):
                 text = path.read_bytes()
                 if text.startswith(b"<domaincheckpoint") != (top == self.host.checkpoint):
@@ -212,11 +217,13 @@ class Host(RuleBasedStateMachine):
     def full_pass(self, schedule: list[tuple[int, int]], kill: int | None) -> None:
         self.pass_due = False
         with self._interrupted(schedule, kill):
-            result = convert(self.layout, Options(
-                lock_timeout=0.0, progress=lambda _done, _total: self._drain()))
+            result = convert(
+                self.layout, Options(lock_timeout=0.0, progress=lambda _done, _total: self._drain())
+            )
             self.names.replace(result.names.items())
-            self.running = {name for name in self.running
-                            if not self.host.log_of(name).is_symlink()}
+            self.running = {
+                name for name in self.running if not self.host.log_of(name).is_symlink()
+            }
             self.pass_due |= result.exit_code != 0
 
     @rule(schedule=schedules, kill=kills)
@@ -296,8 +303,10 @@ class Host(RuleBasedStateMachine):
         """A checkpoint that uuidfs put right is where libvirt will look for it."""
         for path, text in list(self.libvirtd.truth.items()):
             right = self.host.checkpoint / path.parent.name / path.name
-            if path.parent.parent == self.host.snapshot and not os.path.lexists(path) and (
-                text.startswith(b"<domaincheckpoint")
+            if (
+                path.parent.parent == self.host.snapshot
+                and not os.path.lexists(path)
+                and (text.startswith(b"<domaincheckpoint"))
             ):
                 del self.libvirtd.truth[path]
                 self.libvirtd.truth.setdefault(right, text)
@@ -356,18 +365,27 @@ class Host(RuleBasedStateMachine):
     def every_log_is_its_domains(self) -> None:
         """By name and in the store; and no line is lost, with fewer rollovers than backups."""
         for name, known in self.libvirtd.domains.items():
-            lines = [line for path in self.host.log.glob(f"{name}.log*")
-                     for line in path.read_text().split()]
+            lines = [
+                line
+                for path in self.host.log.glob(f"{name}.log*")
+                for line in path.read_text().split()
+            ]
             assert lines == [known.uuid] * self.logged[known.uuid], f"the log of {name}"
         for uuid, count in self.logged.items():
-            lines = [line for path in self.host.store("log").rglob(f"{uuid}.log*")
-                     if path.is_file() for line in path.read_text().split()]
+            lines = [
+                line
+                for path in self.host.store("log").rglob(f"{uuid}.log*")
+                if path.is_file()
+                for line in path.read_text().split()
+            ]
             assert lines == [uuid] * count, f"the log of {uuid}"
 
 
 TestHost = Host.TestCase
 TestHost.settings = settings(
-    max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "200")), stateful_step_count=50,
+    max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "200")),
+    stateful_step_count=50,
     derandomize="UUIDFS_EXAMPLES" not in os.environ,  # .ci/run says the same each time
-    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -16,7 +16,8 @@ from uuidfs.survey.identity_lxml import read_lxml
 MANY = settings(max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "300")), deadline=None)
 
 SEEDS = [
-    domain_xml("web", uuid_for("web")), status_xml("web", uuid_for("web")),
+    domain_xml("web", uuid_for("web")),
+    status_xml("web", uuid_for("web")),
     snapshot_xml("s", "web", uuid_for("web")),
     snapshot_xml("c", "web", uuid_for("web"), "domaincheckpoint"),
 ]
@@ -46,6 +47,7 @@ def _mangled(seed: int) -> bytes:
 @st.composite
 def documents(draw: st.DrawFn) -> bytes:
     """Small well-formed documents of libvirt's elements in any arrangement."""
+
     def element(depth: int) -> str:
         tag = draw(st.sampled_from(["domain", "name", "uuid", "inactiveDomain", "parent"]))
         if depth == 0 or tag in {"name", "uuid"}:

@@ -45,20 +45,37 @@ SNAPS = ("s1", "before upgrade", "ünï", "s" * 240)
 @st.composite
 def domains(draw: st.DrawFn) -> tuple[Domain, ...]:
     """One to four domains with any of the kinds of files."""
-    names = draw(st.lists(
-        st.sampled_from(SHORT_NAMES)
-        | st.text(st.characters(blacklist_characters="/\0\r", blacklist_categories=["Cs"],
-                                max_codepoint=0xFFFD, min_codepoint=9), min_size=1, max_size=20)
-        .filter(lambda n: n not in {".", ".."} and len(n.encode()) <= 200 and _xml(n)),
-        min_size=1, max_size=4, unique=True,
-    ))
+    names = draw(
+        st.lists(
+            st.sampled_from(SHORT_NAMES)
+            | st.text(
+                st.characters(
+                    blacklist_characters="/\0\r",
+                    blacklist_categories=["Cs"],
+                    max_codepoint=0xFFFD,
+                    min_codepoint=9,
+                ),
+                min_size=1,
+                max_size=20,
+            ).filter(lambda n: n not in {".", ".."} and len(n.encode()) <= 200 and _xml(n)),
+            min_size=1,
+            max_size=4,
+            unique=True,
+        )
+    )
     return tuple(
         Domain(
-            name, uuid_for(f"{number}"),
+            name,
+            uuid_for(f"{number}"),
             transient=(transient := bool(number) and draw(st.booleans())),
             autostart=not transient and draw(st.booleans()),
-            log_suffixes=tuple(draw(st.lists(
-                st.sampled_from(["", ".0", ".1", ".2", ".1.gz", "-20260101"]), unique=True))),
+            log_suffixes=tuple(
+                draw(
+                    st.lists(
+                        st.sampled_from(["", ".0", ".1", ".2", ".1.gz", "-20260101"]), unique=True
+                    )
+                )
+            ),
             snapshots=tuple(draw(st.lists(st.sampled_from(SNAPS), unique=True, max_size=3))),
             checkpoints=tuple(draw(st.lists(st.sampled_from(SNAPS), unique=True, max_size=2))),
         )
@@ -132,7 +149,8 @@ def test_a_dry_run_changes_nothing_and_says_what_the_run_then_does(of: tuple[Dom
             assert fingerprint(host.root, ctime=True) == before
             wet = action(layout, Options())
             assert [(d.uuid, d.done) for d in dry.domains] == [
-                (d.uuid, d.done) for d in wet.domains]
+                (d.uuid, d.done) for d in wet.domains
+            ]
 
 
 class Libvirt:
@@ -150,8 +168,9 @@ class Libvirt:
     def save(self, number: int) -> None:
         if (name := self.pick(number)) is not None:
             self.writes += 1
-            libvirt_save(self.host.config_of(name),
-                         domain_xml(name, self.of[name], f"write {self.writes}"))
+            libvirt_save(
+                self.host.config_of(name), domain_xml(name, self.of[name], f"write {self.writes}")
+            )
 
     def rename(self, number: int) -> None:
         if (name := self.pick(number)) is not None:
@@ -177,8 +196,10 @@ class Libvirt:
         if (name := self.pick(number)) is not None:
             directory = self.host.snapshot / name
             directory.mkdir(exist_ok=True, mode=0o755)
-            libvirt_save(directory / f"s{number % 3}.xml",
-                         snapshot_xml(f"s{number % 3}", name, self.of[name]))
+            libvirt_save(
+                directory / f"s{number % 3}.xml",
+                snapshot_xml(f"s{number % 3}", name, self.of[name]),
+            )
 
     def snapshot_delete(self, number: int) -> None:
         if (name := self.pick(number)) is not None:
@@ -204,8 +225,18 @@ class Libvirt:
         assert revert(system(os.fspath(self.host.root)), Options()).exit_code == EXIT_OK
 
 
-MOVES = ["save", "rename", "define_under_old_name", "undefine", "snapshot", "snapshot_delete",
-         "rollover", "remove_logs", "convert", "revert"]
+MOVES = [
+    "save",
+    "rename",
+    "define_under_old_name",
+    "undefine",
+    "snapshot",
+    "snapshot_delete",
+    "rollover",
+    "remove_logs",
+    "convert",
+    "revert",
+]
 
 
 @COMMON
@@ -219,14 +250,18 @@ def test_whatever_libvirt_does_a_convert_brings_the_layout_back(
         for move, number in moves:
             getattr(libvirt, move)(number)
         configs = {name: host.config_of(name).read_bytes() for name in libvirt.of}
-        snaps = {path: path.read_bytes() for name in libvirt.of
-                 for path in (host.snapshot / name).glob("*.xml")
-                 if b"<domainsnapshot" in path.read_bytes()}
+        snaps = {
+            path: path.read_bytes()
+            for name in libvirt.of
+            for path in (host.snapshot / name).glob("*.xml")
+            if b"<domainsnapshot" in path.read_bytes()
+        }
         run(convert, host)
         assert {name: host.config_of(name).read_bytes() for name in libvirt.of} == configs
         assert {path: path.read_bytes() for path in snaps} == snaps
         assert {name: os.readlink(host.config_of(name)) for name in libvirt.of} == {
-            name: f"by-uuid/{uuid}.xml" for name, uuid in libvirt.of.items()}
+            name: f"by-uuid/{uuid}.xml" for name, uuid in libvirt.of.items()
+        }
         assert check(system(os.fspath(host.root))).findings == ()
         for path in host.log.glob("*.log*"):
             if path.is_symlink() and (owner := libvirt.of.get(path.name.rpartition(".log")[0])):
@@ -238,7 +273,8 @@ def test_whatever_libvirt_does_a_convert_brings_the_layout_back(
 
 @COMMON
 @given(
-    domains(), st.sampled_from([convert, revert]),
+    domains(),
+    st.sampled_from([convert, revert]),
     st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=8),
 )
 def test_what_another_run_did_while_this_one_waited_for_a_lock(
@@ -257,8 +293,7 @@ def test_what_another_run_did_while_this_one_waited_for_a_lock(
             for move, number in moves:
                 getattr(libvirt, move)(number)
             run(convert, host)
-            written.update(
-                {name: host.config_of(name).read_bytes() for name in libvirt.of})
+            written.update({name: host.config_of(name).read_bytes() for name in libvirt.of})
             return hold(locks, uuid)
 
         patch.setattr(Locks, "hold", waited)
@@ -299,8 +334,11 @@ def test_no_rotation_of_a_log_is_ever_lost_or_out_of_order(
         libvirt = Libvirt(host, of)
         for move, number in moves:
             getattr(libvirt, move)(number)
-        truth = {rel: fact for rel, fact in facts(host).items() if rel.startswith("var/log/")
-                 and os.path.basename(rel).split(".log")[0] in libvirt.of}
+        truth = {
+            rel: fact
+            for rel, fact in facts(host).items()
+            if rel.startswith("var/log/") and os.path.basename(rel).split(".log")[0] in libvirt.of
+        }
         run(convert, host)
         moved = {rel for rel in truth if lost(host, {rel: truth[rel]})}
         # A name that was another domain's loses its link to a stranger's log, nothing else.

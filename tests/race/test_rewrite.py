@@ -45,8 +45,10 @@ def config(tree: Tree) -> tuple[Path, bytes]:
 
 
 def snapshot(tree: Tree) -> tuple[Path, bytes]:
-    return (tree.host.snapshot / NAME / "base.xml",
-            snapshot_xml("base", NAME, tree.bindings[NAME]).replace(b">base</desc", b">SEQ</desc"))
+    return (
+        tree.host.snapshot / NAME / "base.xml",
+        snapshot_xml("base", NAME, tree.bindings[NAME]).replace(b">base</desc", b">SEQ</desc"),
+    )
 
 
 def converting(host: Host) -> Callable[[], str | None]:
@@ -76,8 +78,9 @@ def command_line(host: Host) -> Callable[[], str | None]:
     argv = (sys.executable, "-m", "uuidfs", "--root", os.fspath(host.root), "convert", "--all")
 
     def action() -> str | None:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60,
-                              cwd=REPOSITORY)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=60, cwd=REPOSITORY
+        )
         return None if done.returncode == 0 else done.stderr or f"exit {done.returncode}"
 
     return action
@@ -147,6 +150,7 @@ def test_without_exchange_no_read_misses_or_is_torn(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last write can be lost there, in a gap that docs/design.md names: it is printed."""
+
     def refuse(*_: object) -> None:
         raise change.NoExchangeError
 

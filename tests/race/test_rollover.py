@@ -60,5 +60,8 @@ def _opened(host: Host) -> int:
 
 def contents(host: Host) -> dict[str, bytes]:
     """All logs of the domain, by name; what cannot be opened shows as such."""
-    return {path.name: path.read_bytes() if path.exists() else b"(does not open)"
-            for path in host.log.iterdir() if path.name.startswith(f"{NAME}.log")}
+    return {
+        path.name: path.read_bytes() if path.exists() else b"(does not open)"
+        for path in host.log.iterdir()
+        if path.name.startswith(f"{NAME}.log")
+    }

@@ -54,7 +54,7 @@ def number_of(data: bytes) -> int | None:
     if match is None:
         return None
     number = int(match[1])
-    blank = data[: match.start()] + _BLANK % number + data[match.end():]
+    blank = data[: match.start()] + _BLANK % number + data[match.end() :]
     return number if zlib.crc32(blank) == int(match[2], 16) else None
 
 
@@ -146,8 +146,9 @@ def total(figures: list[Figures], what: str) -> int:
 
 def examples(figures: list[Figures], what: str) -> str:
     """The first of them, one a line."""
-    return "\n".join(text for each in figures for text in each.examples
-                     if text.startswith(f"{what}: "))
+    return "\n".join(
+        text for each in figures for text in each.examples if text.startswith(f"{what}: ")
+    )
 
 
 def line(title: str, figures: list[Figures]) -> str:

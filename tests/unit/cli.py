@@ -29,8 +29,14 @@ def uuidfs(root: Path | None, *arguments: str, env: dict[str, str] | None = None
     place = ["--root", os.fspath(root)] if root is not None else []
     done = subprocess.run(
         [sys.executable, "-m", "uuidfs", *place, *arguments],
-        capture_output=True, text=True, errors="surrogateescape", check=False, timeout=60,
-        cwd=REPOSITORY, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
+        timeout=60,
+        cwd=REPOSITORY,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)

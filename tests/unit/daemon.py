@@ -28,8 +28,15 @@ class Daemon:
 
     def __init__(self, root: Path, *before: str) -> None:
         self.root = root
-        self._command = [*before, sys.executable, "-m", "uuidfs", "--root", os.fspath(root),
-                         "reconcile"]
+        self._command = [
+            *before,
+            sys.executable,
+            "-m",
+            "uuidfs",
+            "--root",
+            os.fspath(root),
+            "reconcile",
+        ]
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__
         self.process: subprocess.Popen[str] | None = None
 
@@ -51,15 +58,17 @@ class Daemon:
     def start(self) -> None:
         """Start it; returns after its first full pass."""
         before = self.standing().get("passed", 0.0)
-        self.process = subprocess.Popen(self._command, cwd=REPOSITORY, text=True,
-                                        stdin=subprocess.DEVNULL, stderr=self._log)
+        self.process = subprocess.Popen(
+            self._command, cwd=REPOSITORY, text=True, stdin=subprocess.DEVNULL, stderr=self._log
+        )
         wait_for(lambda: self.standing().get("passed", 0.0) > before, "the first full pass")
 
     def standing(self) -> dict[str, Any]:
         """What it last said of itself."""
         try:
             found: dict[str, Any] = json.loads(
-                (self.root / "run/uuidfs/reconciler.json").read_text())
+                (self.root / "run/uuidfs/reconciler.json").read_text()
+            )
         except FileNotFoundError:
             return {}
         return found

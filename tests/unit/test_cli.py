@@ -19,11 +19,18 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes file
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("convert",), ("revert",), ("convert", "web", "--all"), ("nonsense",),
-        ("convert", "--bogus"), ("convert", "--all", "--lock-timeout", "soon"),
+        ("convert",),
+        ("revert",),
+        ("convert", "web", "--all"),
+        ("nonsense",),
+        ("convert", "--bogus"),
+        ("convert", "--all", "--lock-timeout", "soon"),
         ("convert", "--all", "--lock-timeout", "-1"),
-        ("--connect", "xen:///", "status"), ("path",), ("path", "vm0000", "--kind", "disk"),
-        ("--connect", "qemu:///system", "status"), ("hook", "nonsense"),
+        ("--connect", "xen:///", "status"),
+        ("path",),
+        ("path", "vm0000", "--kind", "disk"),
+        ("--connect", "qemu:///system", "status"),
+        ("hook", "nonsense"),
     ],
 )
 def test_bad_usage_is_one_line_on_stderr_and_exit_code_2(
@@ -43,8 +50,10 @@ def test_a_root_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
 def test_errors_are_json_when_json_is_asked_for(make_tree: Build) -> None:
     root = make_tree().host.root
     for arguments, code in (
-        (("convert", "--json"), 2), (("convert", "nobody", "--json"), 1),
-        (("status", "nobody", "--json"), 1), (("convert", "--json", "--bogus"), 2),
+        (("convert", "--json"), 2),
+        (("convert", "nobody", "--json"), 1),
+        (("status", "nobody", "--json"), 1),
+        (("convert", "--json", "--bogus"), 2),
     ):
         done = uuidfs(root, *arguments)
         assert (done.code, done.err) == (code, "")
@@ -69,7 +78,11 @@ def test_status_json_is_what_the_issue_promises(make_tree: Build) -> None:
     uuidfs(tree.host.root, "convert", "vm0000")
     domains = {d["name"]: d for d in uuidfs(tree.host.root, "status", "--json").json["domains"]}
     assert {name: d["state"] for name, d in domains.items()} == {
-        "vm0000": "converted", "vm0001": "plain", "vm0002": "plain", "passing": "plain"}
+        "vm0000": "converted",
+        "vm0001": "plain",
+        "vm0002": "plain",
+        "passing": "plain",
+    }
     assert domains["vm0000"]["uuid"] == uuid_for("vm0000")
     config = domains["vm0000"]["files"][0]
     assert config == {
@@ -108,10 +121,10 @@ def test_names_and_uuids_are_accepted_everywhere(make_tree: Build) -> None:
     root = make_tree().host.root
     uuid = uuid_for("vm0001")
     for name in ("vm0001", uuid, uuid.upper(), uuid.replace("-", "")):
-        assert uuidfs(root, "path", name).out == (
-            f"{root}/etc/libvirt/qemu/by-uuid/{uuid}.xml\n")
+        assert uuidfs(root, "path", name).out == (f"{root}/etc/libvirt/qemu/by-uuid/{uuid}.xml\n")
         assert [d["name"] for d in uuidfs(root, "status", name, "--json").json["domains"]] == [
-            "vm0001"]
+            "vm0001"
+        ]
         assert uuidfs(root, "convert", name).code == 0
         assert uuidfs(root, "revert", name).code == 0
 
@@ -138,8 +151,11 @@ def test_a_busy_domain_is_skipped_and_named_and_the_exit_code_is_75(make_tree: B
     locks = tree.host.root / "run/uuidfs/lock"
     locks.mkdir(parents=True)
     lock = locks / f"{uuid_for('vm0001')}.lock"
-    with subprocess.Popen(["flock", str(lock), "sh", "-c", "echo held; cat"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        ["flock", str(lock), "sh", "-c", "echo held; cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         began = time.monotonic()
@@ -171,9 +187,12 @@ def test_flock_waits_while_uuidfs_holds_the_lock(make_tree: Build) -> None:
 @pytest.mark.parametrize(
     ("data", "word"),
     [
-        (b"", "not well-formed"), (b"<domain><name>bad</name>", "not well-formed"),
-        (b"<domain><name>bad</name></domain>", "no <uuid>"), (b"\0\xff junk", "not well-formed"),
-        (b"<network/>", "root element"), (domain_xml("other", uuid_for("other")), "'other'"),
+        (b"", "not well-formed"),
+        (b"<domain><name>bad</name>", "not well-formed"),
+        (b"<domain><name>bad</name></domain>", "no <uuid>"),
+        (b"\0\xff junk", "not well-formed"),
+        (b"<network/>", "root element"),
+        (domain_xml("other", uuid_for("other")), "'other'"),
     ],
 )
 def test_a_config_that_tells_nothing_is_left_alone_and_reported(
@@ -277,9 +296,25 @@ def test_another_file_system_under_the_store_is_refused_and_nothing_is_copied(
     import sys
 
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "uuidfs", "--root",
-         tree.host.root, "convert", "--all"],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent.parent,
+        [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            sys.executable,
+            "-m",
+            "uuidfs",
+            "--root",
+            tree.host.root,
+            "convert",
+            "--all",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent.parent.parent,
     )
     if "unshare failed" in done.stderr:
         pytest.skip("unshare -m is not allowed here")
@@ -331,8 +366,12 @@ def test_an_empty_host_and_a_host_without_libvirt_are_in_order(tmp_path: Path) -
 def test_embed_uses_its_own_directories(tmp_path: Path) -> None:
     tree = build(tmp_path / "host", sample(1))
     root = tmp_path / "embed"
-    for source, target in ((tree.host.config, "etc/qemu"), (tree.host.log, "log/qemu"),
-                           (tree.host.lib, "lib/qemu"), (tree.host.status, "run/qemu")):
+    for source, target in (
+        (tree.host.config, "etc/qemu"),
+        (tree.host.log, "log/qemu"),
+        (tree.host.lib, "lib/qemu"),
+        (tree.host.status, "run/qemu"),
+    ):
         shutil.copytree(source, root / target, symlinks=True)
     for path in (root / "lib").rglob("*"):
         os.chown(path, os.geteuid(), -1)
@@ -351,8 +390,12 @@ def test_session_uses_the_users_directories(tmp_path: Path) -> None:
     config.mkdir(parents=True)
     (config / "web.xml").write_bytes(domain_xml("web", uuid_for("web")))
     (tmp_path / "run").mkdir()
-    env = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run"),
-           "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""}
+    env = {
+        "HOME": str(tmp_path),
+        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+        "XDG_CONFIG_HOME": "",
+        "XDG_CACHE_HOME": "",
+    }
     done = uuidfs(None, "--connect", "qemu:///session", "convert", "web", env=env)
     assert done.code == 0, done.err
     assert os.readlink(config / "web.xml") == f"by-uuid/{uuid_for('web')}.xml"
@@ -371,8 +414,11 @@ def test_a_rename_in_flight_is_not_touched_and_repair_finishes_it(make_tree: Bui
     assert done.code == 1
     assert "check --repair" in done.err
     assert fingerprint(tree.host.root) == before
-    states = {d["state"] for d in uuidfs(tree.host.root, "status", "--json").json["domains"]
-              if d["uuid"] == uuid_for("vm0000")}
+    states = {
+        d["state"]
+        for d in uuidfs(tree.host.root, "status", "--json").json["domains"]
+        if d["uuid"] == uuid_for("vm0000")
+    }
     assert states == {"conflict"}
     assert uuidfs(tree.host.root, "check").code == 3
     assert uuidfs(tree.host.root, "check", "--repair").code == 0
@@ -381,7 +427,9 @@ def test_a_rename_in_flight_is_not_touched_and_repair_finishes_it(make_tree: Bui
     assert b"<name>renamed<" in tree.host.config_of("renamed").read_bytes()
     assert tree.host.config_of("renamed").is_symlink()
     assert sorted(p.name for p in (tree.host.snapshot / "renamed").iterdir()) == [
-        "base.xml", "before upgrade.xml"]
+        "base.xml",
+        "before upgrade.xml",
+    ]
     assert sorted(p.name for p in (tree.host.checkpoint / "renamed").iterdir()) == ["chk1.xml"]
     assert not (tree.host.snapshot / "vm0000").exists()
     assert not (tree.host.autostart / "vm0000.xml").is_symlink()
@@ -400,8 +448,10 @@ def test_revert_of_a_rename_cut_in_half_gives_the_plain_hosts_state(make_tree: B
     assert not (tree.host.snapshot / "vm0000/base.xml").is_symlink()
 
 
-@pytest.mark.parametrize("command", [("convert", "--all"), ("revert", "--all"),
-                                     ("check", "--repair"), ("reconcile", "--once")])
+@pytest.mark.parametrize(
+    "command",
+    [("convert", "--all"), ("revert", "--all"), ("check", "--repair"), ("reconcile", "--once")],
+)
 def test_a_rename_killed_in_its_clean_up_leaves_no_snapshot_to_who_takes_the_old_name(
     make_tree: Build, command: tuple[str, ...]
 ) -> None:
@@ -409,8 +459,12 @@ def test_a_rename_killed_in_its_clean_up_leaves_no_snapshot_to_who_takes_the_old
     uuidfs(tree.host.root, "convert", "--all")
     _rename_cut_in_half(tree)
     tree.host.config_of("vm0000").unlink()  # the first call of the fifth step, then the kill
-    states = {f["state"] for d in uuidfs(tree.host.root, "status", "--json").json["domains"]
-              if d["uuid"] == uuid_for("vm0000") for f in d["files"]}
+    states = {
+        f["state"]
+        for d in uuidfs(tree.host.root, "status", "--json").json["domains"]
+        if d["uuid"] == uuid_for("vm0000")
+        for f in d["files"]
+    }
     assert "stray" in states
     assert uuidfs(tree.host.root, "check").code == 3
     assert uuidfs(tree.host.root, *command).code == 0

@@ -21,10 +21,18 @@ HARMFUL = [
 def complete(root: Path, line: str) -> list[str]:
     """What bash offers for a line that ends at the cursor."""
     done = subprocess.run(
-        [sys.executable, "-m", "uuidfs"], capture_output=True, text=True, check=False,
-        cwd=REPOSITORY, timeout=60,
-        env={"PATH": os.environ["PATH"], "_UUIDFS_COMPLETE": "complete_bash", "COMP_WORDS": line,
-             "COMP_CWORD": str(len(line.split(" ")) - 1)},
+        [sys.executable, "-m", "uuidfs"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+        timeout=60,
+        env={
+            "PATH": os.environ["PATH"],
+            "_UUIDFS_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split(" ")) - 1),
+        },
     )
     assert done.stderr == ""
     assert root.is_dir()
@@ -32,9 +40,7 @@ def complete(root: Path, line: str) -> list[str]:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["option first", "command first"])
-def test_domains_complete_below_the_root_that_is_asked_for(
-    make_tree: Build, before: bool
-) -> None:
+def test_domains_complete_below_the_root_that_is_asked_for(make_tree: Build, before: bool) -> None:
     root = make_tree(*PLAIN).host.root
     words = f"--root {root} convert" if before else f"convert --root {root}"
     assert complete(root, f"uuidfs {words} we") == ["web", "web-2"]

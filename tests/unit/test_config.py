@@ -50,9 +50,7 @@ def load(root: Path) -> Configuration:
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
-    assert load(tmp_path) == Configuration(
-        frozenset(Kind), 10.0, 0.05, 600.0, 30 * 86400.0, None
-    )
+    assert load(tmp_path) == Configuration(frozenset(Kind), 10.0, 0.05, 600.0, 30 * 86400.0, None)
     write(tmp_path, "")
     assert load(tmp_path) == Configuration()
 
@@ -60,7 +58,12 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 def test_every_key_is_read_and_means_what_it_says(tmp_path: Path) -> None:
     write(tmp_path, EVERYTHING)
     assert load(tmp_path) == Configuration(
-        frozenset({Kind.LOG, Kind.CONFIG}), 2.5, 0.0, 7200.0, None, 14 * 86400.0,
+        frozenset({Kind.LOG, Kind.CONFIG}),
+        2.5,
+        0.0,
+        7200.0,
+        None,
+        14 * 86400.0,
         '/srv/a "b".prom',
     )
 
@@ -213,14 +216,32 @@ def test_every_key_is_documented_with_its_real_default() -> None:
     }
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.05, 0.0005, 1.5, 10.0, 90.0, 600.0, 86400.0,
-                                     14 * 86400.0, 30 * 86400.0, 999_999_999.0, None])
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        0.0,
+        0.001,
+        0.05,
+        0.0005,
+        1.5,
+        10.0,
+        90.0,
+        600.0,
+        86400.0,
+        14 * 86400.0,
+        30 * 86400.0,
+        999_999_999.0,
+        None,
+    ],
+)
 def test_a_length_of_time_is_written_as_it_is_read(seconds: float | None) -> None:
     assert durations.parse_or_forever(durations.words(seconds)) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "5x", "s", "1e3s", "٣s", "5s ", "5 min 2 s", "-5s",
-                                  "infs", "9999999999s", "forever"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "5x", "s", "1e3s", "٣s", "5s ", "5 min 2 s", "-5s", "infs", "9999999999s", "forever"],
+)
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a length of time"):
         durations.parse(text)
@@ -239,8 +260,12 @@ def test_commands_follow_the_configuration(make_tree: Build) -> None:
     uuid = tree.bindings["vm0000"]
     libvirt_save(tree.host.config_of("vm0000"), domain_xml("vm0000", uuid, "new"))
     lock = root / f"run/uuidfs/lock/{uuid}.lock"
-    with subprocess.Popen(["flock", lock, "sh", "-c", "echo held; sleep 60"],
-                          stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
+    with subprocess.Popen(
+        ["flock", lock, "sh", "-c", "echo held; sleep 60"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         said = uuidfs(root, "convert", "vm0000")

@@ -115,12 +115,15 @@ def test_a_killed_process_does_not_stop_the_run(
 def test_killed_with_its_helpers_at_any_moment_it_loses_nothing(make_tree: Build) -> None:
     tree = large(make_tree)
     truth = facts(tree.host)
-    command = [sys.executable, "-c",
-               "from uuidfs.convert.run import convert; import sys;"
-               "from uuidfs.convert.results import Options;"
-               "from uuidfs.layout.connections import system;"
-               "convert(system(sys.argv[1]), Options(cpus=3))",
-               os.fspath(tree.host.root)]
+    command = [
+        sys.executable,
+        "-c",
+        "from uuidfs.convert.run import convert; import sys;"
+        "from uuidfs.convert.results import Options;"
+        "from uuidfs.layout.connections import system;"
+        "convert(system(sys.argv[1]), Options(cpus=3))",
+        os.fspath(tree.host.root),
+    ]
     for moment in (0.12, 0.16, 0.2, 0.24):
         run = subprocess.Popen(command, cwd=REPOSITORY, process_group=0)
         time.sleep(moment)

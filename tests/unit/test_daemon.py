@@ -26,8 +26,12 @@ def test_a_daemon_is_told_by_the_lock_on_its_pid_file(tmp_path: Path, name: str)
     assert not runs(layout)
     pid_file.write_text("1\n")  # stays after a crash: no lock, no daemon
     assert not runs(layout)
-    with subprocess.Popen([sys.executable, "-c", HOLDER, pid_file], text=True,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, pid_file],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         assert runs(layout)

@@ -36,6 +36,9 @@ def test_paths_in_messages_stay_on_one_line() -> None:
 
 def test_only_fs_changes_names() -> None:
     call = re.compile(r"\b(os|Path|path)\.(rename|replace|link|symlink|unlink|remove|rmdir)\b")
-    guilty = [p.name for p in Path(errors.__file__).parent.glob("*.py")
-              if call.search(p.read_text()) and p.name != "fs.py"]
+    guilty = [
+        p.name
+        for p in Path(errors.__file__).parent.glob("*.py")
+        if call.search(p.read_text()) and p.name != "fs.py"
+    ]
     assert guilty == []

@@ -38,6 +38,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
 def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to swap; the crash tests have a kernel that really refuses the flag."""
     if request.param == "fallback":
+
         def refuse(*_: object) -> None:
             raise change.NoExchangeError
 

@@ -13,8 +13,17 @@ from tests.unit.conftest import Build
 from uuidfs.host import hook_file
 from uuidfs.host.shipped import hook_script
 
-OPERATIONS = ["prepare", "start", "started", "stopped", "release", "restore", "migrate",
-              "reconnect", "attach"]
+OPERATIONS = [
+    "prepare",
+    "start",
+    "started",
+    "stopped",
+    "release",
+    "restore",
+    "migrate",
+    "reconnect",
+    "attach",
+]
 
 
 @pytest.fixture
@@ -27,7 +36,11 @@ def hook(tmp_path: Path) -> Path:
 
 
 def call(
-    hook: Path, tree: Tree, name: str, operation: str = "prepare", data: bytes | None = None,
+    hook: Path,
+    tree: Tree,
+    name: str,
+    operation: str = "prepare",
+    data: bytes | None = None,
     **env: str,
 ) -> float:
     """Call the hook as libvirt does; it must be silent and exit 0. Returns seconds."""
@@ -36,9 +49,19 @@ def call(
     suboperation = "end" if operation in {"stopped", "release"} else "begin"
     began = time.monotonic()
     done = subprocess.run(
-        [hook, name, operation, suboperation, "-"], input=data, capture_output=True, check=False,
-        env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
-             "UUIDFS_ROOT": str(tree.host.root), **env}, cwd="/", timeout=20,
+        [hook, name, operation, suboperation, "-"],
+        input=data,
+        capture_output=True,
+        check=False,
+        env={
+            "LC_ALL": "C",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root",
+            "UUIDFS_ROOT": str(tree.host.root),
+            **env,
+        },
+        cwd="/",
+        timeout=20,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     return time.monotonic() - began
@@ -48,8 +71,7 @@ def test_prepare_converts_the_one_domain_and_no_other(hook: Path, make_tree: Bui
     tree = make_tree()
     truth = facts(tree.host)
     call(hook, tree, "vm0000")
-    assert broken_promises(
-        tree.host, truth, {"vm0000": uuid_for("vm0000")}) == []
+    assert broken_promises(tree.host, truth, {"vm0000": uuid_for("vm0000")}) == []
     assert not tree.host.config_of("vm0001").is_symlink()
 
 
@@ -154,8 +176,17 @@ def test_release_folds_a_log_that_was_rotated_meanwhile(hook: Path, make_tree: B
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"junk", b"\0" * 5000, b"<domain/>", b"<domain>", domain_xml("x", uuid_for("x")),
-             b"<!DOCTYPE a [<!ENTITY b 'c'>]><domain/>", b"x" * 20_000_000]
+    "data",
+    [
+        b"",
+        b"junk",
+        b"\0" * 5000,
+        b"<domain/>",
+        b"<domain>",
+        domain_xml("x", uuid_for("x")),
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><domain/>",
+        b"x" * 20_000_000,
+    ],
 )
 def test_garbage_on_stdin_changes_nothing(hook: Path, make_tree: Build, data: bytes) -> None:
     tree = make_tree()
@@ -174,9 +205,7 @@ def test_an_interpreter_that_is_missing_or_broken_is_no_failure(
     call(hook, tree, "vm0000", UUIDFS_PYTHON="/usr/bin/python3")
 
 
-def test_an_interpreter_that_hangs_is_killed_within_5_seconds(
-    hook: Path, make_tree: Build
-) -> None:
+def test_an_interpreter_that_hangs_is_killed_within_5_seconds(hook: Path, make_tree: Build) -> None:
     tree = make_tree()
     hang = hook.parent / "hang"
     hang.write_text("#!/bin/sh\nexec sleep 60\n")
@@ -189,8 +218,11 @@ def test_stdin_that_never_ends_holds_the_hook_5_seconds_at_most(
 ) -> None:
     tree = make_tree()
     began = time.monotonic()
-    with subprocess.Popen([hook, "vm0000", "prepare", "begin", "-"], stdin=subprocess.PIPE,
-                          env={**os.environ, "UUIDFS_ROOT": str(tree.host.root)}) as process:
+    with subprocess.Popen(
+        [hook, "vm0000", "prepare", "begin", "-"],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "UUIDFS_ROOT": str(tree.host.root)},
+    ) as process:
         assert process.wait(timeout=20) == 0
     assert time.monotonic() - began < 5
 
@@ -206,14 +238,30 @@ def test_a_held_lock_is_waited_for_one_second_and_left(hook: Path, make_tree: Bu
 
 
 def test_the_hook_imports_nothing_expensive() -> None:
-    code = ("import sys; sys.path.insert(0, sys.argv[1]); import uuidfs.hook; "
-            "print(*sorted({m.split('.')[0] for m in sys.modules}))")
-    done = subprocess.run([sys.executable, "-I", "-c", code, REPOSITORY], capture_output=True,
-                          text=True, check=True)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import uuidfs.hook; "
+        "print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, REPOSITORY], capture_output=True, text=True, check=True
+    )
     modules = set(done.stdout.split())
     assert "uuidfs" in modules
-    assert not modules & {"lxml", "filelock", "typer", "click", "watchdog", "rich", "dataclasses",
-                          "inspect", "pathlib", "logging", "json", "subprocess", "asyncio"}
+    assert not modules & {
+        "lxml",
+        "filelock",
+        "typer",
+        "click",
+        "watchdog",
+        "rich",
+        "dataclasses",
+        "inspect",
+        "pathlib",
+        "logging",
+        "json",
+        "subprocess",
+        "asyncio",
+    }
 
 
 def _hooks(tree: Tree) -> Path:
@@ -272,4 +320,5 @@ def test_remove_takes_the_directory_that_install_made_and_no_other(make_tree: Bu
             (hooks / "qemu.d" / name).write_text("")
         assert uuidfs(hooks.parents[2], "hook", "remove").code == 0
         assert sorted(p.name for p in hooks.rglob("*")) == sorted(
-            ["qemu", *(["qemu.d", *others] if others else [])])
+            ["qemu", *(["qemu.d", *others] if others else [])]
+        )

@@ -38,8 +38,16 @@ def test_session_and_embed_are_where_libvirt_puts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["xen:///system", "qemu://host/system", "qemu:///nowhere", "qemu:///embed",
-            "qemu:///embed?root=relative", "", "nonsense"]
+    "uri",
+    [
+        "xen:///system",
+        "qemu://host/system",
+        "qemu:///nowhere",
+        "qemu:///embed",
+        "qemu:///embed?root=relative",
+        "",
+        "nonsense",
+    ],
 )
 def test_a_uri_that_cannot_be_handled_is_a_usage_error(uri: str) -> None:
     with pytest.raises(UsageError):

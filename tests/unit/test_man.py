@@ -63,8 +63,10 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, An
 
 def options(command: Any) -> set[str]:
     return {
-        text for parameter in command.params if parameter.param_type_name == "option"
-        and not parameter.hidden for text in (*parameter.opts, *parameter.secondary_opts)
+        text
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not parameter.hidden
+        for text in (*parameter.opts, *parameter.secondary_opts)
     }
 
 
@@ -110,12 +112,16 @@ def test_a_synopsis_and_a_sentence_are_there(name: str) -> None:
 def test_the_options_of_many_commands_are_explained_once() -> None:
     explained = options_in(SHARED)
     assert options(PARSER) | HELP <= explained | COMPLETION
-    assert explained <= {
-        option for command in (PARSER, *COMMANDS.values()) for option in options(command)
-    } | HELP | COMPLETION
+    assert (
+        explained
+        <= {option for command in (PARSER, *COMMANDS.values()) for option in options(command)}
+        | HELP
+        | COMPLETION
+    )
     for name, command in COMMANDS.items():
         undescribed = {
-            option for option in options(command) - explained
+            option
+            for option in options(command) - explained
             if not re.search(rf"^\.TP\n(-\w, )?{option}\b", DOCUMENTED[name], re.MULTILINE)
         }
         assert undescribed == set(), f"under .SS {name}, or for many commands under .SH OPTIONS"

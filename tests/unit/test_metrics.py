@@ -15,8 +15,12 @@ from uuidfs.reconcile.metrics import Figures
 from uuidfs.runtime.reconciler_state import ReconcilerState
 
 FIGURES = Figures(
-    ReconcilerState(1, 2.0, passed=3.0, took=0.5), {"u1": ["web"], "u2": ['d"\udce9']},
-    {"u1": "converted", "u2": "error"}, {"u1": 7}, {"u2": 1}, {Kind.LOG: (2, 4096)},
+    ReconcilerState(1, 2.0, passed=3.0, took=0.5),
+    {"u1": ["web"], "u2": ['d"\udce9']},
+    {"u1": "converted", "u2": "error"},
+    {"u1": 7},
+    {"u2": 1},
+    {Kind.LOG: (2, 4096)},
 )
 
 

@@ -60,8 +60,23 @@ def test_the_refusal_of_dots_says_what_libvirt_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["web", " web", "-web", ".web", "...", "a\tb", "a\nb", "%s", "'\"", "by-uuid", UUID,
-             "x.xml", "x.log", "é" * 120]
+    "name",
+    [
+        "web",
+        " web",
+        "-web",
+        ".web",
+        "...",
+        "a\tb",
+        "a\nb",
+        "%s",
+        "'\"",
+        "by-uuid",
+        UUID,
+        "x.xml",
+        "x.log",
+        "é" * 120,
+    ],
 )
 def test_whatever_libvirt_accepts_otherwise_is_handled(name: str) -> None:
     assert refusal(name) is None

@@ -32,7 +32,8 @@ def test_without_a_reader_nothing_happens(path: str, monkeypatch: pytest.MonkeyP
 def test_a_log_line_can_be_taken_apart() -> None:
     fields: dict[str, object] = {"name": "two words", "uuid": "", "action": "fold", "files": 3}
     assert log.line("3 files\nof them", fields) == (
-        'name="two words" action=fold files=3 3 files of them')
+        'name="two words" action=fold files=3 3 files of them'
+    )
     assert log.line("m", {"name": 'a"b\\c'}) == 'name="a\\"b\\\\c" m'
     assert log.line("m", {"name": "a\nb"}).splitlines() == ['name="a\\\\nb" m']
 

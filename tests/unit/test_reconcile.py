@@ -86,8 +86,11 @@ def test_rename_moves_everything_and_the_log_goes_on(make_tree: Build) -> None:
         wait_for(lambda: clean(tree), "check is clean")
     assert tree.host.log_of("shop").read_bytes() == history
     assert not os.path.lexists(tree.host.log_of("web"))
-    for path in (tree.host.config_of("shop"), tree.host.snapshot / "shop/s1.xml",
-                 tree.host.snapshot / "shop/s2.xml"):
+    for path in (
+        tree.host.config_of("shop"),
+        tree.host.snapshot / "shop/s1.xml",
+        tree.host.snapshot / "shop/s2.xml",
+    ):
         assert linked(path, WEB.uuid), path
     # libvirt wrote it into snapshot/shop: put right before the daemon restarts.
     assert linked(tree.host.checkpoint / "shop/c1.xml", WEB.uuid)
@@ -174,11 +177,18 @@ def test_several_rollovers_between_two_looks(make_tree: Build) -> None:
     with Daemon(tree.host.root):
         for number in range(3):
             virtlogd_rollover(tree.host, "web", b"log %d\n" % number)
-        wait_for(lambda: all(linked(tree.host.log_of("web", s), WEB.uuid)
-                             for s in ("", ".0", ".1", ".2")), "links of all rotations")
+        wait_for(
+            lambda: all(
+                linked(tree.host.log_of("web", s), WEB.uuid) for s in ("", ".0", ".1", ".2")
+            ),
+            "links of all rotations",
+        )
         wait_for(lambda: clean(tree), "check is clean")
     assert [tree.host.log_of("web", s).read_bytes() for s in ("", ".0", ".1")] == [
-        b"log 2\n", b"log 1\n", b"log 0\n"]
+        b"log 2\n",
+        b"log 1\n",
+        b"log 0\n",
+    ]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
@@ -210,8 +220,11 @@ def test_killed_at_any_moment_and_started_again(make_tree: Build) -> None:
     with daemon:
         for number in range(8):
             for save in range(10):
-                libvirt_save(tree.host.config_of("web"),
-                             domain_xml("web", WEB.uuid, f"{number} {save}"), sync=False)
+                libvirt_save(
+                    tree.host.config_of("web"),
+                    domain_xml("web", WEB.uuid, f"{number} {save}"),
+                    sync=False,
+                )
                 time.sleep(0.001 * number)
             assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
             libvirt_save(tree.host.config_of("db"), domain_xml("db", DB.uuid, str(number)))
@@ -256,8 +269,15 @@ def test_a_queue_that_overflows_loses_nothing(make_tree: Build) -> None:
 
 
 def test_without_watches_it_polls_and_says_so(make_tree: Build) -> None:
-    limit = ["unshare", "--user", "--map-root-user", "sh", "-c",
-             'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
+    limit = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        'echo 2 > /proc/sys/user/max_inotify_watches && exec "$@"',
+        "sh",
+    ]
     if subprocess.run([*limit, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no user namespaces here")
     tree = make_tree(*sample(3))
@@ -279,10 +299,14 @@ def test_sighup_looks_everywhere_again(make_tree: Build) -> None:
 def test_a_busy_domain_is_left_for_later(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     lock = tree.host.root / f"run/uuidfs/lock/{WEB.uuid}.lock"
-    with Daemon(tree.host.root), subprocess.Popen(
-        ["flock", os.fspath(lock), "-c", "echo held; read x"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as holder:
+    with (
+        Daemon(tree.host.root),
+        subprocess.Popen(
+            ["flock", os.fspath(lock), "-c", "echo held; read x"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as holder,
+    ):
         assert holder.stdout is not None
         holder.stdout.readline()
         libvirt_save(tree.host.config_of("web"), domain_xml("web", WEB.uuid, "busy"))

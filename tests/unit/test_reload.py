@@ -38,7 +38,9 @@ def daemon(tmp_path: Path, layout: Layout) -> Iterator[subprocess.Popen[str]]:
     assert layout.live
     with subprocess.Popen(
         [sys.executable, "-c", DAEMON, tmp_path / "run/virtqemud.pid"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -64,9 +66,7 @@ def test_what_is_owed_survives_a_kill(layout: Layout, daemon: subprocess.Popen[s
     assert daemon.poll() is None
 
 
-def test_nobody_is_told_when_nothing_is_owed(
-    layout: Layout, daemon: subprocess.Popen[str]
-) -> None:
+def test_nobody_is_told_when_nothing_is_owed(layout: Layout, daemon: subprocess.Popen[str]) -> None:
     assert send_reload(layout).daemons == ()
     assert daemon.poll() is None
 

@@ -30,8 +30,13 @@ def hook(root: Path, name: str, operation: str, xml: bytes) -> "subprocess.Compl
     program.write_bytes(hook_file.rendered())
     program.chmod(0o755)
     return subprocess.run(
-        [program, name, operation, "begin", "-"], input=xml.decode(), text=True, check=False,
-        capture_output=True, cwd="/", env={"PATH": os.environ["PATH"], "UUIDFS_ROOT": str(root)},
+        [program, name, operation, "begin", "-"],
+        input=xml.decode(),
+        text=True,
+        check=False,
+        capture_output=True,
+        cwd="/",
+        env={"PATH": os.environ["PATH"], "UUIDFS_ROOT": str(root)},
     )
 
 
@@ -45,8 +50,11 @@ def test_a_peer_is_its_domain(make_tree: Build) -> None:
     session = begun(layout, real, "a")
     assert (session.peer_uuid, session.peer_name) == (peer, "a-incoming")
     assert lm.real_uuid(layout, peer) == real
-    with (Locks(layout, 0.0, owner=True).hold(peer), pytest.raises(Busy),
-          Locks(layout, 0.0, owner=True).hold(real)):
+    with (
+        Locks(layout, 0.0, owner=True).hold(peer),
+        pytest.raises(Busy),
+        Locks(layout, 0.0, owner=True).hold(real),
+    ):
         pass
 
 
@@ -66,8 +74,9 @@ def test_nobody_but_the_owner_touches_a_domain_in_a_session(make_tree: Build) ->
     session = begun(layout, uuid, name)
     config = tree.host.config_of(name)
     for changed in (name, other):
-        libvirt_save(tree.host.config_of(changed),
-                     domain_xml(changed, tree.bindings[changed], "new"))
+        libvirt_save(
+            tree.host.config_of(changed), domain_xml(changed, tree.bindings[changed], "new")
+        )
     for words in (("convert", "--all"), ("revert", name), ("check", "--repair")):
         said = uuidfs(tree.host.root, *words, "--lock-timeout", "0")
         assert not config.is_symlink(), f"{words} touched it"
@@ -146,8 +155,20 @@ def test_lock_runs_a_command_with_the_lock_held(make_tree: Build) -> None:
     lock = tree.host.root / f"run/uuidfs/lock/{uuid}.lock"
     inside = uuidfs(tree.host.root, "lock", name, "--", "flock", "--nonblock", str(lock), "true")
     assert inside.code == 1, "it is held"
-    assert uuidfs(tree.host.root, "lock", uuid, "--timeout", "1", "--", "sh", "-c", "exit 7",
-                  ).code == 7
+    assert (
+        uuidfs(
+            tree.host.root,
+            "lock",
+            uuid,
+            "--timeout",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            "exit 7",
+        ).code
+        == 7
+    )
     assert uuidfs(tree.host.root, "lock", name, "--", "/no/such/program").code == 2
     with Locks(lm.system(str(tree.host.root)), 0.0).hold(uuid):
         assert uuidfs(tree.host.root, "lock", name, "--timeout", "0.1", "--", "true").code == 75

@@ -45,7 +45,9 @@ def test_a_log_of_no_domain_is_left_alone(make_tree: Build) -> None:
     tree = make_tree(WEB)
     names = converted(tree)
     tree.host.log_of("gone").write_bytes(b"old\n")
-    assert verdict(tree, names, ChangedName(Kind.LOG, "gone.log", "gone.log")) is Verdict.NOTHING_TO_DO
+    assert (
+        verdict(tree, names, ChangedName(Kind.LOG, "gone.log", "gone.log")) is Verdict.NOTHING_TO_DO
+    )
 
 
 def test_another_transient_domain_of_the_same_name_asks_for_a_pass(make_tree: Build) -> None:

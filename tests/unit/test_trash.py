@@ -46,13 +46,21 @@ def convert(tree: Tree) -> None:
 
 def name_path(tree: Tree, kind: str) -> Path:
     host = tree.host
-    return {"config": host.config_of(NAME), "log": host.log_of(NAME, ".0"),
-            "snapshot": host.lib / SNAPSHOT, "checkpoint": host.lib / CHECKPOINT}[kind]
+    return {
+        "config": host.config_of(NAME),
+        "log": host.log_of(NAME, ".0"),
+        "snapshot": host.lib / SNAPSHOT,
+        "checkpoint": host.lib / CHECKPOINT,
+    }[kind]
 
 
 def store_path(tree: Tree, kind: str) -> Path:
-    entry = {"config": f"{UUID}.xml", "log": f"{UUID}.log.0", "snapshot": f"{UUID}/base.xml",
-             "checkpoint": f"{UUID}/chk1.xml"}[kind]
+    entry = {
+        "config": f"{UUID}.xml",
+        "log": f"{UUID}.log.0",
+        "snapshot": f"{UUID}/base.xml",
+        "checkpoint": f"{UUID}/chk1.xml",
+    }[kind]
     return tree.host.store(kind) / entry
 
 
@@ -112,12 +120,22 @@ def test_what_libvirt_deleted_is_listed_with_who_when_and_why(tree: Tree, kind: 
     assert fact(Path(entry["path"])) == was, "the trash has another file"
     text = run(tree, "trash", "list").out
     assert text.splitlines()[0].split() == [
-        "WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "BY", "SIZE", "ID"]
+        "WHEN",
+        "UUID",
+        "NAME",
+        "KIND",
+        "FILE",
+        "REASON",
+        "BY",
+        "SIZE",
+        "ID",
+    ]
     assert entry["id"] in text
 
 
-@pytest.mark.parametrize(("command", "by"), [
-    (("reconcile", "--once"), "reconciler"), (("check", "--repair"), "check")])
+@pytest.mark.parametrize(
+    ("command", "by"), [(("reconcile", "--once"), "reconciler"), (("check", "--repair"), "check")]
+)
 def test_the_trash_says_who_put_it_there(tree: Tree, command: tuple[str, ...], by: str) -> None:
     name_path(tree, "snapshot").unlink()
     assert run(tree, *command).code == 0
@@ -206,7 +224,7 @@ def test_restore_gives_the_very_file_back_and_the_next_convert_takes_it(
     assert len(trashed(tree.host)) == count - 1
     assert not list(tree.host.store(kind).glob("trash/*")) or kind == "log"
     advice = done.json["advice"]
-    assert ("restart the libvirt daemon" in advice if kind != "log" else advice is None)
+    assert "restart the libvirt daemon" in advice if kind != "log" else advice is None
     convert(tree)
     assert name_path(tree, kind).resolve() == store_path(tree, kind)
     assert fact(store_path(tree, kind)) == was
@@ -244,6 +262,7 @@ def test_a_snapshot_goes_to_the_name_that_its_domain_has_now(tree: Tree) -> None
 
 def refuses(tree: Tree, wanted: str, reason: str) -> None:
     """The restore fails, says why, and changes nothing at all."""
+
     def everything() -> list[dict[str, tuple[object, ...]]]:
         return [fingerprint(tree.host.root / top) for top in ("etc", "var")]
 
@@ -438,8 +457,11 @@ def test_only_what_is_older_than_the_retention_goes(tree: Tree) -> None:
     planned = run(tree, "trash", "empty", "--dry-run", "--json").json
     assert [e["kind"] for e in planned["removed"]] == ["snapshot"] * len(planned["removed"])
     assert len(planned["removed"]) >= 1
-    kept = {path for path in trashed(tree.host)
-            if os.fspath(path) not in {e["path"] for e in planned["removed"]}}
+    kept = {
+        path
+        for path in trashed(tree.host)
+        if os.fspath(path) not in {e["path"] for e in planned["removed"]}
+    }
     assert "would be removed" in run(tree, "trash", "empty", "--dry-run").out
     assert len(trashed(tree.host)) == len(kept) + len(planned["removed"])
     assert run(tree, "trash", "empty", "--json").json == {**planned, "dry_run": False}
@@ -499,8 +521,14 @@ def test_what_uuidfs_did_not_put_there_is_left_and_reported(tree: Tree) -> None:
     loose.mkdir()
     (loose / "file").write_text("x")
     loose.chmod(0o777)
-    foreign = {ours / "pipe", ours / "directory", top / "holiday.jpg", loose,
-               top / f"{UUID}~20200101T000000~planted", top / f"{UUID}~20201399T000000~no-date"}
+    foreign = {
+        ours / "pipe",
+        ours / "directory",
+        top / "holiday.jpg",
+        loose,
+        top / f"{UUID}~20200101T000000~planted",
+        top / f"{UUID}~20201399T000000~no-date",
+    }
     if os.geteuid() == 0:
         alien = top / f"{UUID}~20200101T000000~alien"
         alien.mkdir(mode=0o755)
@@ -548,9 +576,11 @@ def retire(tree: Tree, older_than: float | None) -> RunResult:
 
 def logs(tree: Tree, name: str = NAME) -> list[str]:
     """What there is of a domain's logs, at the names and in the store."""
-    return sorted(path.name for top, stem in ((tree.host.log, name),
-                                              (tree.host.store("log"), uuid_for(name)))
-                  for path in top.glob(f"{stem}.log*"))
+    return sorted(
+        path.name
+        for top, stem in ((tree.host.log, name), (tree.host.store("log"), uuid_for(name)))
+        for path in top.glob(f"{stem}.log*")
+    )
 
 
 def undefine(tree: Tree, days: float = 40) -> None:
@@ -613,8 +643,9 @@ def test_logs_are_kept_while_their_lock_is_held(tree: Tree) -> None:
     assert logs(tree) == before
 
 
-@pytest.mark.parametrize("document", [domain_xml("again", UUID), b"<domain>"],
-                         ids=["a config", "a torn one"])
+@pytest.mark.parametrize(
+    "document", [domain_xml("again", UUID), b"<domain>"], ids=["a config", "a torn one"]
+)
 def test_logs_are_kept_when_the_domain_is_defined_after_the_first_scan(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, document: bytes
 ) -> None:

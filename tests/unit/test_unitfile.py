@@ -30,10 +30,15 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
 def test_the_units_are_those_of_the_packages_with_another_program(layout: Layout) -> None:
     for unit in systemd.install(layout):
         shipped = (REPOSITORY / "packaging/systemd" / unit.name).read_text()
-        assert Path(unit.path).read_bytes() == systemd.MARK + shipped.replace(
-            "/usr/bin/uuidfs", PROGRAM).encode()
-        assert unit.command in {f"{PROGRAM} reconcile", f"{PROGRAM} check --repair",
-                                f"{PROGRAM} local-migrate --recover"}
+        assert (
+            Path(unit.path).read_bytes()
+            == systemd.MARK + shipped.replace("/usr/bin/uuidfs", PROGRAM).encode()
+        )
+        assert unit.command in {
+            f"{PROGRAM} reconcile",
+            f"{PROGRAM} check --repair",
+            f"{PROGRAM} local-migrate --recover",
+        }
 
 
 def test_a_second_installation_changes_nothing_and_a_newer_one_does(layout: Layout) -> None:
@@ -88,13 +93,18 @@ def test_systemd_reads_a_strange_path_as_it_is(
     program = tmp_path / strange / "uuidfs"
     program.parent.mkdir()
     unit = tmp_path / "uuidfs.service"
-    text = re.sub("Documentation=.*\n", "",
-                  systemd.rendered("uuidfs.service", str(program)).decode())
+    text = re.sub(
+        "Documentation=.*\n", "", systemd.rendered("uuidfs.service", str(program)).decode()
+    )
 
     def verify() -> str:
         unit.write_text(text)
-        return subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
-                              capture_output=True, text=True, check=False).stderr
+        return subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", unit],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr
 
     assert "is not executable" in verify() or "No such file" in verify()
     program.write_text("#!/bin/sh\n")

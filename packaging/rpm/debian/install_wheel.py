@@ -9,8 +9,13 @@ from installer.sources import WheelFile
 
 PYTHON = "/usr/bin/python3"
 wheel, root, site = sys.argv[1:]
-scheme = {"purelib": site, "platlib": site, "scripts": "/usr/bin", "data": "/usr",
-          "headers": "/usr/include"}
+scheme = {
+    "purelib": site,
+    "platlib": site,
+    "scripts": "/usr/bin",
+    "data": "/usr",
+    "headers": "/usr/include",
+}
 destination = SchemeDictionaryDestination(
     scheme, interpreter=PYTHON, script_kind="posix", destdir=root
 )

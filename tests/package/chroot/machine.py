@@ -16,7 +16,9 @@ from tests.live.bench import ENVIRONMENT, Result, wait_for
 DEBS = Path(os.environ.get("UUIDFS_DEBS", "/nonexistent"))
 CONFIGS = Path("/etc/libvirt/qemu")
 STORES = (
-    CONFIGS / "by-uuid", Path("/var/log/libvirt/qemu/by-uuid"), Path("/var/lib/libvirt/by-uuid"),
+    CONFIGS / "by-uuid",
+    Path("/var/log/libvirt/qemu/by-uuid"),
+    Path("/var/lib/libvirt/by-uuid"),
 )
 # Of the package "layout", see tests/package/run.
 OTHER_STORES = tuple(store.with_name("other-layout") for store in STORES)
@@ -27,10 +29,25 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 SYSTEMCTL = Path("/usr/bin/systemctl")
 # What packages and daemons write in any case: dpkg's own files, logs, libvirt's state.
 OTHERS = (
-    "/proc", "/sys", "/dev", "/tmp", "/src", "/root", "/run", "/var/lib/dpkg", "/var/lib/apt",
-    "/var/cache/apt", "/var/log/apt", "/var/log/dpkg.log", "/var/log/alternatives.log",
-    "/var/log/libvirt/libvirtd.log", "/var/cache/libvirt", "/var/lib/libvirt/qemu/domain-",
-    "/var/lib/libvirt/qemu/channel", "/var/log/libvirt/qemu/vm", "/var/lib/libvirt/images",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/tmp",
+    "/src",
+    "/root",
+    "/run",
+    "/var/lib/dpkg",
+    "/var/lib/apt",
+    "/var/cache/apt",
+    "/var/log/apt",
+    "/var/log/dpkg.log",
+    "/var/log/alternatives.log",
+    "/var/log/libvirt/libvirtd.log",
+    "/var/cache/libvirt",
+    "/var/lib/libvirt/qemu/domain-",
+    "/var/lib/libvirt/qemu/channel",
+    "/var/log/libvirt/qemu/vm",
+    "/var/lib/libvirt/images",
 )
 
 
@@ -42,8 +59,14 @@ def deb(version: str) -> Path:
 def run(*command: str, timeout: float = 120, env: dict[str, str] | None = None) -> Result:
     """Run a command as an administrator would."""
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=timeout, cwd="/",
-        stdin=subprocess.DEVNULL, start_new_session=True,
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
         env=ENVIRONMENT | {"DEBIAN_FRONTEND": "noninteractive"} | (env or {}),
     )
     return Result(command, done.returncode, done.stdout, done.stderr)
@@ -78,6 +101,7 @@ class Machine:
                 file.flush()
                 self.virsh("checkpoint-create", name, file.name, "--redefine").ok()
             self.virsh("start", name).ok()
+        self.clean = listing()
 
     def virsh(self, *words: str) -> Result:
         """Run one virsh command."""
@@ -85,8 +109,11 @@ class Machine:
 
     def domains(self) -> dict[str, str]:
         """Name -> UUID, as the running libvirtd tells."""
-        pairs = (line.split() for line in
-                 self.virsh("list", "--all", "--name", "--uuid").ok().out.splitlines() if line)
+        pairs = (
+            line.split()
+            for line in self.virsh("list", "--all", "--name", "--uuid").ok().out.splitlines()
+            if line
+        )
         return {name: uuid for uuid, name in pairs}
 
     def start_libvirtd(self) -> None:
@@ -103,13 +130,15 @@ class Machine:
     def plain(self) -> bool:
         """Whether nothing of uuidfs's is left in libvirt's directories."""
         return not any(store.exists() for store in STORES + OTHER_STORES) and not any(
-            (CONFIGS / f"{name}.xml").is_symlink() for name in self.names)
+            (CONFIGS / f"{name}.xml").is_symlink() for name in self.names
+        )
 
     def converted(self, stores: tuple[Path, ...] = STORES) -> bool:
         """Whether each config is behind its link, and those of another layout are gone."""
         return not any(store.exists() for store in {*STORES, *OTHER_STORES} - {*stores}) and all(
             os.path.realpath(CONFIGS / f"{name}.xml") == str(stores[0] / f"{uuid}.xml")
-            for name, uuid in self.names.items())
+            for name, uuid in self.names.items()
+        )
 
     def check_names(self) -> None:
         """Each name opens the complete config of its domain, whatever state we are in."""
@@ -140,7 +169,10 @@ class Machine:
         Path("/run/systemctl.log").unlink(missing_ok=True)
 
     def reset(self) -> None:
-        """Take uuidfs away, by force where it must be."""
+        """Take uuidfs away, by force where it must be; fail when its purge has left something.
+
+        What was left goes, too: the next test starts on a clean host in any case.
+        """
         if run("dpkg-query", "-W", "uuidfs").exit == 0:
             run("dpkg", "--configure", "-a")
             run("dpkg", "--purge", "uuidfs").ok()
@@ -150,6 +182,13 @@ class Machine:
         for archive in Path("/var/backups").glob("uuidfs*"):
             archive.unlink()
         assert self.plain()
+        left = difference(self.clean, listing())
+        for path in sorted(listing().keys() - self.clean.keys(), reverse=True):
+            _remove(Path(path))
+        if Path("/run/uuidfs").exists():  # the listing leaves /run out
+            left.append("/run/uuidfs")
+            shutil.rmtree("/run/uuidfs")
+        assert left == [], "what a purge after this test has left"
 
     def stop(self) -> None:
         """End guests and daemons."""
@@ -157,6 +196,13 @@ class Machine:
             self.virsh("destroy", name)
         for daemon in ("libvirtd", "virtlogd"):
             os.kill(int(Path(f"/run/{daemon}.pid").read_text()), signal.SIGTERM)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 def listing() -> dict[str, str]:
@@ -195,5 +241,8 @@ def _digest(path: str, found: os.stat_result) -> str:
 
 def difference(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """What changed, a line each."""
-    return [f"{path}: {before.get(path)} => {after.get(path)}"
-            for path in sorted({*before, *after}) if before.get(path) != after.get(path)]
+    return [
+        f"{path}: {before.get(path)} => {after.get(path)}"
+        for path in sorted({*before, *after})
+        if before.get(path) != after.get(path)
+    ]

@@ -63,8 +63,12 @@ def killed_at(number: int, *command: str) -> bool:
     return True
 
 
-def each(machine: Machine, prepare: Callable[[], None], command: tuple[str, ...],
-         finish: Callable[[], None]) -> int:
+def each(
+    machine: Machine,
+    prepare: Callable[[], None],
+    command: tuple[str, ...],
+    finish: Callable[[], None],
+) -> int:
     """Kill ``command`` at each of its commands in turn, look at the host, and finish."""
     number = 1
     while True:
@@ -108,8 +112,9 @@ def test_an_installation(plain: Machine) -> None:
         run("dpkg", "--unpack", str(deb("old"))).ok()
         arm(INFO / "uuidfs.postinst", LIFECYCLE)
 
-    kills = each(plain, prepare, ("dpkg", "--configure", "uuidfs"),
-                 lambda: converted(plain, "0.1.0-1~1old"))
+    kills = each(
+        plain, prepare, ("dpkg", "--configure", "uuidfs"), lambda: converted(plain, "0.1.0-1~1old")
+    )
     assert kills > 20 // STEPS
 
 
@@ -132,8 +137,9 @@ def test_an_upgrade(plain: Machine) -> None:
         run("dpkg", "--unpack", str(deb("new"))).ok()
         arm(INFO / "uuidfs.postinst", LIFECYCLE)
 
-    kills = each(plain, unpacked, ("dpkg", "--configure", "uuidfs"),
-                 lambda: converted(plain, "0.1.0-1~2new"))
+    kills = each(
+        plain, unpacked, ("dpkg", "--configure", "uuidfs"), lambda: converted(plain, "0.1.0-1~2new")
+    )
     assert kills > 20 // STEPS
 
 
@@ -205,9 +211,23 @@ def test_dpkg_killed_while_it_moves_files(plain: Machine) -> None:
     for number in range(1, NEVER, 16 * STEPS):
         run("dpkg", "--install", str(deb("old"))).ok()
         done = subprocess.run(
-            ["strace", "-qq", "-o", "/dev/null", "-e", "trace=rename",
-             "-e", f"inject=rename:signal=KILL:when={number}", "dpkg", "--install",
-             deb("new")], capture_output=True, check=False, cwd="/")
+            [
+                "strace",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=rename",
+                "-e",
+                f"inject=rename:signal=KILL:when={number}",
+                "dpkg",
+                "--install",
+                deb("new"),
+            ],
+            capture_output=True,
+            check=False,
+            cwd="/",
+        )
         plain.check_names()
         assert run("dpkg", "--install", str(deb("new"))).ok()
         converted(plain, "0.1.0-1~2new")

@@ -86,7 +86,8 @@ def test_running_domains_go_on(machine: Machine) -> None:
         apt(*words)
         assert pids() == before
         assert [machine.virsh("domstate", name).ok().out.strip() for name in RUNNING] == [
-            "running"] * 2
+            "running"
+        ] * 2
 
 
 def test_an_upgrade_converts_what_has_come_meanwhile_and_restarts(machine: Machine) -> None:
@@ -154,8 +155,13 @@ def test_a_foreign_hook_is_never_touched(machine: Machine) -> None:
     hook.write_text(FOREIGN)
     hook.chmod(0o750)
     before = hook.stat()
-    for words in (("install", str(deb("old"))), ("install", str(deb("new"))), ("remove", "uuidfs"),
-                  ("install", str(deb("new"))), ("purge", "uuidfs")):
+    for words in (
+        ("install", str(deb("old"))),
+        ("install", str(deb("new"))),
+        ("remove", "uuidfs"),
+        ("install", str(deb("new"))),
+        ("purge", "uuidfs"),
+    ):
         apt(*words)
         assert (HOOKS / "qemu.d/uuidfs").exists() == (words[0] == "install")
         assert hook.read_text() == FOREIGN
@@ -212,8 +218,12 @@ DOOMED = "11111111-2222-4333-8444-555555555555"
 def fill_trash(machine: Machine) -> None:
     """Define a domain behind libvirt's back and take it away again, as its undefine does."""
     extra = CONFIGS / "doomed.xml"
-    extra.write_text((CONFIGS / "vm0005.xml").read_text().replace("vm0005", "doomed").replace(
-        machine.names["vm0005"], DOOMED))
+    extra.write_text(
+        (CONFIGS / "vm0005.xml")
+        .read_text()
+        .replace("vm0005", "doomed")
+        .replace(machine.names["vm0005"], DOOMED)
+    )
     run("uuidfs", "convert", "--all").ok()
     extra.unlink()
     run("uuidfs", "convert", "--all").ok()
@@ -274,11 +284,18 @@ def test_what_is_installed_is_what_runs(machine: Machine) -> None:
     for page in ("man8/uuidfs.8", "man8/uuidfs-hook.8", "man5/uuidfs.toml.5"):
         assert Path(f"/usr/share/man/{page}.gz").exists()
     completed = subprocess.run(
-        ["bash", "-c", """
+        [
+            "bash",
+            "-c",
+            """
             . /usr/share/bash-completion/completions/uuidfs
             COMP_WORDS=(uuidfs path vm001) COMP_CWORD=2
             _uuidfs_completion uuidfs
             printf '%s\\n' "${COMPREPLY[@]}"
-        """], capture_output=True, text=True, check=True,
+        """,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert completed.stdout.split() == [f"vm001{n}" for n in range(10)]

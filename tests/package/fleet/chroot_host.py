@@ -39,7 +39,9 @@ class Connection(ConnectionBase):
         """Run a command there."""
         done = subprocess.run(
             ["chroot", self._root(), "env", "-i", PATH, "HOME=/root", "sh", "-c", cmd],
-            input=in_data or b"", capture_output=True, check=False,
+            input=in_data or b"",
+            capture_output=True,
+            check=False,
         )
         return done.returncode, done.stdout, done.stderr
 

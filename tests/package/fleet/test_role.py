@@ -19,8 +19,9 @@ from tests.unit.cli import REPOSITORY
 
 ANSIBLE = REPOSITORY / "packaging/ansible"
 BIN = Path(sys.executable).parent
-pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not BASE.exists(),
-                                reason=f"needs root and {BASE} (tests/package/run)")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not BASE.exists(), reason=f"needs root and {BASE} (tests/package/run)"
+)
 # Ansible's apt module wants python3-apt, which is no part of the base.
 PREPARE = """
 mount -t overlay overlay -o "lowerdir=$0,upperdir=$1/layer,workdir=$1/layer.work" "$1/layer.root"
@@ -43,12 +44,27 @@ exec "$@"
 """
 
 
-def unshared(script: str, *words: str | Path, cwd: Path | None = None,
-             env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def unshared(
+    script: str, *words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-ec", script, BASE,
-         *words],
-        capture_output=True, text=True, check=False, cwd=cwd, stdin=subprocess.DEVNULL,
+        [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "bash",
+            "-ec",
+            script,
+            BASE,
+            *words,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
         env={**os.environ, **(env or {})},
     )
 
@@ -75,12 +91,24 @@ class Fleet:
         """Run ansible-playbook on the three hosts."""
         values = {"uuidfs_package": str(self.deb), **variables}
         done = unshared(
-            ENTER, self.work, BIN / "ansible-playbook", "-i", self.work / "hosts.ini",
-            "-e", json.dumps(values), *words, ANSIBLE / playbook, cwd=self.work,
-            env={"ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent),
-                 "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"), "ANSIBLE_NOCOWS": "1",
-                 "ANSIBLE_HOME": str(self.work / "home"), "LC_ALL": "C.UTF-8",
-                 "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin"},
+            ENTER,
+            self.work,
+            BIN / "ansible-playbook",
+            "-i",
+            self.work / "hosts.ini",
+            "-e",
+            json.dumps(values),
+            *words,
+            ANSIBLE / playbook,
+            cwd=self.work,
+            env={
+                "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent),
+                "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+                "ANSIBLE_NOCOWS": "1",
+                "ANSIBLE_HOME": str(self.work / "home"),
+                "LC_ALL": "C.UTF-8",
+                "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
+            },
         )
         text = done.stdout + done.stderr
         stats = {}
@@ -115,16 +143,21 @@ def fleet(layer: Path, deb: Path) -> Fleet:
             shutil.rmtree(layer / name, ignore_errors=True)
             (layer / name).mkdir()
         found.hosts[host] = trees.build(layer / host, trees.sample(4))
-        lines.append(f"{host} ansible_host={layer}/{host}.root ansible_connection=chroot_host "
-                     "ansible_python_interpreter=/usr/bin/python3")
+        lines.append(
+            f"{host} ansible_host={layer}/{host}.root ansible_connection=chroot_host "
+            "ansible_python_interpreter=/usr/bin/python3"
+        )
     (layer / "hosts.ini").write_text("\n".join(lines) + "\n")
     return found
 
 
 def test_ansible_lint_finds_nothing() -> None:
     done = subprocess.run(
-        [BIN / "ansible-lint", "--offline", "--profile", "production", "."], cwd=ANSIBLE,
-        capture_output=True, text=True, check=False,
+        [BIN / "ansible-lint", "--offline", "--profile", "production", "."],
+        cwd=ANSIBLE,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PATH": f"{BIN}:/usr/bin:/bin"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -188,4 +221,7 @@ def test_check_fails_where_something_is_found(fleet: Fleet) -> None:
     play = fleet.play("check.yml")
     assert play.code != 0
     assert {host: bool(numbers["failed"]) for host, numbers in play.stats.items()} == {
-        "one": False, "two": False, "three": True}
+        "one": False,
+        "two": False,
+        "three": True,
+    }
