@@ -3,7 +3,7 @@
 import os
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_domrename
+from tests.support.libvirt import libvirt_domrename
 from tests.support.trees import Domain, Tree, status_xml, uuid_for
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert

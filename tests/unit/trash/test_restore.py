@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_clean_up, libvirt_domrename
+from tests.support.libvirt import libvirt_clean_up, libvirt_domrename
 from tests.support.process import Done, uuidfs
 from tests.support.trees import QEMU_UID, Tree, domain_xml, snapshot_xml, uuid_for
 from tests.support.truth import Fact, fact, fingerprint, trashed
