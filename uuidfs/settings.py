@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from uuidfs import durations
-from uuidfs.errors import ConfigError, Refused, SystemCallFailed
-from uuidfs.files.directory import closing, opened
-from uuidfs.files.entry import read_small
+from uuidfs.errors import ConfigError, Refused
+from uuidfs.files.directory import opened
 from uuidfs.layout.places import Kind, Layout, Place
 from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT
 
@@ -211,17 +210,14 @@ def _bytes(where: Place, path: str) -> bytes | None:
     directory = opened(where)
     if directory is None:
         return None
-    with closing(directory):
-        try:
-            found = os.stat(FILE, dir_fd=directory, follow_symlinks=False)
-            # The directory counts as well: who may write there may put another file in place.
-            _trust(os.fstat(directory), where.path)
-            _trust(found, path)
-            return read_small(directory, FILE, _MAX_BYTES, path)
-        except FileNotFoundError:
+    with directory:
+        found = directory.stat(FILE)
+        if found is None:
             return None
-        except OSError as error:
-            raise SystemCallFailed("read", path, error) from error
+        # The directory counts as well: who may write there may put another file in place.
+        _trust(directory.status(), where.path)
+        _trust(found, path)
+        return directory.read(FILE, _MAX_BYTES)
 
 
 def _trust(found: os.stat_result, path: str) -> None:

@@ -109,7 +109,7 @@ def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainState:
     try:
         view = surveyor.view(scan, uuid)
     except UuidfsError as error:
-        problem = Problem(getattr(error, "path", ""), str(error), name)
+        problem = Problem(error.path, str(error), name)
         return DomainState(name, uuid, source, CONFLICT, (), (problem,))
     files = tuple(file_states(surveyor.layout, view))
     problems = list(view.problems)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from uuidfs.files import change
-from uuidfs.files.directory import closing, open_place
+from uuidfs.files.directory import existing
 from uuidfs.layout.places import Place
 from uuidfs.localmigration.connection import LibvirtRefused, module
 from uuidfs.runtime.sessions import Session
@@ -51,18 +51,18 @@ class MigrationOptions(NamedTuple):
 
 def make(uuid: str, owner: tuple[int, int]) -> None:
     """Make the directory for the hops' sockets, which QEMU's user has to write to."""
-    os.makedirs(HOPS, mode=0o711, exist_ok=True)
     path = f"{HOPS}/{uuid}"
     change.remove_tree(path)
-    os.mkdir(path, 0o700)
+    change.make_path(HOPS, 0o711)
+    change.make_path(path, 0o700)
     os.chown(path, *owner)
 
 
 def remove(uuid: str) -> None:
     """Remove it, and the directory above unless others hop."""
     change.remove_tree(f"{HOPS}/{uuid}")
-    with contextlib.suppress(FileNotFoundError), closing(open_place(Place("/run"))) as fd:
-        change.remove_directory(fd, os.path.basename(HOPS))
+    with existing(Place("/run")) as run:
+        change.remove_directory(run, os.path.basename(HOPS))
 
 
 def move(  # one migration has that many sides

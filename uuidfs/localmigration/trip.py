@@ -12,7 +12,6 @@ from typing import Any
 
 from uuidfs.apply.applier import Applier
 from uuidfs.errors import Refused, UuidfsError
-from uuidfs.files.entry import look
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import domain_xml, hop
@@ -166,7 +165,8 @@ class Homecoming:
             if (
                 store is not None
                 and names is not None
-                and (look(store, step.store_entry) is not None and look(names, step.entry) is None)
+                and store.look(step.store_entry) is not None
+                and names.look(step.entry) is None
             ):
                 with Applier(dirs, BY) as applier:
                     applier.run(step)
