@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from uuidfs.convert.attempt import TRIES
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
@@ -68,9 +69,19 @@ def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
             for path in scan.strangers
         ]
         inodes: dict[tuple[int, int], str] = {}
-        for uuid in scan.uuids():
-            findings += _domain(surveyor, scan, uuid, inodes)
-            surveyor.documents.forget()
+        uuids = scan.uuids()
+        for _ in range(TRIES):
+            changed: list[str] = []
+            for uuid in uuids:
+                try:
+                    findings += _domain(surveyor, scan, uuid, inodes)
+                except Changed:  # by libvirt, or by another run of ours
+                    changed.append(uuid)
+                surveyor.documents.forget()
+            if not changed:
+                break
+            scan, uuids = scan_all(surveyor.documents), changed
+        # What changes under each look is libvirt's work right now: that is no finding.
     rivals = tuple(uuid for uuid, names in scan.names_of.items() if len(names) > 1)
     return CheckResult(tuple(findings), rivals=rivals)
 
@@ -78,11 +89,12 @@ def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
 def _domain(
     surveyor: Surveyor, scan: Scan, uuid: str, inodes: dict[tuple[int, int], str]
 ) -> list[Finding]:
+    """What is wrong with one domain. Raises Changed when that could not be told."""
     layout = surveyor.layout
     try:
         view = surveyor.view(scan, uuid)
     except Changed:
-        return []  # libvirt is at work on it right now; that is no finding
+        raise
     except UuidfsError as error:
         return [Finding("P7", error.path, str(error), "see the message", False, uuid)]
     plan = plan_convert(layout, view, scan.names_of)
