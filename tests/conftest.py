@@ -1,10 +1,17 @@
-"""In .ci/run nothing may be skipped: a capability that is missing there is a failure."""
+"""A sample tree of one's own, for every test.
+
+In .ci/run nothing may be skipped: a capability that is missing there is a failure."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.trees import Domain, Tree, build, sample
+
+Build = Callable[..., Tree]
 
 # The Debian run has neither a build front end nor rich; the run of everything else has them.
 # Control groups are the machine's: chroots and many containers have none to write to.
@@ -19,3 +26,13 @@ def pytest_runtest_makereport() -> Generator[None, Any, None]:  # pluggy's Resul
         if not any(allowed in reason for allowed in _ALLOWED):
             report.outcome = "failed"
             report.longrepr = f"skipped, and nothing may be: {reason}"
+
+
+@pytest.fixture
+def make_tree(tmp_path: Path) -> Build:
+    """Build a tree of the given domains, or a sample of three."""
+
+    def make(*domains: Domain) -> Tree:
+        return build(tmp_path / "host", domains or sample())
+
+    return make

@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.moves import libvirt_domrename
-from tests.trees import Domain, Host, build, uuid_for
+from tests.support.moves import libvirt_domrename
+from tests.support.trees import Domain, Host, build, uuid_for
 
 DOMAINS = (
     Domain(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash.harness import REPOSITORY, Command, run, uuidfs
-from tests.moves import libvirt_domrename, libvirt_save, virtlogd_rollover
-from tests.trees import Host, build, domain_xml, sample, snapshot_xml
-from tests.truth import Fact, facts, unconverted
+from tests.support.moves import libvirt_domrename, libvirt_save, virtlogd_rollover
+from tests.support.trees import Host, build, domain_xml, sample, snapshot_xml
+from tests.support.truth import Fact, facts, unconverted
 
 NO_EXCHANGE = "renameat2:error=EINVAL"
 HOOKED = "vm0000"

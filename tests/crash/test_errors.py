@@ -22,8 +22,8 @@ from tests.crash.harness import (
 )
 from tests.crash.scenarios import Scenario
 from tests.crash.test_kill import finished, undisturbed
-from tests.trees import Host
-from tests.truth import lost, unconverted
+from tests.support.trees import Host
+from tests.support.truth import lost, unconverted
 
 pytestmark = pytest.mark.crash
 

@@ -9,8 +9,8 @@ import pytest
 from tests.crash import scenarios
 from tests.crash.harness import FULL, WORKERS, Point, copied, injected, points, report, run
 from tests.crash.scenarios import Scenario
-from tests.trees import Host
-from tests.truth import Fact, broken_promises, lost
+from tests.support.trees import Host
+from tests.support.truth import Fact, broken_promises, lost
 
 pytestmark = pytest.mark.crash
 

@@ -18,8 +18,8 @@ from tests.crash import scenarios
 from tests.crash.harness import run
 from tests.crash.scenarios import Scenario
 from tests.crash.test_kill import finished
-from tests.trees import Host
-from tests.truth import facts, lost
+from tests.support.trees import Host
+from tests.support.truth import facts, lost
 
 pytestmark = pytest.mark.crash
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.trees import QEMU_GID, QEMU_UID, Host, snapshot_xml, uuid_for
+from tests.support.trees import QEMU_GID, QEMU_UID, Host, snapshot_xml, uuid_for
 
 TARGET, INNOCENT = "vm0000", "vm0001"
 _ENTITY = '<!ENTITY a{0} "&a{1};&a{1};&a{1};&a{1};">'

@@ -13,8 +13,8 @@ import pytest
 from tests.crash.harness import WORKERS, Command, Outcome, report, run, uuidfs
 from tests.crash.scenarios import hook, hook_tools
 from tests.hostile.plants import INNOCENT, TARGET, Ground, lay_out_victim, traps
-from tests.trees import QEMU_UID, Host, Tree, build, sample
-from tests.truth import Fact, changes, facts, fingerprint, lost, unconverted
+from tests.support.trees import QEMU_UID, Host, Tree, build, sample
+from tests.support.truth import Fact, changes, facts, fingerprint, lost, unconverted
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="plants files of other users: root")
 

@@ -13,8 +13,8 @@ from tests.crash.harness import run, uuidfs
 from tests.hostile.plants import TARGET, lay_out_victim, own
 from tests.hostile.test_planted import place  # noqa: F401 - a fixture
 from tests.race.workers import Figures, line, race, repeat, total
-from tests.trees import QEMU_GID, QEMU_UID, Tree, build, sample
-from tests.truth import broken_promises, changes, facts, fingerprint
+from tests.support.trees import QEMU_GID, QEMU_UID, Tree, build, sample
+from tests.support.truth import broken_promises, changes, facts, fingerprint
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert, revert
 from uuidfs.layout.connections import system

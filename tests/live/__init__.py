@@ -10,6 +10,6 @@ qemu-system-x86 and qemu-utils; without them the tests are skipped with the reas
     UUIDFS_BENCH_ITSELF=1 pytest tests/live/test_differential.py
                                              plain against plain: is the bench deterministic?
 
-bench.py is the host, keeper.py its process 1, guest.py the guests, views.py what libvirt
+private_host.py is the host, keeper.py its process 1, guest.py the guests, views.py what libvirt
 says, script.py runs steps on two hosts, scripts*.py and names.py hold the steps.
 """

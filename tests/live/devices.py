@@ -7,8 +7,8 @@ from difflib import unified_diff
 from xml.sax.saxutils import escape
 
 from tests.live import guest
-from tests.live.bench import ENVIRONMENT, PrivateHost
 from tests.live.migration import went_on
+from tests.live.private_host import ENVIRONMENT, PrivateHost
 
 QCOW2 = "<driver name='qemu' type='qcow2'/>"
 

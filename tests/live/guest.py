@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tests.live.bench import PrivateHost
+from tests.live.private_host import PrivateHost
 
 # Waits for the timer, counts, prints the count on COM1 as four letters, again and again:
 #   xor ax,ax; mov ds,ax; sti; xor bx,bx

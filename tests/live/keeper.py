@@ -1,7 +1,7 @@
 """Process 1 of a private host: makes the mounts, reaps orphans, ends with its parent.
 
-Started by bench.py as ``unshare --mount --pid --net --fork python3 keeper.py ROOT PLAN``. PLAN
-is a JSON list of [source, target] pairs to bind. It says "ready" with its process id outside
+Started by private_host.py as ``unshare --mount --pid --net --fork python3 keeper.py ROOT PLAN``.
+PLAN is a JSON list of [source, target] pairs to bind. It says "ready" with its process id outside
 and waits for the end of its standard input. When the test run goes, however it goes, it kills
 everything in the namespace and removes the directory ROOT; the mounts go with the namespace.
 It is a file of its own, without imports from the project, because it runs before anything

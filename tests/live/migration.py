@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from tests.live import guest
-from tests.live.bench import ENVIRONMENT, REPOSITORY, PrivateHost, Result, wait_for
+from tests.live.private_host import ENVIRONMENT, REPOSITORY, PrivateHost, Result, wait_for
 
 SESSIONS = "/run/uuidfs/local-migration"
 UUID = guest.uuid(1)

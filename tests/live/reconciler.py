@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from tests.live.bench import ENVIRONMENT, PrivateHost, uuidfs_command, wait_for
+from tests.live.private_host import ENVIRONMENT, PrivateHost, uuidfs_command, wait_for
 from tests.live.views import plain_files
 
 QUIET = 40.0  # seconds after which a reconciler that is left alone has to be done

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from difflib import unified_diff
 
-from tests.live.bench import PrivateHost, Result
+from tests.live.private_host import PrivateHost, Result
 from tests.live.views import files, plain_files, views, without_times
 
 

@@ -1,8 +1,8 @@
 """libvirt loses checkpoints at a rename; uuidfs gives them back. A difference, and wanted."""
 
 from tests.live import guest, scripts
-from tests.live.bench import PrivateHost
 from tests.live.conftest import MakeHost
+from tests.live.private_host import PrivateHost
 from tests.live.views import errors
 
 LIST = ("checkpoint-list", "--name", "--domain", guest.uuid(1))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.live import names, scripts, scripts_metadata
-from tests.live.bench import PrivateHost
 from tests.live.conftest import MakeHost
+from tests.live.private_host import PrivateHost
 from tests.live.script import Script, Seen, differences, run_both
 from tests.live.views import errors, logs
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.live import guest, scripts
-from tests.live.bench import PrivateHost, wait_for
 from tests.live.conftest import MakeHost
+from tests.live.private_host import PrivateHost, wait_for
 
 HOOK = "/etc/libvirt/hooks/qemu"
 LOG = "/var/log/libvirt/qemu"

@@ -11,7 +11,6 @@ import time
 import pytest
 
 from tests.live import guest
-from tests.live.bench import PrivateHost, wait_for
 from tests.live.migration import (
     SESSIONS,
     UUID,
@@ -28,6 +27,7 @@ from tests.live.migration import (
     wait_for_phase,
     went_on,
 )
+from tests.live.private_host import PrivateHost, wait_for
 from tests.live.reconciler import Reconciler
 
 SEED = int(os.environ.get("UUIDFS_SEED", "20261123"))

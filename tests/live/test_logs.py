@@ -6,8 +6,8 @@ from itertools import count
 import pytest
 
 from tests.live import guest, scripts
-from tests.live.bench import PrivateHost, wait_for
 from tests.live.conftest import MakeHost
+from tests.live.private_host import PrivateHost, wait_for
 from tests.live.views import logs
 
 LINE = 128

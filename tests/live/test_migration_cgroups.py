@@ -6,8 +6,8 @@ import os
 import pytest
 
 from tests.live import guest
-from tests.live.bench import PrivateHost, wait_for
 from tests.live.migration import counts, uuidfs, went_on
+from tests.live.private_host import PrivateHost, wait_for
 
 SETTINGS = (
     ("schedinfo", "--set", "cpu_shares=512"),

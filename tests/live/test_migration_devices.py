@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from tests.live import guest
-from tests.live.bench import PrivateHost, wait_for
 from tests.live.devices import (
     Client,
     console,
@@ -28,6 +27,7 @@ from tests.live.devices import (
     shown,
 )
 from tests.live.migration import counts, leftovers, processes, uuidfs, went_on
+from tests.live.private_host import PrivateHost, wait_for
 
 IMAGES = "/var/lib/libvirt/images"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.live import netboot
-from tests.live.bench import PrivateHost
 from tests.live.devices import define, domain
 from tests.live.migration import uuidfs
+from tests.live.private_host import PrivateHost
 
 MAC = "52:54:00:00:00:09"
 ROMS = tuple(

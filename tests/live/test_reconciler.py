@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.live import guest, scripts, scripts_metadata
-from tests.live.bench import PrivateHost
 from tests.live.conftest import MakeHost
+from tests.live.private_host import PrivateHost
 from tests.live.reconciler import Killer, Reconciler
 from tests.live.script import Script, Seen, Step, differences, run_script, shell, virsh, with_xml
 from tests.live.test_differential import title

@@ -1,4 +1,4 @@
-"""The calls that tests/model.py makes are those of the real daemon: recorded, and compared.
+"""The calls of tests/support/libvirt.py are those of the real daemon: recorded, and compared.
 
 UUIDFS_RECORD=1 writes the recordings anew into tests/data.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import guest
-from tests.live.bench import PrivateHost
+from tests.live.private_host import PrivateHost
 from tests.live.trace import calls, traced
 
 DATA = Path(__file__).parents[1] / "data"

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from tests.live import guest
-from tests.live.bench import PrivateHost
 from tests.live.conftest import MakeHost
+from tests.live.private_host import PrivateHost
 from tests.live.reconciler import Reconciler
 from tests.live.trace import traced
 

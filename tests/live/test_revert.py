@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tests.live import scripts
-from tests.live.bench import PrivateHost
+from tests.live.private_host import PrivateHost
 from tests.live.script import virsh
 from tests.live.views import logs, views
 

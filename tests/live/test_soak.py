@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.live.bench import PrivateHost, wait_for
 from tests.live.conftest import MakeHost
+from tests.live.private_host import PrivateHost, wait_for
 from tests.live.reconciler import Reconciler
 from tests.live.views import plain_files
 

@@ -3,8 +3,8 @@
 import re
 import shlex
 
-from tests.live.bench import PrivateHost
 from tests.live.guest import DISKS, uuid
+from tests.live.private_host import PrivateHost
 
 # What differs between two runs of one script whatever happens: when it was.
 _TIMES = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli import REPOSITORY
+from tests.support.process import REPOSITORY
 
 DEB_TOOLS = ("dpkg-buildpackage", "dh", "dh_python3", "lintian")
 RPM_TOOLS = ("rpmbuild", "rpmlint")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.package.conftest import need
-from tests.trees import Domain, build, uuid_for
+from tests.support.trees import Domain, build, uuid_for
 
 WORDS = ["web", "web-2"]
 

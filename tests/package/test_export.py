@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli import REPOSITORY
+from tests.support.process import REPOSITORY
 
 EXPORT = REPOSITORY / "packaging/export"
 

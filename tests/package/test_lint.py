@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli import REPOSITORY
+from tests.support.process import REPOSITORY
 
 
 def test_lintian_finds_nothing(deb: Path) -> None:

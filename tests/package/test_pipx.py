@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.trees import Tree, build, sample
-from tests.truth import facts
-from tests.unit.cli import REPOSITORY
+from tests.support.process import REPOSITORY
+from tests.support.trees import Tree, build, sample
+from tests.support.truth import facts
 
 TOOLS = ("build", "hatchling", "twine", "pipx")
 pytestmark = pytest.mark.skipif(
@@ -71,7 +71,7 @@ def test_the_sdist_has_what_packages_are_made_of(dist: Path) -> None:
         "docs/man/uuidfs.8",
         "LICENSE",
         "hooks/qemu",
-        "tests/unit/test_man.py",
+        "tests/unit/cli/test_man.py",
         "pyproject.toml",
     ):
         assert path in names

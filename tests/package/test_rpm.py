@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import trees
 from tests.package.conftest import RPM_TOOLS, build, need
-from tests.truth import facts
+from tests.support import trees
+from tests.support.truth import facts
 
 BASE = Path(os.environ.get("UUIDFS_CHROOTS", "/var/cache/uuidfs-chroots")) / "bookworm/root"
 # Debian has no such program; this one notes what it was called for.

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.model import Known, Libvirtd, Steps
-from tests.moves import virtlogd_rollover
-from tests.trees import build, domain_xml, uuid_for
+from tests.support.libvirt import Known, Libvirtd, Steps
+from tests.support.moves import virtlogd_rollover
+from tests.support.trees import build, domain_xml, uuid_for
 from uuidfs import hook
 from uuidfs.check import check, repair
 from uuidfs.convert.results import Options
@@ -42,7 +42,7 @@ class Killed(BaseException):
 
 
 class Host(RuleBasedStateMachine):
-    """A host: libvirtd as tests.model has it, and uuidfs as it is."""
+    """A host: libvirtd as tests.support.libvirt has it, and uuidfs as it is."""
 
     def __init__(self) -> None:
         super().__init__()

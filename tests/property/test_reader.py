@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trees import domain_xml, snapshot_xml, status_xml, uuid_for
+from tests.support.trees import domain_xml, snapshot_xml, status_xml, uuid_for
 from uuidfs.errors import show
 from uuidfs.layout.names import config_target, is_uuid, log_target, normal_uuid, refusal, split_log
 from uuidfs.survey.identity import ROOTS, Identity, read_expat

@@ -11,14 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.moves import (
+from tests.support.moves import (
     libvirt_clean_up,
     libvirt_domrename,
     libvirt_save,
     virtlogd_rollover,
 )
-from tests.trees import Domain, Host, awkward_names, build, domain_xml, snapshot_xml, uuid_for
-from tests.truth import broken_promises, facts, fingerprint, lost
+from tests.support.trees import (
+    Domain,
+    Host,
+    awkward_names,
+    build,
+    domain_xml,
+    snapshot_xml,
+    uuid_for,
+)
+from tests.support.truth import broken_promises, facts, fingerprint, lost
 from uuidfs.check import check
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert, revert

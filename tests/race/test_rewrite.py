@@ -23,7 +23,7 @@ from tests.race.workers import (
     version,
     write,
 )
-from tests.trees import Host, Tree, build, domain_xml, sample, snapshot_xml
+from tests.support.trees import Host, Tree, build, domain_xml, sample, snapshot_xml
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert, revert
 from uuidfs.files import change

@@ -8,10 +8,10 @@ import os
 import time
 from pathlib import Path
 
-from tests.moves import virtlogd_rollover
 from tests.race.test_rewrite import SECONDS, converting
 from tests.race.workers import Figures, examples, line, race, repeat, total
-from tests.trees import Host, build, sample
+from tests.support.moves import virtlogd_rollover
+from tests.support.trees import Host, build, sample
 
 NAME = "vm0000"
 BACKUPS = 3

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli import REPOSITORY
+from tests.support.process import REPOSITORY
 from uuidfs import errors
 from uuidfs.errors import Busy, SystemCallFailed, show
 

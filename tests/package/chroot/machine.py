@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.live import guest
-from tests.live.bench import ENVIRONMENT, Result, wait_for
+from tests.live.private_host import ENVIRONMENT, Result, wait_for
 
 DEBS = Path(os.environ.get("UUIDFS_DEBS", "/nonexistent"))
 CONFIGS = Path("/etc/libvirt/qemu")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.bench import Result, wait_for
+from tests.live.private_host import Result, wait_for
 from tests.package.chroot.machine import (
     CONFIGS,
     HOOKS,

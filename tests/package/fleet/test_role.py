@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import trees
 from tests.package.test_rpm import BASE
-from tests.truth import facts
-from tests.unit.cli import REPOSITORY
+from tests.support import trees
+from tests.support.process import REPOSITORY
+from tests.support.truth import facts
 
 ANSIBLE = REPOSITORY / "packaging/ansible"
 BIN = Path(sys.executable).parent

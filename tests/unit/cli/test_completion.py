@@ -1,0 +1,60 @@
+"""Completion as a shell asks for it: by the environment, of the real command."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Build
+from tests.support.process import REPOSITORY
+from tests.support.trees import Domain, uuid_for
+
+PLAIN = [Domain(name, uuid_for(name)) for name in ("web", "web-2", "db.old")]
+HARMFUL = [
+    Domain(name, uuid_for(name))
+    for name in ("web $(touch x)", "web'", "web;id", "-web", "web`id`", "web\\", "we\tb", "web:1")
+]
+
+
+def complete(root: Path, line: str) -> list[str]:
+    """What bash offers for a line that ends at the cursor."""
+    done = subprocess.run(
+        [sys.executable, "-m", "uuidfs"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+        timeout=60,
+        env={
+            "PATH": os.environ["PATH"],
+            "_UUIDFS_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split(" ")) - 1),
+        },
+    )
+    assert done.stderr == ""
+    assert root.is_dir()
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["option first", "command first"])
+def test_domains_complete_below_the_root_that_is_asked_for(make_tree: Build, before: bool) -> None:
+    root = make_tree(*PLAIN).host.root
+    words = f"--root {root} convert" if before else f"convert --root {root}"
+    assert complete(root, f"uuidfs {words} we") == ["web", "web-2"]
+    assert complete(root, f"uuidfs {words} ") == ["db.old", "web", "web-2"]
+
+
+def test_a_name_that_a_shell_would_read_otherwise_is_not_offered(make_tree: Build) -> None:
+    root = make_tree(*PLAIN, *HARMFUL).host.root
+    assert complete(root, f"uuidfs --root {root} path we") == ["web", "web-2"]
+
+
+def test_no_libvirt_is_no_names(tmp_path: Path) -> None:
+    assert complete(tmp_path, f"uuidfs --root {tmp_path}/nowhere status we") == []
+
+
+def test_commands_complete(tmp_path: Path) -> None:
+    assert complete(tmp_path, "uuidfs conv") == ["convert"]
