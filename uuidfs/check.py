@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from uuidfs.convert.attempt import TRIES
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
@@ -68,9 +69,19 @@ def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
             for path in scan.strangers
         ]
         inodes: dict[tuple[int, int], str] = {}
-        for uuid in scan.uuids():
-            findings += _domain(surveyor, scan, uuid, inodes)
-            surveyor.documents.forget()
+        uuids = scan.uuids()
+        for _ in range(TRIES):
+            changed: list[str] = []
+            for uuid in uuids:
+                try:
+                    findings += _domain(surveyor, scan, uuid, inodes)
+                except Changed:  # by libvirt, or by another run of ours
+                    changed.append(uuid)
+                surveyor.documents.forget()
+            if not changed:
+                break
+            scan, uuids = scan_all(surveyor.documents), changed
+        # What changes under each look is libvirt's work right now: that is no finding.
     rivals = tuple(uuid for uuid, names in scan.names_of.items() if len(names) > 1)
     return CheckResult(tuple(findings), rivals=rivals)
 
@@ -78,15 +89,14 @@ def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
 def _domain(
     surveyor: Surveyor, scan: Scan, uuid: str, inodes: dict[tuple[int, int], str]
 ) -> list[Finding]:
+    """What is wrong with one domain. Raises Changed when that could not be told."""
     layout = surveyor.layout
     try:
         view = surveyor.view(scan, uuid)
     except Changed:
-        return []  # libvirt is at work on it right now; that is no finding
+        raise
     except UuidfsError as error:
-        return [
-            Finding("P7", getattr(error, "path", ""), str(error), "see the message", False, uuid)
-        ]
+        return [Finding("P7", error.path, str(error), "see the message", False, uuid)]
     plan = plan_convert(layout, view, scan.names_of)
     findings = [
         Finding(
@@ -152,14 +162,14 @@ def _promise(step: Step) -> str:
 
 def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
     """What a link's target says inside has to agree with the names outside."""
-    fd = surveyor.dirs.store(Kind.CONFIG)
-    if fd is None:
+    store = surveyor.dirs.store(Kind.CONFIG)
+    if store is None:
         return []
     entry = f"{uuid}.xml"
     path = f"{surveyor.layout.stores[Kind.CONFIG].path}/{entry}"
     try:
         surveyor.dirs.names(Kind.CONFIG)
-        identity = surveyor.documents.identify(fd, entry, path)
+        identity = surveyor.documents.identify(store, entry)
     except UuidfsError as error:
         return [Finding("P2", path, str(error), "see the message", False, uuid)]
     if isinstance(identity, Identity):
@@ -186,18 +196,9 @@ def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
                 )
             ]
         return []
-    if entry in os_listing(surveyor):
+    if store.look(entry) is not None:
         return [Finding("P2", path, identity, "restore it from a backup or the trash", False, uuid)]
     return []
-
-
-def os_listing(surveyor: Surveyor) -> frozenset[str]:
-    """The names in the config store, to tell a missing file from a damaged one."""
-    from uuidfs.files.directory import listed
-
-    fd = surveyor.dirs.store(Kind.CONFIG)
-    path = surveyor.layout.stores[Kind.CONFIG].path
-    return frozenset(listed(fd, path)) if fd is not None else frozenset()
 
 
 def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
@@ -213,11 +214,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         try:
             finish_rename(layout, uuid, name_of, options)
         except UuidfsError as error:
-            errors.append(
-                Finding(
-                    "P6", getattr(error, "path", ""), str(error), "see the message", False, uuid
-                )
-            )
+            errors.append(Finding("P6", error.path, str(error), "see the message", False, uuid))
     run = RunResult("repair", layout, ())
     if uuids:
         run = convert(

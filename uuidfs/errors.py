@@ -20,9 +20,18 @@ EXIT_BUSY = 75
 
 
 class UuidfsError(Exception):
-    """Base of all errors; ``exit_code`` is what the command ends with."""
+    """Base of all errors. ``exit_code`` is what the command ends with.
+
+    ``path`` is what the error is about, "" where that is no path; ``reason`` says what is
+    wrong with it, without the path and without advice. The text of the error has all three.
+    """
 
     exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, path: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.reason = reason or message
 
 
 class UsageError(UuidfsError):
@@ -57,9 +66,9 @@ class Busy(Retryable):
     def __init__(self, path: str, waited: float) -> None:
         super().__init__(
             f"busy: {show(path)} is held by another process (waited {waited:g} s); "
-            "run again later or raise --lock-timeout"
+            "run again later or raise --lock-timeout",
+            path,
         )
-        self.path = path
         self.waited = waited
 
 
@@ -67,17 +76,16 @@ class Changed(Retryable):
     """A file was replaced between the look and the step; nothing was done to it."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{show(path)} changed while it was being handled; run again")
-        self.path = path
+        super().__init__(f"{show(path)} changed while it was being handled; run again", path)
 
 
 class Refused(UuidfsError):
     """A file or directory is not what it has to be; it is left alone."""
 
     def __init__(self, path: str, reason: str, advice: str = "") -> None:
-        super().__init__(f"{show(path)}: {reason}" + (f"; {advice}" if advice else ""))
-        self.path = path
-        self.reason = reason
+        super().__init__(
+            f"{show(path)}: {reason}" + (f"; {advice}" if advice else ""), path, reason
+        )
         self.advice = advice
 
 
@@ -100,9 +108,10 @@ class ConfigError(UuidfsError):
             show(path)
             + (f":{line}" if line is not None else "")
             + (f": {show(key)}" if key is not None else "")
-            + f": {message}"
+            + f": {message}",
+            path,
+            message,
         )
-        self.path = path
         self.line = line
         self.key = key
         self.message = message
@@ -137,12 +146,9 @@ class SystemCallFailed(UuidfsError):
     def __init__(self, action: str, path: str, error: OSError) -> None:
         code = errno.errorcode.get(error.errno or 0, "")
         advice = self.ADVICE.get(code, "")
-        super().__init__(
-            f"cannot {action} {show(path)}: {error.strerror or error}"
-            + (f"; {advice}" if advice else "")
-        )
+        why = f"{error.strerror or error}" + (f"; {advice}" if advice else "")
+        super().__init__(f"cannot {action} {show(path)}: {why}", path, f"cannot {action} it: {why}")
         self.action = action
-        self.path = path
         self.errno = error.errno
 
 

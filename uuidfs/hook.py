@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from uuidfs.apply.applier import Applier
-from uuidfs.errors import Busy, Changed, UuidfsError
+from uuidfs.convert.attempt import attempt
+from uuidfs.errors import Busy, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.connections import system
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
 from uuidfs.plan.convert import plan_convert
+from uuidfs.plan.steps import Plan
 from uuidfs.runtime import sessions
 from uuidfs.runtime.flock import make_lock_directory, try_lock
 from uuidfs.survey.identity import MAX_BYTES, read_expat
@@ -29,8 +31,6 @@ from uuidfs.survey.surveyor import Surveyor
 LOCK_WAIT = 1.0  # seconds
 
 LIFETIME = 4.0  # seconds; hooks/qemu kills after as many
-
-TRIES = 3
 
 
 def main(argv: list[str]) -> None:
@@ -78,20 +78,13 @@ def convert_one(layout: Layout, name: str, data: bytes, *, start: bool) -> None:
             for other in _former_owners(scan, name, identity.uuid):
                 # Its log gets its new name before the old one is taken. Where that fails, a
                 # mark tells its next conversion (steps.Op.MARK).
+                former = _Domain(surveyor, scan, scan.names_of[other][0], other)
                 try:
-                    _convert(
-                        layout,
-                        dirs,
-                        surveyor,
-                        scan,
-                        scan.names_of[other][0],
-                        other,
-                        wait=0.0,
-                        start=False,
-                    )
+                    former.convert(wait=0.0, log_link=False)
                 except UuidfsError as error:
                     _tell(name, "prepare", str(error))
-        _convert(layout, dirs, surveyor, scan, name, identity.uuid, wait=LOCK_WAIT, start=start)
+        domain = _Domain(surveyor, scan, name, identity.uuid)
+        domain.convert(wait=LOCK_WAIT, log_link=start)
 
 
 def _former_owners(scan: Scan, name: str, uuid: str) -> list[str]:
@@ -124,34 +117,30 @@ def _wide(surveyor: Surveyor, name: str, uuid: str) -> Scan:
     return scan
 
 
-def _convert(  # the one domain, with all that was found of it
-    layout: Layout,
-    dirs: TrustedDirs,
-    surveyor: Surveyor,
-    scan: Scan,
-    name: str,
-    uuid: str,
-    *,
-    wait: float,
-    start: bool,
-) -> None:
-    problems: list[str] = []
-    with Applier(dirs, "hook") as applier, _lock(layout, uuid, wait):
-        for attempt in range(TRIES):
-            view = surveyor.view(scan, uuid)
-            plan = plan_convert(layout, view, scan.names_of, log_link=start)
-            problems = [f"{p.path}: {p.reason}" for p in plan.problems]
-            try:
-                for step in plan.steps:
-                    applier.run(step)
-                break
-            except Changed:
-                if attempt == TRIES - 1:
-                    raise
-                applier.close_domain()
-                scan = _wide(surveyor, name, uuid)
-    if problems:
-        raise UuidfsError("; ".join(problems))
+class _Domain:
+    """One domain while it is looked at, again and again where libvirt is faster."""
+
+    def __init__(self, surveyor: Surveyor, scan: Scan, name: str, uuid: str) -> None:
+        self.surveyor = surveyor
+        self.scan = scan
+        self.name = name
+        self.uuid = uuid
+
+    def convert(self, *, wait: float, log_link: bool) -> None:
+        """Convert under the lock. Raises UuidfsError, also for what is left alone."""
+        layout = self.surveyor.layout
+
+        def look() -> Plan:
+            view = self.surveyor.view(self.scan, self.uuid)
+            return plan_convert(layout, view, self.scan.names_of, log_link=log_link)
+
+        with Applier(self.surveyor.dirs, "hook") as applier, _lock(layout, self.uuid, wait):
+            plan = attempt(applier, look, [], self._look_again)
+        if plan.problems:
+            raise UuidfsError("; ".join(f"{p.path}: {p.reason}" for p in plan.problems))
+
+    def _look_again(self) -> None:
+        self.scan = _wide(self.surveyor, self.name, self.uuid)
 
 
 @contextmanager

@@ -12,49 +12,17 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from uuidfs import durations
-from uuidfs.errors import ConfigError, Refused, SystemCallFailed
-from uuidfs.files.directory import closing, opened
-from uuidfs.files.entry import read_small
+from uuidfs.errors import ConfigError, Refused
+from uuidfs.files.directory import opened
 from uuidfs.layout.places import Kind, Layout, Place
-from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT
+from uuidfs.settings_keys import KEYS, Configuration
 
 FILE = "uuidfs.toml"
 
 _MAX_BYTES = 64 * 1024
-
-_DAY = 86400.0
-
-
-class Configuration(NamedTuple):
-    """What is in force. Times in seconds; None stands for "for ever"."""
-
-    kinds: frozenset[Kind] = frozenset(Kind)
-    lock_timeout: float = DEFAULT_TIMEOUT
-    debounce: float = 0.05
-    resync: float = 600.0
-    trash_retention: float | None = 30 * _DAY
-    log_retention: float | None = None
-    textfile: str = ""
-
-
-class Key(NamedTuple):
-    """One key of the file: its table (or ""), its name there, its attribute, and what it does."""
-
-    table: str
-    name: str
-    attribute: str
-    read: Callable[[object], object]  # raises ValueError with the reason
-    write: Callable[[Any], str]  # the value's TOML
-    about: str
-
-    @property
-    def dotted(self) -> str:
-        """What messages call it."""
-        return f"{self.table}.{self.name}" if self.table else self.name
 
 
 class Loaded(NamedTuple):
@@ -63,114 +31,6 @@ class Loaded(NamedTuple):
     configuration: Configuration
     path: str | None = None
     given: frozenset[str] = frozenset()
-
-
-def _kinds(value: object) -> frozenset[Kind]:
-    known = ", ".join(f'"{kind.value}"' for kind in Kind)
-    if not isinstance(value, list) or not value:
-        raise ValueError(f"write a list of one or more of {known}")
-    for each in value:
-        if each not in [kind.value for kind in Kind]:
-            raise ValueError(f"{each!r} is not one of {known}")
-    return frozenset(Kind(each) for each in value)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f'{value!r} is not a text in quotes, such as "30d"')  # noqa: TRY004
-    return value
-
-
-def _duration(value: object) -> float:
-    return durations.parse(_text(value))
-
-
-def _interval(value: object) -> float:
-    seconds = _duration(value)
-    if seconds < 1:
-        raise ValueError(f"{value!r} is too short: at least one second")
-    return seconds
-
-
-def _retention(value: object) -> float | None:
-    return durations.parse_or_forever(_text(value))
-
-
-def _path(value: object) -> str:
-    text = _text(value)
-    if text and not os.path.isabs(text):
-        raise ValueError(f"{text!r} is not an absolute path")
-    return text
-
-
-def _path_toml(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _kinds_toml(kinds: frozenset[Kind]) -> str:
-    return "[" + ", ".join(f'"{kind.value}"' for kind in Kind if kind in kinds) + "]"
-
-
-def _time_toml(seconds: float | None) -> str:
-    return f'"{durations.words(seconds)}"'
-
-
-KEYS = (
-    Key(
-        "", "kinds", "kinds", _kinds, _kinds_toml, "Which files the reconciler moves to UUID names."
-    ),
-    Key(
-        "",
-        "lock-timeout",
-        "lock_timeout",
-        _duration,
-        _time_toml,
-        "How long commands wait for a domain that another program is at work on.",
-    ),
-    Key(
-        "reconcile",
-        "debounce",
-        "debounce",
-        _duration,
-        _time_toml,
-        "How long a full pass waits for more events, so that one pass serves them all.",
-    ),
-    Key(
-        "reconcile",
-        "resync",
-        "resync",
-        _interval,
-        _time_toml,
-        "How often the reconciler looks at everything, whatever events say; at least 1s.",
-    ),
-    Key(
-        "trash",
-        "retention",
-        "trash_retention",
-        _retention,
-        _time_toml,
-        'How long files stay in the trash; "forever" never empties it.',
-    ),
-    Key(
-        "logs",
-        "retention",
-        "log_retention",
-        _retention,
-        _time_toml,
-        "How long the logs of undefined domains stay after their last line; then they go to the "
-        'trash. "forever" keeps them.',
-    ),
-    Key(
-        "metrics",
-        "textfile",
-        "textfile",
-        _path,
-        _path_toml,
-        "A file for node_exporter's textfile collector, whose name has to end in .prom; needs "
-        'prometheus_client. "" writes none.',
-    ),
-)
 
 
 def place(layout: Layout) -> Place | None:
@@ -211,17 +71,14 @@ def _bytes(where: Place, path: str) -> bytes | None:
     directory = opened(where)
     if directory is None:
         return None
-    with closing(directory):
-        try:
-            found = os.stat(FILE, dir_fd=directory, follow_symlinks=False)
-            # The directory counts as well: who may write there may put another file in place.
-            _trust(os.fstat(directory), where.path)
-            _trust(found, path)
-            return read_small(directory, FILE, _MAX_BYTES, path)
-        except FileNotFoundError:
+    with directory:
+        found = directory.stat(FILE)
+        if found is None:
             return None
-        except OSError as error:
-            raise SystemCallFailed("read", path, error) from error
+        # The directory counts as well: who may write there may put another file in place.
+        _trust(directory.status(), where.path)
+        _trust(found, path)
+        return directory.read(FILE, _MAX_BYTES)
 
 
 def _trust(found: os.stat_result, path: str) -> None:

@@ -1,6 +1,7 @@
-"""The state of every domain and file, as ``uuidfs status`` and ``uuidfs check`` tell it."""
+"""The state of every domain and file, as ``uuidfs status`` tells it."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from uuidfs.errors import UuidfsError
 from uuidfs.files.trusted import TrustedDirs
@@ -18,30 +19,54 @@ from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
 from uuidfs.survey.view import LogName, Pair, View
 
-PLAIN, CONVERTED, PARTIAL, CONFLICT = "plain", "converted", "partial", "conflict"
+
+class FileState(Enum):
+    """How far a file is on its way behind its link. The value is what people and JSON see.
+
+    A domain has the state that its files add up to: plain, converted, partial or conflict.
+    """
+
+    PLAIN = "plain"
+    CONVERTED = "converted"
+    PARTIAL = "partial"
+    """A fold was begun and not finished; of a domain, that its files differ."""
+    STALE = "stale"
+    """libvirt wrote a newer file over the link, or another domain had the name before."""
+    ROTATED = "rotated"
+    """A log's link that points at another rotation than its name says."""
+    MOVED = "moved"
+    """A log whose link is under a name that the domain had before."""
+    STRAY = "stray"
+    """A link to metadata, in a directory whose name no domain has."""
+    MISFILED = "misfiled"
+    """A checkpoint that libvirt wrote into the snapshots' directory."""
+    UNREFERENCED = "unreferenced"
+    """A file in the store that no name refers to."""
+    MISSING = "missing"
+    """A link of ours whose file is not in the store."""
+    CONFLICT = "conflict"
+    """Something that uuidfs leaves alone."""
 
 
 @dataclass(frozen=True)
-class FileState:
-    """One file. ``state`` is plain, converted, stale (libvirt wrote a newer one beside the
-    link's target), rotated, moved (its link is under an old name), stray (in a
-    directory of no domain), misfiled, unreferenced, missing, or conflict."""
+class FileStatus:
+    """One file. ``name_path`` is None where no name refers to it."""
 
     kind: Kind
     name_path: str | None
     uuid_path: str
-    state: str
+    state: FileState
 
 
 @dataclass(frozen=True)
-class DomainState:
+class DomainStatus:
     """One UUID; ``name`` is None when nothing binds it to a name (undefined)."""
 
     name: str | None
     uuid: str
     source: str | None
-    state: str
-    files: tuple[FileState, ...]
+    state: FileState
+    files: tuple[FileStatus, ...]
     problems: tuple[Problem, ...]
 
 
@@ -49,8 +74,8 @@ class DomainState:
 class StatusResult:
     """Everything that ``uuidfs status`` shows."""
 
-    domains: tuple[DomainState, ...]
-    undefined: tuple[DomainState, ...]
+    domains: tuple[DomainStatus, ...]
+    undefined: tuple[DomainStatus, ...]
     unbound: tuple[str, ...]  # logs and metadata directories whose name belongs to no domain
     leftovers: tuple[str, ...]  # of killed runs
     problems: tuple[Problem, ...]
@@ -76,8 +101,8 @@ def status_of(
         for kind, room, entry in scan.leftovers[uuid]
     ]
     return StatusResult(
-        tuple(s for s in states if s.name is not None or s.state == CONFLICT),
-        tuple(s for s in states if s.name is None and s.state != CONFLICT),
+        tuple(s for s in states if s.name is not None or s.state == FileState.CONFLICT),
+        tuple(s for s in states if s.name is None and s.state != FileState.CONFLICT),
         tuple(unbound(layout, scan)) if domains is None else (),
         tuple(sorted(leftovers)),
         tuple(scan.problems),
@@ -101,7 +126,7 @@ def unbound(layout: Layout, scan: Scan) -> list[str]:
     return sorted(paths)
 
 
-def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainState:
+def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainStatus:
     """Look at one UUID. What cannot be looked at is a conflict with the reason."""
     names = scan.names_of.get(uuid, [])
     name = names[0] if names else None
@@ -109,8 +134,8 @@ def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainState:
     try:
         view = surveyor.view(scan, uuid)
     except UuidfsError as error:
-        problem = Problem(getattr(error, "path", ""), str(error), name)
-        return DomainState(name, uuid, source, CONFLICT, (), (problem,))
+        problem = Problem(error.path, str(error), name)
+        return DomainStatus(name, uuid, source, FileState.CONFLICT, (), (problem,))
     files = tuple(file_states(surveyor.layout, view))
     problems = list(view.problems)
     if view.rivals:
@@ -127,20 +152,20 @@ def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainState:
         for p in (*((view.config,) if view.config else ()), *view.metadata)
         if p.why_not
     ]
-    return DomainState(name, uuid, source, overall(view, files), files, tuple(problems))
+    return DomainStatus(name, uuid, source, overall(view, files), files, tuple(problems))
 
 
-def overall(view: View, files: tuple[FileState, ...]) -> str:
+def overall(view: View, files: tuple[FileStatus, ...]) -> FileState:
     """The state of a domain from those of its files."""
     states = {file.state for file in files}
-    if view.rivals or view.problems or states & {CONFLICT, "missing"}:
-        return CONFLICT
-    if states <= {PLAIN}:
-        return PLAIN
-    return CONVERTED if states == {CONVERTED} else PARTIAL
+    if view.rivals or view.problems or states & {FileState.CONFLICT, FileState.MISSING}:
+        return FileState.CONFLICT
+    if states <= {FileState.PLAIN}:
+        return FileState.PLAIN
+    return FileState.CONVERTED if states == {FileState.CONVERTED} else FileState.PARTIAL
 
 
-def file_states(layout: Layout, view: View) -> list[FileState]:
+def file_states(layout: Layout, view: View) -> list[FileStatus]:
     """All files of a view, config first, then logs, snapshots and checkpoints."""
     result = []
     if view.config is not None:
@@ -150,29 +175,31 @@ def file_states(layout: Layout, view: View) -> list[FileState]:
     for pair in view.misfiled:
         path = f"{layout.name_place(Kind.SNAPSHOT, pair.subdir).path}/{pair.entry}"
         target = f"{layout.store_place(Kind.CHECKPOINT, view.uuid).path}/{pair.entry}"
-        result.append(FileState(Kind.CHECKPOINT, path, target, "misfiled"))
+        result.append(FileStatus(Kind.CHECKPOINT, path, target, FileState.MISFILED))
     for pair in view.strays:
         path = f"{layout.name_place(pair.kind, pair.subdir).path}/{pair.entry}"
         target = f"{layout.store_place(pair.kind, view.uuid).path}/{pair.entry}"
-        result.append(FileState(pair.kind, path, target, "stray"))
+        result.append(FileStatus(pair.kind, path, target, FileState.STRAY))
     return result
 
 
-def _pair_state(layout: Layout, view: View, pair: Pair) -> FileState:
+def _pair_state(layout: Layout, view: View, pair: Pair) -> FileStatus:
     name, stored = pair.at_name, pair.in_store
     holder = is_placeholder(layout, pair, view.uuid)
     if pair.why_not is not None or (stored is not None and not stored.is_file and not holder):
-        state = CONFLICT
+        state = FileState.CONFLICT
     elif name is None:
-        state = "unreferenced"
+        state = FileState.UNREFERENCED
     elif name.is_file:
-        state = PLAIN if stored is None else PARTIAL if holder else "stale"
+        state = (
+            FileState.PLAIN if stored is None else FileState.PARTIAL if holder else FileState.STALE
+        )
     elif name.text != layout.link_text(pair.kind, view.uuid, pair.store_entry):
-        state = CONFLICT
+        state = FileState.CONFLICT
     else:
-        state = "missing" if stored is None or holder else CONVERTED
+        state = FileState.MISSING if stored is None or holder else FileState.CONVERTED
     path = f"{layout.name_place(pair.kind, pair.subdir).path}/{pair.entry}"
-    return FileState(
+    return FileStatus(
         pair.kind,
         path if pair.entry and name is not None else None,
         f"{layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}",
@@ -180,14 +207,14 @@ def _pair_state(layout: Layout, view: View, pair: Pair) -> FileState:
     )
 
 
-def _log_states(layout: Layout, view: View) -> list[FileState]:
+def _log_states(layout: Layout, view: View) -> list[FileStatus]:
     base, store = layout.names[Kind.LOG].path, layout.stores[Kind.LOG].path
     stored = dict(view.log_store)
     result = []
 
-    def add(log: LogName, state: str) -> None:
+    def add(log: LogName, state: FileState) -> None:
         result.append(
-            FileState(
+            FileStatus(
                 Kind.LOG, f"{base}/{log.entry}", f"{store}/{view.uuid}.log{log.suffix}", state
             )
         )
@@ -198,20 +225,20 @@ def _log_states(layout: Layout, view: View) -> list[FileState]:
         if target is not None:
             referenced.add(target[1])
             right = target[1] == log.suffix and (log.suffix in stored or not log.suffix)
-            add(log, CONVERTED if right else "rotated")
+            add(log, FileState.CONVERTED if right else FileState.ROTATED)
         elif log.at_name.is_file:
-            add(log, "stale" if log.suffix in stored else PLAIN)
+            add(log, FileState.STALE if log.suffix in stored else FileState.PLAIN)
         else:
-            add(log, CONFLICT)
+            add(log, FileState.CONFLICT)
     for log in view.taken:
-        add(log, "stale")
+        add(log, FileState.STALE)
     for log in view.away:
         referenced.add(log.suffix)
-        add(log, "moved" if view.name is not None else CONVERTED)
+        add(log, FileState.MOVED if view.name is not None else FileState.CONVERTED)
     for suffix in stored:
         if suffix not in referenced:
             path = f"{store}/{view.uuid}.log{suffix}"
-            result.append(FileState(Kind.LOG, None, path, "unreferenced"))
+            result.append(FileStatus(Kind.LOG, None, path, FileState.UNREFERENCED))
     return result
 
 

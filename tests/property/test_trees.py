@@ -31,7 +31,7 @@ from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
-from uuidfs.survey.up_to_date import is_tidy
+from uuidfs.survey.up_to_date import is_up_to_date
 
 COMMON = settings(
     max_examples=int(os.environ.get("UUIDFS_EXAMPLES", "60")),
@@ -289,7 +289,7 @@ def test_a_plan_is_deterministic_and_tidy_means_that_it_is_empty(
             for uuid in scan.uuids():
                 plans = [plan_convert(layout, surveyor.view(scan, uuid)) for _ in range(2)]
                 assert plans[0] == plans[1]
-                if is_tidy(dirs, scan, uuid):
+                if is_up_to_date(dirs, scan, uuid):
                     assert plans[0].steps == ()
                     assert plans[0].problems == ()
 

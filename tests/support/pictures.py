@@ -76,8 +76,14 @@ def branch(path: Path, label: str) -> Tree:
 def picture(directory: Path, name: str, title: str, *content: Text | Tree) -> None:
     """Write one of them."""
     with open(os.devnull, "w") as nowhere:
+        # With a height, too: else a TERM that is "dumb" is 80 columns wide, whatever is said.
         console = Console(
-            record=True, width=WIDTH, file=nowhere, color_system="truecolor", force_terminal=True
+            record=True,
+            width=WIDTH,
+            height=50,
+            file=nowhere,
+            color_system="truecolor",
+            force_terminal=True,
         )
         for one in content:
             console.print(one)

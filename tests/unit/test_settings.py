@@ -19,7 +19,8 @@ from uuidfs.cli.render.settings import example_lines
 from uuidfs.errors import ConfigError
 from uuidfs.layout.connections import embed, session, system
 from uuidfs.layout.places import Kind
-from uuidfs.settings import Configuration, line_of
+from uuidfs.settings import line_of
+from uuidfs.settings_keys import KEYS, Configuration
 
 EVERYTHING = """\
 kinds = ["log", "config"]
@@ -182,11 +183,11 @@ def test_show_prints_what_is_in_force_as_a_file_that_means_the_same(tmp_path: Pa
     write(tmp_path, EVERYTHING)
     shown = uuidfs(tmp_path, "config", "show").out
     assert settings.parse(shown.encode(), "shown").configuration == load(tmp_path)
-    assert shown.count("# from the file") == len(settings.KEYS)
+    assert shown.count("# from the file") == len(KEYS)
     write(tmp_path, '[trash]\nretention = "1d"\n')
     shown = uuidfs(tmp_path, "config", "show").out
     assert 'retention = "1d"  # from the file' in shown
-    assert shown.count("# default") == len(settings.KEYS) - 1
+    assert shown.count("# default") == len(KEYS) - 1
 
 
 def test_show_as_json_has_seconds_and_says_what_is_the_default(tmp_path: Path) -> None:
@@ -211,9 +212,7 @@ def test_the_example_file_has_every_key_with_its_real_default() -> None:
 def test_every_key_is_documented_with_its_real_default() -> None:
     text = (REPOSITORY / "docs/configuration.md").read_text()
     rows = dict(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", text, re.MULTILINE))
-    assert rows == {
-        key.dotted: key.write(getattr(Configuration(), key.attribute)) for key in settings.KEYS
-    }
+    assert rows == {key.dotted: key.write(getattr(Configuration(), key.attribute)) for key in KEYS}
 
 
 @pytest.mark.parametrize(

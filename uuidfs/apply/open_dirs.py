@@ -3,44 +3,32 @@
 import os
 from collections.abc import Iterable
 
-from uuidfs.errors import Changed, Refused, SystemCallFailed
+from uuidfs.errors import Changed, Refused, SystemCallFailed, UuidfsError
 from uuidfs.files import change
-from uuidfs.files.directory import open_below, open_place, opened_below
-from uuidfs.files.entry import look
+from uuidfs.files.directory import Directory, existing, opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import KEEP_TEMP, LINK_TEMP
-from uuidfs.layout.places import Kind, Place
+from uuidfs.layout.places import Kind, Place, Side
 from uuidfs.plan.steps import Step
 
-_Key = tuple[Kind, bool, str]
-
-"""A directory of a kind: whether it is the store's, and the domain's name or UUID below it."""
-
-
-Touched = Place | _Key
-
-"""A directory in which something changed, to be synced."""
+_Key = tuple[Kind, Side, str]
+"""A directory of a kind, and the domain's name or UUID below it ("" for the kind's own)."""
 
 
 class OpenDirs:
-    """Descriptors of one domain's directories, and the list of all that were touched."""
+    """One domain's directories, and the list of all that were touched."""
 
     def __init__(self, dirs: TrustedDirs) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
-        self._tops: dict[Place, _Key] = {
-            place: (kind, store, "")
-            for store, places in ((False, self.layout.names), (True, self.layout.stores))
-            for kind, place in places.items()
-        }
-        self._touched: dict[Touched, None] = {}
-        self._subs: dict[_Key, int] = {}
+        self._below: dict[_Key, Directory] = {}
+        self._touched: dict[str, Place] = {}  # by path: a directory is synced once
 
     def close_domain(self) -> None:
-        """Close the descriptors of one domain's directories."""
-        for fd in self._subs.values():
-            os.close(fd)
-        self._subs.clear()
+        """Close one domain's directories."""
+        for directory in self._below.values():
+            directory.close()
+        self._below.clear()
 
     def sync(self) -> None:
         """fsync every directory that was touched since the last call.
@@ -48,144 +36,145 @@ class OpenDirs:
         Raises SystemCallFailed: the changes are visible, but may not survive a power cut.
         """
         touched, self._touched = self._touched, {}
-        for where in touched:
+        for place in touched.values():
             try:
-                fd = open_place(where) if isinstance(where, Place) else self._reopened(where)
-            except (OSError, Refused):
+                directory = opened(place)
+            except UuidfsError:
+                continue  # replaced since: whoever did that syncs it
+            if directory is None:
                 continue  # removed since: its parent is synced
-            try:
-                change.sync_directory(fd)
-            except OSError as error:
-                raise SystemCallFailed("sync", self._path(where), error) from error
-            finally:
-                os.close(fd)
-
-    def _reopened(self, key: _Key) -> int:
-        kind, store, name = key
-        parent = self.dirs.store(kind) if store else self.dirs.names(kind)
-        if parent is None:
-            raise Refused(self._path(key), "it was removed")
-        return open_below(parent, name or ".")
-
-    def _path(self, where: Touched) -> str:
-        if isinstance(where, Place):
-            return where.path
-        kind, store, name = where
-        place = (self.layout.stores if store else self.layout.names)[kind]
-        return place.child(name).path if name else place.path
+            with directory:
+                try:
+                    change.sync_directory(directory)
+                except OSError as error:
+                    raise SystemCallFailed("sync", directory.path, error) from error
 
     def touch(self, place: Place) -> None:
-        """Count a directory as touched, once whichever way it is called."""
-        self._touched[self._tops.get(place, place)] = None
+        """Count a directory as touched."""
+        self._touched[place.path] = place
 
     def doubt(self, names: Iterable[str], uuid: str) -> None:
         """Count all directories of a domain as touched: nobody knows which were."""
         for kind in Kind:
-            for below in ("", *names) if kind.is_metadata else ("",):
-                self._touched[kind, False, below] = None
-            for below in ("", uuid) if kind.is_metadata else ("",):
-                self._touched[kind, True, below] = None
+            for place in (self.layout.names[kind], self.layout.stores[kind]):
+                self.touch(place)
+            if kind.is_metadata:
+                self.touch(self.layout.store_place(kind, uuid))
+                for name in names:
+                    self.touch(self.layout.name_place(kind, name))
 
-    def names(self, kind: Kind, subdir: str) -> int:
+    def names(self, kind: Kind, subdir: str) -> Directory:
         """libvirt's directory; it exists, or there would be no step."""
-        key = (kind, False, subdir if kind.is_metadata else "")
-        self._touched[key] = None
-        if (known := self._subs.get(key)) is not None:
+        key = (kind, Side.NAMES, subdir if kind.is_metadata else "")
+        if (known := self._below.get(key)) is not None:
             return known
-        parent = self.dirs.names(kind)
-        if parent is None:
-            raise Changed(self._path(key))
-        return self._sub(key, parent) if kind.is_metadata else parent
+        place = self.layout.name_place(kind, subdir)
+        self.touch(place)
+        top = self.dirs.names(kind)
+        if top is None:
+            raise Changed(place.path)
+        return self._open_below(key, top) if kind.is_metadata else top
 
-    def store(self, step: Step, kind: Kind | None = None) -> int:
+    def store(self, step: Step, kind: Kind | None = None) -> Directory:
         """Our directory, made when it is missing."""
         kind = kind or step.kind
-        key = (kind, True, step.uuid if kind.is_metadata else "")
-        self._touched[key] = None
-        if (known := self._subs.get(key)) is not None:
+        key = (kind, Side.STORE, step.uuid if kind.is_metadata else "")
+        if (known := self._below.get(key)) is not None:
             return known
+        self.touch(self.layout.store_place(kind, step.uuid))
         top = self.top(kind)
         if not kind.is_metadata:
             return top
-        found = os.fstat(top)
+        found = top.status()
         made = change.make_directory(top, step.uuid, found.st_mode & 0o7755, found.st_gid)
         if made is not None:
-            self._touched[kind, True, ""] = None
-            self._subs[key] = made
+            self.touch(self.layout.stores[kind])
+            self._below[key] = made
             return made
-        return self._sub(key, top)
+        return self._open_below(key, top)
 
-    def top(self, kind: Kind) -> int:
+    def top(self, kind: Kind) -> Directory:
         """The kind's store, made when it is missing."""
         found = self.dirs.store(kind)
         return found if found is not None else self._make_store(kind)
 
-    def _sub(self, key: _Key, parent: int) -> int:
-        fd = opened_below(parent, key[2], self._path(key))
-        if fd is None:
-            raise Changed(self._path(key))
-        self._subs[key] = fd
-        if key[1]:
-            self.dirs.check_store(fd, self.layout.store_place(key[0], key[2]))
-        elif os.fstat(fd).st_uid not in self.dirs.trusted:
-            raise Refused(self._path(key), "this directory is not libvirt's")
-        return fd
+    def _open_below(self, key: _Key, top: Directory) -> Directory:
+        directory = top.child(key[2])
+        if directory is None:
+            raise Changed(top.at(key[2]))
+        self._below[key] = directory
+        if key[1] is Side.STORE:
+            self.dirs.check_store(directory)
+        elif directory.status().st_uid not in self.dirs.trusted:
+            raise Refused(directory.path, "this directory is not libvirt's")
+        return directory
 
-    def _make_store(self, kind: Kind) -> int:
+    def _make_store(self, kind: Kind) -> Directory:
         """Make by-uuid (and by-uuid/KIND): mode and group of the directory above, owner us."""
         place = self.layout.stores[kind]
         depth = len(place.below) - (2 if kind.is_metadata else 1)
         for level in range(depth, len(place.below)):
             above = Place(place.base, place.below[:level])
-            fd = open_place(above)
-            try:
-                found = os.fstat(fd)
+            with existing(above) as directory:
+                found = directory.status()
                 names = self.dirs.names(kind)
-                if names is not None and os.fstat(names).st_dev != found.st_dev:
+                if names is not None and names.status().st_dev != found.st_dev:
                     raise Refused(
                         place.path,
-                        f"it would be on another file system than "
-                        f"{self.layout.names[kind].path} (EXDEV)",
+                        f"it would be on another file system than {names.path} (EXDEV)",
                         "files are moved, never copied: mount both together",
                     )
                 mode = found.st_mode & 0o7755
-                made = change.make_directory(fd, place.below[level], mode, found.st_gid)
+                made = change.make_directory(directory, place.below[level], mode, found.st_gid)
                 if made is not None:
-                    os.close(made)
+                    made.close()
                     self.touch(above)
-            finally:
-                os.close(fd)
         self.dirs.look_again()
-        made = self.dirs.store(kind)
-        if made is None:
+        store = self.dirs.store(kind)
+        if store is None:
             raise Changed(place.path)
-        return made
+        return store
 
-    def inner(self, top: int, name: str, place: Place) -> int:
-        """Open a directory of our own inside a store (waiting room, trash), made when missing.
+    def names_made(self, kind: Kind, name: str) -> Directory:
+        """KIND/NAME, made as libvirt makes it: by root, mode 0777 less the umask.
+
+        Raises Changed when the kind's own directory is missing.
+        """
+        place = self.layout.names[kind]
+        parent = self.dirs.names(kind)
+        if parent is None:
+            raise Changed(place.path)
+        made = change.make_directory(parent, name, 0o755, os.getegid())
+        if made is not None:
+            made.close()
+            self.touch(place)
+        return self.names(kind, name)
+
+    def inner(self, top: Directory, name: str) -> Directory:
+        """A directory of our own inside a store (waiting room, trash), made when missing.
 
         The caller closes it.
         """
-        found = os.fstat(top)
-        fd = change.make_directory(top, name, found.st_mode & 0o7755, found.st_gid)
-        if fd is not None:
-            self.touch(place)
+        found = top.status()
+        inner = change.make_directory(top, name, found.st_mode & 0o7755, found.st_gid)
+        if inner is not None:
+            self.touch(top.place)
         else:
-            fd = opened_below(top, name, place.child(name).path)
-        if fd is None:
-            raise Changed(place.child(name).path)
-        self.touch(place.child(name))
-        return fd
+            inner = top.child(name)
+        if inner is None:
+            raise Changed(top.at(name))
+        self.touch(inner.place)
+        return inner
 
     def close_store(self, step: Step) -> None:
         """Close one UUID's directory: it is about to be removed."""
-        fd = self._subs.pop((step.kind, True, step.uuid), None)
-        if fd is not None:
-            os.close(fd)
+        directory = self._below.pop((step.kind, Side.STORE, step.uuid), None)
+        if directory is not None:
+            directory.close()
 
-    def expect(self, directory: int, step: Step) -> None:
+    def expect(self, directory: Directory, step: Step) -> None:
         """Compare what lies at the name with what the plan was made for; raises Changed."""
-        there = look(directory, step.entry)
+        there = directory.look(step.entry)
         if there is None or not there.same_inode(step.expect):
             raise Changed(step.path(self.layout))
 

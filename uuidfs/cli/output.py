@@ -13,7 +13,8 @@ from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:
-    from uuidfs.settings import Configuration, Loaded
+    from uuidfs.settings import Loaded
+    from uuidfs.settings_keys import Configuration
 
 
 EXIT_INTERRUPTED = 130  # as a shell says of a command that SIGINT ended

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from uuidfs.localmigration.hop import Hop
+    from uuidfs.localmigration.hop import HopProgress
 
 
 class HopBar:
@@ -18,7 +18,7 @@ class HopBar:
         self._number = 0
         self._shown = 0
 
-    def __call__(self, name: str, hop: "Hop") -> None:
+    def __call__(self, name: str, hop: "HopProgress") -> None:
         if self._bar is None or hop.number != self._number:
             self._number, self._shown = hop.number, 0
             self._bar = typer.progressbar(

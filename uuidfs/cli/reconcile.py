@@ -6,7 +6,6 @@ from uuidfs.cli.options import CONNECT, JSON, ROOT, layout_of
 from uuidfs.cli.output import carry_out, cpus
 from uuidfs.convert.results import Options
 from uuidfs.errors import UsageError
-from uuidfs.reconcile.service import daemon
 
 ONCE = typer.Option(False, "--once", help="Make one full pass and end; for timers and scripts.")
 
@@ -19,15 +18,17 @@ def reconcile_command(
     connect: str = CONNECT,
 ) -> None:
     """Keep the names right while libvirt rewrites, renames and deletes them."""
+    # Other commands do without watchdog.
     from uuidfs import settings
-    from uuidfs.reconcile import full_pass  # other commands do without watchdog
+    from uuidfs.reconcile.full_pass import once as full_pass
+    from uuidfs.reconcile.service import Service
 
     layout = layout_of(ctx, root, connect)
     if once:
         options = Options(
             lock_timeout=0.0, cpus=cpus(), kinds=settings.load(layout).kinds, by="reconciler"
         )
-        raise typer.Exit(carry_out(full_pass.once, layout, options, as_json=as_json))
+        raise typer.Exit(carry_out(full_pass, layout, options, as_json=as_json))
     if as_json:
         raise UsageError("--json goes with --once: the daemon writes log lines")
-    daemon(layout)
+    Service(layout).run()

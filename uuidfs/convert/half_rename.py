@@ -4,7 +4,6 @@ libvirt (9.0 and 11.3) writes new.xml as its fourth step and removes old.xml as 
 What is left to do is that fifth step, for the name that lost.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,9 +11,9 @@ from uuidfs.apply.applier import Applier
 from uuidfs.convert.results import Options
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import listed, opened, opened_below
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.trash_label import Reason
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
@@ -67,13 +66,12 @@ def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: st
     # the new one's before its config, and removes the old one's after its config): the name
     # that was written last is the one that was asked for, but no choice loses anything.
     regular = [name for name in names if scan.configs.get(f"{name}.xml") is None]
-    try:
-        written = {
-            name: os.stat(f"{name}.xml", dir_fd=config, follow_symlinks=False).st_mtime_ns
-            for name in regular
-        }
-    except FileNotFoundError as error:  # libvirt has finished the rename
-        raise Changed(layout.names[Kind.CONFIG].path) from error
+    written = {}
+    for name in regular:
+        found = config.stat(f"{name}.xml") if config is not None else None
+        if found is None:  # libvirt has finished the rename
+            raise Changed(f"{layout.names[Kind.CONFIG].path}/{name}.xml")
+        written[name] = found.st_mtime_ns
     if written:
         return max(written, key=lambda name: (written[name], name))
     raise Refused(
@@ -85,43 +83,34 @@ def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: st
 
 def _retire(dirs: TrustedDirs, applier: Applier, uuid: str, loser: str) -> None:
     """libvirt's fifth step: config, autostart link, snapshot and checkpoint directories."""
-    layout = dirs.layout
     config = dirs.names(Kind.CONFIG)
     if config is None:
         return
+    retire = applier.trashing.retire
     try:
         # The config goes first: while it is there, the name is the domain's.
-        applier.retire(Kind.CONFIG, uuid, config, f"{loser}.xml", layout.names[Kind.CONFIG])
-        place = layout.names[Kind.CONFIG].child("autostart")
-        autostart = opened(place)
+        retire(Kind.CONFIG, uuid, config, f"{loser}.xml", Reason.LOST_A_RENAME)
+        autostart = config.child("autostart")
         if autostart is not None:
-            try:
+            with autostart:
                 for entry in (f"{loser}.xml", f"{loser}.xml.once"):
                     change.unlink(autostart, entry)
-            finally:
-                os.close(autostart)
         for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
             _retire_metadata(dirs, applier, kind, uuid, loser)
     except OSError as error:
-        path = layout.names[Kind.CONFIG].path
-        raise SystemCallFailed(f"finish the rename of {loser!r} in", path, error) from error
+        raise SystemCallFailed(f"finish the rename of {loser!r} in", config.path, error) from error
 
 
 def _retire_metadata(
     dirs: TrustedDirs, applier: Applier, kind: Kind, uuid: str, loser: str
 ) -> None:
     parent = dirs.names(kind)
-    if parent is None:
+    directory = parent.child(loser) if parent is not None else None
+    if parent is None or directory is None:
         return
-    place = dirs.layout.name_place(kind, loser)
-    fd = opened_below(parent, loser, place.path)
-    if fd is None:
-        return
-    try:
-        if os.fstat(fd).st_uid not in dirs.trusted:
+    with directory:
+        if directory.status().st_uid not in dirs.trusted:
             return
-        for entry in listed(fd, place.path):
-            applier.retire(kind, uuid, fd, entry, place)
-    finally:
-        os.close(fd)
+        for entry in directory.list():
+            applier.trashing.retire(kind, uuid, directory, entry, Reason.LOST_A_RENAME)
     change.remove_directory(parent, loser)

@@ -1,10 +1,8 @@
 """After a revert of everything: our directories go, as far as they are empty."""
 
-import os
-
 from uuidfs.errors import SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import listed, open_place, opened_below
+from uuidfs.files.directory import Directory, opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import STORE, TRASH, Kind, Place
 
@@ -16,14 +14,13 @@ def remove_stores(dirs: TrustedDirs) -> list[str]:
     """
     kept = []
     for kind in Kind:
-        place = dirs.layout.stores[kind]
-        fd = dirs.store(kind)
-        if fd is None:
+        store = dirs.store(kind)
+        if store is None:
             continue
         try:
-            kept += _empty_store(fd, place)
+            kept += _empty_store(store)
         except OSError as error:
-            raise SystemCallFailed("clean up", place.path, error) from error
+            raise SystemCallFailed("clean up", store.path, error) from error
     dirs.forget()
     for kind in Kind:
         place = dirs.layout.stores[kind]
@@ -38,27 +35,21 @@ def remove_stores(dirs: TrustedDirs) -> list[str]:
     return kept
 
 
-def _empty_store(fd: int, place: Place) -> list[str]:
+def _empty_store(store: Directory) -> list[str]:
     """Remove waiting room and trash when nothing is in them; return what is left."""
-    trash = opened_below(fd, TRASH, f"{place.path}/{TRASH}")
+    trash = store.child(TRASH)
     if trash is not None:
-        try:
-            for name in listed(trash, f"{place.path}/{TRASH}"):
+        with trash:
+            for name in trash.list():
                 change.remove_directory(trash, name)  # a kill left it empty; the others stay
-        finally:
-            os.close(trash)
     for name in (STORE, TRASH):
-        change.remove_directory(fd, name)
-    return [f"{place.path}/{name}" for name in sorted(listed(fd, place.path))]
+        change.remove_directory(store, name)
+    return [store.at(name) for name in sorted(store.list())]
 
 
 def _remove(above: Place, name: str) -> None:
-    try:
-        fd = open_place(above)
-    except FileNotFoundError:
-        return
-    try:
-        if change.remove_directory(fd, name):
-            change.sync_directory(fd)
-    finally:
-        os.close(fd)
+    directory = opened(above)
+    if directory is not None:
+        with directory:
+            if change.remove_directory(directory, name):
+                change.sync_directory(directory)

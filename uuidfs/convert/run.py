@@ -5,7 +5,7 @@ from functools import partial
 
 from uuidfs import workers
 from uuidfs.apply.applier import Applier
-from uuidfs.convert.attempt import TRIES
+from uuidfs.convert.attempt import attempt
 from uuidfs.convert.remove_stores import remove_stores
 from uuidfs.convert.results import DomainResult, Options, RunResult
 from uuidfs.errors import EXIT_OK, Busy, Changed, UuidfsError
@@ -19,7 +19,7 @@ from uuidfs.survey.resolve import uuid_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
-from uuidfs.survey.up_to_date import is_tidy
+from uuidfs.survey.up_to_date import is_up_to_date
 
 
 def convert(layout: Layout, options: Options) -> RunResult:
@@ -58,7 +58,7 @@ class _Run:
 
     def _scan(self) -> Scan:
         scan = scan_all(self.surveyor.documents)
-        scan.broken |= set(Kind) - self.options.kinds
+        scan.skipped = set(Kind) - self.options.kinds
         return scan
 
     def all(self) -> RunResult:
@@ -66,9 +66,8 @@ class _Run:
         processes = workers.size(len(uuids), self.options.cpus)
         with self.applier:
             results: dict[str, DomainResult] = {}
-            for part, outcome in workers.spread(uuids, partial(self._part, processes), processes):
-                done = outcome or self._part(1, self._doubt(part))
-                results.update(zip(part, done, strict=True))
+            for part, done in workers.spread(uuids, partial(self._part, processes), processes):
+                results.update(zip(part, self._again(part) if done is None else done, strict=True))
         if self.options.progress is not None:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
@@ -87,15 +86,15 @@ class _Run:
             if self.options.progress is not None:
                 self.options.progress(number * processes, len(uuids) * processes)
             results.append(self._one(uuid))
-        self.applier.handles.sync()
+        self.applier.sync()
         return results
 
-    def _doubt(self, uuids: Sequence[str]) -> Sequence[str]:
+    def _again(self, uuids: Sequence[str]) -> list[DomainResult]:
         """A process was killed in these domains: whatever it touched is synced, and done again."""
         for uuid in uuids:
-            self.applier.handles.doubt(self.scan.names_of.get(uuid, ()), uuid)
+            self.applier.open_dirs.doubt(self.scan.names_of.get(uuid, ()), uuid)
         self.scan = self._scan()
-        return uuids
+        return self._part(1, uuids)
 
     def _chosen(self) -> list[str]:
         if self.options.domains is None:
@@ -112,7 +111,7 @@ class _Run:
     def _one(self, uuid: str) -> DomainResult:
         names = self.scan.names_of.get(uuid, [])
         name = names[0] if len(names) == 1 else None
-        if self.action == "convert" and is_tidy(self.dirs, self.scan, uuid):
+        if self.action == "convert" and is_up_to_date(self.dirs, self.scan, uuid):
             return DomainResult(name, uuid)
         done: list[Step] = []
         try:
@@ -121,7 +120,7 @@ class _Run:
                 if self.options.dry_run or not plan.steps:
                     return self._result(name, plan, plan.steps)
             with self.locks.hold(uuid):
-                plan = self._apply(uuid, done)
+                plan = attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
             return self._result(name, plan, done)
         except Busy as error:
             return DomainResult(name, uuid, error=str(error), busy=True)
@@ -130,24 +129,10 @@ class _Run:
         finally:
             self.applier.close_domain()
 
-    def _apply(self, uuid: str, done: list[Step]) -> Plan:
-        """Look, plan and apply under the lock; look again when libvirt was faster."""
-        for attempt in range(TRIES):
-            try:
-                plan = self._plan(uuid)
-                for step in plan.steps:
-                    self.applier.run(step)
-                    done.append(step)
-            except Changed:
-                if attempt == TRIES - 1:
-                    raise
-                self.applier.close_domain()
-                # Rotated or renamed: there are new names as well.
-                self.scan = self._scan()
-                self._second_scan = None
-            else:
-                return plan
-        raise AssertionError("unreachable")
+    def _look_again(self) -> None:
+        """Rotated or renamed: there are new names as well."""
+        self.scan = self._scan()
+        self._second_scan = None
 
     def _plan(self, uuid: str) -> Plan:
         plan = self._plan_from(self.scan, uuid)
@@ -180,4 +165,4 @@ class _Run:
 
 
 def _trashed(plan: Plan) -> set[tuple[object, ...]]:
-    return {(s.kind, s.store_entry, s.room) for s in plan.steps if s.op is Op.TRASH}
+    return {(s.kind, s.store_entry, s.waiting) for s in plan.steps if s.op is Op.TRASH}

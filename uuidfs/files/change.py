@@ -1,8 +1,8 @@
-"""The system calls: the only module that renames, links or unlinks anything.
+"""The calls that change names: the only module that renames, links, unlinks or makes anything.
 
-Every call takes a directory descriptor and a plain name; nothing here follows a symlink in
-the last component. Errors are OSError as the kernel gave them; :mod:`uuidfs.apply` turns
-them into messages. Descriptors are opened close-on-exec.
+Every call takes open directories and plain names; nothing here follows a symlink in the last
+component. Errors are OSError as the kernel gave them; :mod:`uuidfs.apply.applier` turns them
+into messages.
 """
 
 import ctypes
@@ -10,16 +10,12 @@ import errno
 import os
 from collections.abc import Callable
 
-from uuidfs.files.directory import open_below
-from uuidfs.files.entry import look
+from uuidfs.files.directory import Directory
 
 _RENAME_EXCHANGE = 2
-
 _NO_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS})
 
-
 trace: Callable[[str], None] = lambda point: None  # noqa: E731 - replaced by tests as a whole
-
 """Called with the name of each point between two steps of a protocol; inert in production."""
 
 
@@ -28,9 +24,7 @@ class NoExchangeError(Exception):
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
 _renameat2 = _libc.renameat2
-
 _renameat2.argtypes = [
     ctypes.c_int,
     ctypes.c_char_p,
@@ -40,13 +34,13 @@ _renameat2.argtypes = [
 ]
 
 
-def exchange(a_dir: int, a: str, b_dir: int, b: str) -> None:
+def exchange(a_dir: Directory, a: str, b_dir: Directory, b: str) -> None:
     """Swap two names in one step: renameat2(2) with RENAME_EXCHANGE.
 
     Raises NoExchangeError where the file system cannot, FileNotFoundError when either name
     is missing. Nothing has changed after any error.
     """
-    if _renameat2(a_dir, os.fsencode(a), b_dir, os.fsencode(b), _RENAME_EXCHANGE) == 0:
+    if _renameat2(a_dir.fd, os.fsencode(a), b_dir.fd, os.fsencode(b), _RENAME_EXCHANGE) == 0:
         return
     code = ctypes.get_errno()
     if code in _NO_EXCHANGE:
@@ -54,12 +48,12 @@ def exchange(a_dir: int, a: str, b_dir: int, b: str) -> None:
     raise OSError(code, os.strerror(code), a, None, b)
 
 
-def rename(from_dir: int, old: str, to_dir: int, new: str) -> None:
-    """rename(2). Two links to one inode are a no-op that leaves both: then ``old`` is removed."""
-    os.rename(old, new, src_dir_fd=from_dir, dst_dir_fd=to_dir)
+def rename(from_dir: Directory, old: str, to_dir: Directory, new: str) -> None:
+    """rename(2). Two links to one inode are a no-op that leaves both names."""
+    os.rename(old, new, src_dir_fd=from_dir.fd, dst_dir_fd=to_dir.fd)
 
 
-def link(from_dir: int, old: str, to_dir: int, new: str) -> None:
+def link(from_dir: Directory, old: str, to_dir: Directory, new: str) -> None:
     """Hard-link ``old``, never what it points at.
 
     ENOENT can come for a name that exists, when it was replaced between look-up and link
@@ -67,47 +61,60 @@ def link(from_dir: int, old: str, to_dir: int, new: str) -> None:
     """
     for _ in range(8):
         try:
-            return os.link(old, new, src_dir_fd=from_dir, dst_dir_fd=to_dir, follow_symlinks=False)
+            return os.link(
+                old,
+                new,
+                src_dir_fd=from_dir.fd,
+                dst_dir_fd=to_dir.fd,
+                follow_symlinks=False,
+            )
         except FileNotFoundError:
-            if look(from_dir, old) is None:
+            if from_dir.look(old) is None:
                 raise
-    return os.link(old, new, src_dir_fd=from_dir, dst_dir_fd=to_dir, follow_symlinks=False)
+    return os.link(old, new, src_dir_fd=from_dir.fd, dst_dir_fd=to_dir.fd, follow_symlinks=False)
 
 
-def symlink(text: str, directory: int, name: str) -> None:
+def symlink(text: str, directory: Directory, name: str) -> None:
     """Make a symlink; FileExistsError when there is anything at ``name``."""
-    os.symlink(text, name, dir_fd=directory)
+    os.symlink(text, name, dir_fd=directory.fd)
 
 
-def unlink(directory: int, name: str) -> None:
+def unlink(directory: Directory, name: str) -> None:
     """Remove a name that is not a directory; a missing one is fine."""
     try:
-        os.unlink(name, dir_fd=directory)
+        os.unlink(name, dir_fd=directory.fd)
     except FileNotFoundError:
         pass
 
 
-def make_directory(parent: int, name: str, mode: int, gid: int) -> int | None:
+def make_directory(parent: Directory, name: str, mode: int, gid: int) -> Directory | None:
     """Make a directory with exactly this mode and group, and open it; None when it exists."""
     try:
-        os.mkdir(name, 0o700, dir_fd=parent)
+        os.mkdir(name, 0o700, dir_fd=parent.fd)
     except FileExistsError:
         return None
-    fd = open_below(parent, name)
+    made = parent.child(name)
+    if made is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
     try:
-        if os.fstat(fd).st_gid != gid:
-            os.fchown(fd, -1, gid)
-        os.fchmod(fd, mode)
+        if made.status().st_gid != gid:
+            os.fchown(made.fd, -1, gid)
+        os.fchmod(made.fd, mode)
     except BaseException:
-        os.close(fd)
+        made.close()
         raise
-    return fd
+    return made
 
 
-def remove_directory(parent: int, name: str) -> bool:
+def make_path(path: str, mode: int = 0o755) -> None:
+    """Make a directory and those above it, where they are missing, in trees of root's alone."""
+    os.makedirs(path, mode=mode, exist_ok=True)
+
+
+def remove_directory(parent: Directory, name: str) -> bool:
     """Remove a directory if it is there and empty; tells whether it is gone."""
     try:
-        os.rmdir(name, dir_fd=parent)
+        os.rmdir(name, dir_fd=parent.fd)
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -128,6 +135,6 @@ def remove_tree(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def sync_directory(directory: int) -> None:
+def sync_directory(directory: Directory) -> None:
     """fsync(2) of a directory: the names in it survive a power cut afterwards."""
-    os.fsync(directory)
+    os.fsync(directory.fd)

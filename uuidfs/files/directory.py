@@ -1,80 +1,190 @@
-"""Opens and lists directories without following links. Nothing here changes anything."""
+"""Open directories that look, list and read. Nothing here follows a link or changes anything.
+
+:mod:`uuidfs.files.change` has the calls that change names.
+"""
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from types import TracebackType
 
-from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.errors import Refused, SystemCallFailed, Unreadable
+from uuidfs.files.entry import Entry
 from uuidfs.layout.places import Place
 
-
-def opened(place: Place) -> int | None:
-    """Open a place, None when it is missing; other errors as SystemCallFailed."""
-    try:
-        return open_place(place)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SystemCallFailed("open", place.path, error) from error
-
-
-def opened_below(parent: int, name: str, path: str) -> int | None:
-    """Open a directory in ``parent`` without following links, None when it is missing.
-
-    Raises Refused when it is anything else than a directory.
-    """
-    try:
-        return open_below(parent, name)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise Refused(path, "this has to be a directory, and no symlink") from error
-        raise SystemCallFailed("open", path, error) from error
-
-
-def listed(fd: int, path: str) -> list[str]:
-    """The names in a directory; errors as SystemCallFailed."""
-    try:
-        return os.listdir(fd)
-    except OSError as error:
-        raise SystemCallFailed("list", path, error) from error
-
-
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_NO_DIRECTORY = frozenset({errno.ELOOP, errno.ENOTDIR})
+_REFUSED = "this has to be a directory, and no symlink"
 
 
-def open_place(place: Place) -> int:
-    """Open a directory: its base by path, each component below without following a link.
+class Directory:
+    """An open directory and the place where it was opened.
 
-    Raises FileNotFoundError when it is missing, Refused when a component is a symlink or
-    not a directory.
+    Whoever opens one closes it, best by a with block. Methods that take a ``name`` take one
+    component, never a path. What the kernel refuses is raised as SystemCallFailed.
     """
-    fd = os.open(place.base, os.O_RDONLY | os.O_DIRECTORY)
-    for count, part in enumerate(place.below, 1):
-        parent = fd
+
+    __slots__ = ("fd", "place")
+
+    def __init__(self, fd: int, place: Place) -> None:
+        self.fd = fd
+        self.place = place
+
+    @property
+    def path(self) -> str:
+        """Where it was when it was opened, for messages."""
+        return self.place.path
+
+    def __enter__(self) -> "Directory":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.fd)
+
+    def at(self, name: str) -> str:
+        """The path of what is called ``name`` in here, for messages."""
+        return f"{self.place.path}/{name}"
+
+    def status(self) -> os.stat_result:
+        """fstat(2) of the directory itself."""
+        return os.fstat(self.fd)
+
+    def is_same(self, other: "Directory") -> bool:
+        """Tell whether both are one directory, whatever their paths say."""
+        return os.path.sameopenfile(self.fd, other.fd)
+
+    def look(self, name: str) -> Entry | None:
+        """Return what lies at ``name``, or None.
+
+        Between the stat and the readlink of a symlink virtlogd or libvirt can put a regular
+        file there (EINVAL): then this looks again.
+        """
+        while True:
+            try:
+                found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+                form = stat.S_IFMT(found.st_mode)
+                text = os.readlink(name, dir_fd=self.fd) if form == stat.S_IFLNK else None
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno == errno.EINVAL:
+                    continue
+                raise SystemCallFailed("look at", self.at(name), error) from error
+            return Entry(
+                form,
+                found.st_dev,
+                found.st_ino,
+                found.st_uid,
+                found.st_nlink,
+                text,
+                found.st_ctime_ns,
+            )
+
+    def link_text(self, name: str) -> str | None:
+        """The text of a symlink, or None for anything else."""
         try:
-            fd = open_below(parent, part)
+            return os.readlink(name, dir_fd=self.fd)
+        except OSError:
+            return None
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """lstat(2) of ``name``; None when there is nothing."""
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-                where = Place(place.base, place.below[:count]).path
-                raise Refused(where, "this has to be a directory, and no symlink") from error
-            raise
+            raise SystemCallFailed("look at", self.at(name), error) from error
+
+    def list(self) -> list[str]:
+        """The names in here, in the kernel's order."""
+        try:
+            return os.listdir(self.fd)
+        except OSError as error:
+            raise SystemCallFailed("list", self.path, error) from error
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """Read a whole regular file of at most ``limit`` bytes; None when it is missing.
+
+        A fifo or device does not block (O_NONBLOCK) and is refused, like a symlink. Raises
+        Unreadable for what is no such file.
+        """
+        path = self.at(name)
+        try:
+            fd = os.open(
+                name,
+                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY,
+                dir_fd=self.fd,
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENXIO}:
+                raise Unreadable(path, "it is not a regular file") from error
+            raise SystemCallFailed("read", path, error) from error
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise Unreadable(path, "it is not a regular file")
+            if found.st_size > limit:
+                raise Unreadable(path, f"it is larger than {limit} bytes")
+            data = os.read(fd, found.st_size + 1)
+            if len(data) > found.st_size:  # libvirt replaces its files; this one is being written
+                raise Unreadable(path, "it grows while it is read")
+        except OSError as error:
+            raise SystemCallFailed("read", path, error) from error
         finally:
-            os.close(parent)
-    return fd
+            os.close(fd)
+        return data
+
+    def child(self, name: str) -> "Directory | None":
+        """Open the directory ``name``; None when it is missing.
+
+        Raises Refused when it is anything else than a directory.
+        """
+        try:
+            return Directory(os.open(name, _DIRECTORY, dir_fd=self.fd), self.place.child(name))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in _NO_DIRECTORY:
+                raise Refused(self.at(name), _REFUSED) from error
+            raise SystemCallFailed("open", self.at(name), error) from error
 
 
-@contextmanager
-def closing(descriptor: int) -> Iterator[int]:
-    """Close a descriptor at the end of a block."""
+def opened(place: Place) -> Directory | None:
+    """Open a place: its base by path, each component below without following a link.
+
+    None when it is missing. Raises Refused when a component below the base is a symlink or no
+    directory, SystemCallFailed.
+    """
     try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        found = Directory(os.open(place.base, os.O_RDONLY | os.O_DIRECTORY), Place(place.base))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SystemCallFailed("open", place.base, error) from error
+    for part in place.below:
+        with found:
+            below = found.child(part)
+        if below is None:
+            return None
+        found = below
+    return found
 
 
-def open_below(parent: int, name: str) -> int:
-    """Open the directory ``name`` in ``parent``; ELOOP or ENOTDIR when it is something else."""
-    return os.open(name, _DIRECTORY, dir_fd=parent)
+def existing(place: Place) -> Directory:
+    """As :func:`opened`; raises Refused when the place is missing."""
+    found = opened(place)
+    if found is None:
+        raise Refused(place.path, "this directory was removed")
+    return found

@@ -1,80 +1,84 @@
-"""Small files of our own: replaced whole, or not at all."""
+"""Small files of our own: replaced whole, or not at all.
+
+A file is written beside its place, under a name that nobody reads, and renamed over it. A short
+write, a full disk or a kill leaves the old file as it was. The hook loads this: os only.
+"""
 
 import os
 
-from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.errors import SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import closing, opened
+from uuidfs.files.directory import Directory, existing
 from uuidfs.layout.places import Place
 
 
-def replace_file(place: Place, entry: str, data: bytes) -> None:
-    """Replace a small file of ours below /run: complete or not at all, but not durable.
+def write_whole(
+    directory: Directory, name: str, data: bytes, *, mode: int = 0o644, durable: bool = False
+) -> None:
+    """Replace ``name`` by a file with exactly this content and mode.
 
-    Raises Refused or SystemCallFailed; what was there stays then.
+    ``durable``: it survives a power cut once this returns; files below /run need not. Raises
+    OSError; what was there before is there still.
     """
-    fd = opened(place)
-    if fd is None:
-        raise Refused(place.path, "this directory was removed")
-    with closing(fd):
-        try:
-            write_file(fd, entry, data)
-        except OSError as error:
-            raise SystemCallFailed("write", f"{place.path}/{entry}", error) from error
-
-
-def write_file(directory: int, name: str, data: bytes) -> None:
-    """Replace a small file of our own under /run: complete or not at all, but not durable."""
-    temporary = f"{name}.new"
-    change.unlink(directory, temporary)
-    fd = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=directory
-    )
+    temporary = f".{name}.uuidfs"  # libvirt runs no dot files in qemu.d, systemd reads none
     try:
-        os.write(fd, data)
-    finally:
-        os.close(fd)
-    change.rename(directory, temporary, directory, name)
-
-
-def private(path: str, flags: int) -> int:
-    """For open(): a file for its owner only, and never through a link."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
-
-
-def put(directory: Place, name: str, data: bytes, mode: int) -> bool:
-    """Write a file next to its place and rename it there; True when a directory was made.
-
-    Raises OSError or Refused; then what was there before is there still.
-    """
-    fresh = not os.path.isdir(directory.path)
-    os.makedirs(directory.path, exist_ok=True)
-    fd = opened(directory)
-    if fd is None:
-        raise Refused(directory.path, "this directory was removed")
-    temp = f".{name}.uuidfs"  # libvirt runs no dot files in qemu.d, systemd reads none
-    with closing(fd):
+        change.unlink(directory, temporary)
+        fd = os.open(
+            temporary,
+            os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW,
+            0o600,
+            dir_fd=directory.fd,
+        )
         try:
-            change.unlink(fd, temp)
-            out = os.open(
-                temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd
-            )
-            with closing(out):
-                os.write(out, data)
-                os.fchmod(out, mode)
-                os.fsync(out)
-            change.rename(fd, temp, fd, name)
-            change.sync_directory(fd)
-        except BaseException:
-            change.unlink(fd, temp)
-            raise
+            left = memoryview(data)
+            while left:  # write(2) may take less, on a disk that is about to be full for example
+                left = left[os.write(fd, left) :]
+            os.fchmod(fd, mode)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        change.rename(directory, temporary, directory, name)
+    except BaseException:
+        change.unlink(directory, temporary)
+        raise
+    if durable:
+        change.sync_directory(directory)
+
+
+def replace_file(place: Place, name: str, data: bytes) -> None:
+    """Replace a small file of ours below /run. Raises Refused or SystemCallFailed."""
+    with existing(place) as directory:
+        try:
+            write_whole(directory, name, data)
+        except OSError as error:
+            raise SystemCallFailed("write", directory.at(name), error) from error
+
+
+def put(place: Place, name: str, data: bytes, mode: int) -> bool:
+    """Put a file into a directory of the system's, which is made when it is missing; durable.
+
+    Tells whether the directory was made. Raises OSError, Refused or SystemCallFailed; what was
+    there before is there still.
+    """
+    fresh = not os.path.isdir(place.path)
+    change.make_path(place.path)
+    with existing(place) as directory:
+        write_whole(directory, name, data, mode=mode, durable=True)
     return fresh
 
 
 def read(path: str) -> bytes | None:
-    """A file's content; None when there is none. Raises OSError."""
+    """The content of a file of the system's; None when there is none. Raises SystemCallFailed."""
     try:
         with open(path, "rb") as file:
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise SystemCallFailed("read", path, error) from error
+
+
+def private(path: str, flags: int) -> int:
+    """For open(): a file for its owner only, and never through a link."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -5,21 +5,21 @@ import stat
 from types import TracebackType
 
 from uuidfs.errors import Refused
-from uuidfs.files.directory import opened
-from uuidfs.layout.places import Kind, Layout, Place
+from uuidfs.files.directory import Directory, opened
+from uuidfs.layout.places import Kind, Layout, Place, Side
 
 
 class TrustedDirs:
-    """Descriptors of the name and store directories of one layout, opened when first asked for.
+    """The name and store directories of one layout, opened when first asked for.
 
-    A context manager: the descriptors live as long as it does. Owners that are trusted are
-    root and the user that runs uuidfs (promise P7).
+    A context manager: they stay open as long as it does, and nobody else closes them. Owners
+    that are trusted are root and the user that runs uuidfs (promise P7).
     """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.trusted = frozenset({0, os.geteuid()})
-        self._open: dict[tuple[Kind, bool], int | None] = {}
+        self._open: dict[tuple[Kind, Side], Directory | None] = {}
 
     def __enter__(self) -> "TrustedDirs":
         return self
@@ -33,80 +33,80 @@ class TrustedDirs:
         self.forget()
 
     def forget(self) -> None:
-        """Close all descriptors; they are opened anew when asked for."""
-        for fd in self._open.values():
-            if fd is not None:
-                os.close(fd)
+        """Close all directories; they are opened anew when asked for."""
+        for directory in self._open.values():
+            if directory is not None:
+                directory.close()
         self._open.clear()
 
-    def names(self, kind: Kind) -> int | None:
+    def names(self, kind: Kind) -> Directory | None:
         """libvirt's directory for this kind, or None when it is not there.
 
         Raises Refused when it is a symlink or in the wrong place, SystemCallFailed else.
         """
-        return self._get(kind, False)
+        return self.get(kind, Side.NAMES)
 
-    def store(self, kind: Kind) -> int | None:
+    def store(self, kind: Kind) -> Directory | None:
         """Our directory for this kind, or None when it is not there yet.
 
         Raises Refused when others could write to it or it is on another file system.
         """
-        return self._get(kind, True)
+        return self.get(kind, Side.STORE)
 
-    def _get(self, kind: Kind, store: bool) -> int | None:
-        key = (kind, store)
+    def get(self, kind: Kind, side: Side) -> Directory | None:
+        """Either of them. Raises as :meth:`names` and :meth:`store`."""
+        key = (kind, side)
         if key not in self._open:
-            place = (self.layout.stores if store else self.layout.names)[kind]
-            fd = opened(place)
-            if fd is not None:
+            directory = opened(self.layout.places(side)[kind])
+            if directory is not None:
                 try:
-                    if store:
-                        self.check_store(fd, place)
-                        self._check_device(kind, fd, place)
+                    if side is Side.STORE:
+                        self.check_store(directory)
+                        self._check_device(kind, directory)
                     elif kind.is_metadata:
-                        self._check_siblings(kind, fd)
+                        self._check_siblings(kind, directory)
                 except BaseException:
-                    os.close(fd)
+                    directory.close()
                     raise
-            self._open[key] = fd
+            self._open[key] = directory
         return self._open[key]
 
     def look_again(self) -> None:
         """Forget the directories that were missing or have been removed: there may be others."""
-        for key, fd in list(self._open.items()):
-            if fd is None:
+        for key, directory in list(self._open.items()):
+            if directory is None:
                 del self._open[key]
-            elif os.fstat(fd).st_nlink == 0:
+            elif directory.status().st_nlink == 0:
                 del self._open[key]
-                os.close(fd)
+                directory.close()
 
-    def check_store(self, fd: int, place: Place) -> None:
+    def check_store(self, directory: Directory) -> None:
         """Refuse a directory of ours that anybody else could write to."""
-        found = os.fstat(fd)
+        found = directory.status()
         if found.st_uid not in self.trusted:
             raise Refused(
-                place.path,
+                directory.path,
                 f"this directory belongs to uid {found.st_uid}",
                 "it has to belong to root (or to the session's user); "
-                f"check what is in it, then: chown {os.geteuid()} {place.path}",
+                f"check what is in it, then: chown {os.geteuid()} {directory.path}",
             )
         if found.st_mode & 0o022:
             raise Refused(
-                place.path,
+                directory.path,
                 f"others may write to this directory (mode {stat.S_IMODE(found.st_mode):04o})",
-                f"check what is in it, then: chmod go-w {place.path}",
+                f"check what is in it, then: chmod go-w {directory.path}",
             )
 
-    def _check_device(self, kind: Kind, fd: int, place: Place) -> None:
+    def _check_device(self, kind: Kind, store: Directory) -> None:
         names = self.names(kind)
-        if names is not None and os.fstat(names).st_dev != os.fstat(fd).st_dev:
+        if names is not None and names.status().st_dev != store.status().st_dev:
             raise Refused(
-                place.path,
-                f"this is on another file system than {self.layout.names[kind].path} (EXDEV)",
+                store.path,
+                f"this is on another file system than {names.path} (EXDEV)",
                 "files are moved, never copied: unmount one of them or mount both together",
             )
 
-    def _check_siblings(self, kind: Kind, fd: int) -> None:
+    def _check_siblings(self, kind: Kind, names: Directory) -> None:
         """The links say ``../../../by-uuid``: that has to be the store's parent.
 
         It is not when /var/lib/libvirt/qemu itself is a symlink to somewhere else.
@@ -115,14 +115,12 @@ class TrustedDirs:
         above = opened(Place(store.base, store.below[:-2]))
         if above is None:
             return
-        try:
-            here = os.fstat(above)
-            there = os.stat("../..", dir_fd=fd)
-        finally:
-            os.close(above)
+        with above:
+            here = above.status()
+        there = os.stat("../..", dir_fd=names.fd)
         if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
             raise Refused(
-                self.layout.names[kind].path,
+                names.path,
                 "its real path is elsewhere, so relative links into the store would dangle",
                 "replace the symlink on the way by a bind mount of the directory above both",
             )

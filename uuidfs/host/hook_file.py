@@ -11,7 +11,7 @@ from pathlib import Path
 
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import closing, opened
+from uuidfs.files.directory import opened
 from uuidfs.files.small import put, read
 from uuidfs.host.shipped import hook_script
 from uuidfs.layout.places import Kind, Layout, Place
@@ -74,7 +74,7 @@ def status(layout: Layout) -> HookState:
     found = None
     for relative in ("qemu", "qemu.d/uuidfs"):
         path = f"{base}/{relative}"
-        data = _read(path)
+        data = read(path)
         if data is not None and MARK in data:
             found = found or (path, data)
         elif data is not None:
@@ -85,13 +85,6 @@ def status(layout: Layout) -> HookState:
     return HookState(
         True, found[0], foreign=tuple(foreign), interpreter=os.fsdecode(line[7:]).strip("'")
     )
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        return read(path)
-    except OSError as error:
-        raise SystemCallFailed("read", path, error) from error
 
 
 def install(layout: Layout) -> HookState:
@@ -109,7 +102,7 @@ def install(layout: Layout) -> HookState:
                 target, "somebody else's file is in the hook's place", "move it away and run again"
             )
     data = rendered()
-    if before.installed and _read(target) == data:
+    if before.installed and read(target) == data:
         return status(layout)
     directory = place if target.endswith("/hooks/qemu") else place.child("qemu.d")
     try:
@@ -137,17 +130,16 @@ def remove(layout: Layout) -> HookState:
         return before
     place, _ = _places(layout)
     in_d = before.path.endswith("/qemu.d/uuidfs")
-    fd = opened(place.child("qemu.d") if in_d else place)
-    if fd is None:
+    directory = opened(place.child("qemu.d") if in_d else place)
+    if directory is None:
         return HookState(False, before.path)
-    try:
-        change.unlink(fd, before.path.rsplit("/", 1)[1])
-        change.sync_directory(fd)
-    except OSError as error:
-        raise SystemCallFailed("remove", before.path, error) from error
-    finally:
-        os.close(fd)
+    with directory:
+        try:
+            change.unlink(directory, before.path.rsplit("/", 1)[1])
+            change.sync_directory(directory)
+        except OSError as error:
+            raise SystemCallFailed("remove", before.path, error) from error
     if in_d and (above := opened(place)) is not None:
-        with closing(above):
+        with above:
             change.remove_directory(above, "qemu.d")
     return HookState(False, before.path, True, foreign=before.foreign)

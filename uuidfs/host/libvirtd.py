@@ -1,7 +1,11 @@
-"""Asks the running libvirt daemon what a domain is called.
+"""The running libvirt daemon: whether one runs, what it calls a domain, and how to reload it.
 
-Only ``check --repair`` and the reconciler need this, to finish a rename that was cut in half.
-virsh is asked, and the absence of a daemon is an answer.
+Who runs is who holds the POSIX lock on the daemon's pid file (virPidFileAcquirePath, libvirt
+9.0 and 11.3): a number in a file may by now be another process's.
+
+A reload is needed once, for the first hook: a daemon looks for hooks when it starts or reloads.
+What is owed is written down before the hook is installed, so that a kill between the two does
+not leave a daemon that never hears of it.
 """
 
 import fcntl
@@ -10,16 +14,20 @@ import shutil
 import signal
 import struct
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from uuidfs.errors import SystemCallFailed, UsageError, UuidfsError
 from uuidfs.files import change
-from uuidfs.files.directory import closing, opened
-from uuidfs.files.entry import look
-from uuidfs.files.small import write_file
+from uuidfs.files.directory import opened
+from uuidfs.files.small import replace_file
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.flock import make_lock_directory
 
+DAEMONS = ("libvirtd", "virtqemud")
+OWED = "reload-owed"
+_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid; padded to its size
 TIMEOUT = 10.0  # seconds; a daemon that takes longer has not answered
 
 
@@ -37,20 +45,44 @@ def runs(layout: Layout) -> bool:
     """
     # /run/libvirt/qemu -> /run; for a session RUNTIME/libvirt/qemu/run -> RUNTIME/libvirt.
     directory = os.path.dirname(os.path.dirname(layout.status.path))
-    return any(_locked(f"{directory}/{name}.pid") for name in ("libvirtd", "virtqemud"))
-
-
-def _locked(path: str) -> bool:
-    # struct flock, Linux: type, whence, start, length, pid.
-    question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
-        with open(path, "rb") as file:
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
+        return any(_holder_of(f"{directory}/{name}.pid") is not None for name in DAEMONS)
+    except SystemCallFailed as error:
+        raise NoAnswerError(f"cannot tell whether libvirt runs: {error}") from error
+
+
+@contextmanager
+def _pid_file(path: str) -> Iterator[int | None]:
+    """Open a daemon's pid file for a block; None when there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        return False
+        yield None
+        return
     except OSError as error:
-        raise NoAnswerError(f"cannot tell whether libvirt runs: {path}: {error}") from error
-    return bool(struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK)
+        raise SystemCallFailed("open", path, error) from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _holder(fd: int) -> int | None:
+    """The process that holds a POSIX lock on a file; None when nobody does.
+
+    0 stands for one in another PID namespace (fcntl(2), F_GETLK).
+    """
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    return None if kind == fcntl.F_UNLCK else max(pid, 0)
+
+
+def _holder_of(path: str) -> int | None:
+    with _pid_file(path) as fd:
+        try:
+            return _holder(fd) if fd is not None else None
+        except OSError as error:
+            raise SystemCallFailed("ask for the lock of", path, error) from error
 
 
 def name_of(layout: Layout, uuid: str) -> str | None:
@@ -83,13 +115,6 @@ def name_of(layout: Layout, uuid: str) -> str | None:
     raise NoAnswerError(f"libvirt did not tell the domain's name: {message}")
 
 
-DAEMONS = ("libvirtd", "virtqemud")
-
-OWED = "reload-owed"
-
-_FLOCK = "hhqqi"  # struct flock: type, whence, start, length, pid
-
-
 @dataclass(frozen=True)
 class Reloaded:
     """The daemons that were told, as "libvirtd (pid 4711)"; none when none runs."""
@@ -106,10 +131,7 @@ def refuse_elsewhere(layout: Layout) -> None:
 def owe(layout: Layout) -> None:
     """Write down that the daemon has to be told. Raises UuidfsError."""
     make_lock_directory(layout.locks)
-    fd = _run_directory(layout)
-    if fd is not None:
-        with closing(fd):
-            write_file(fd, OWED, b"")
+    replace_file(layout.locks.parent, OWED, b"")
 
 
 def send_reload(layout: Layout) -> Reloaded:
@@ -117,54 +139,39 @@ def send_reload(layout: Layout) -> Reloaded:
 
     A daemon that is not running looks for hooks when it starts.
     """
-    fd = _run_directory(layout)
-    if fd is None:
+    run = opened(layout.locks.parent)
+    if run is None:
         return Reloaded(())
-    with closing(fd):
-        if look(fd, OWED) is None:
+    with run:
+        if run.look(OWED) is None:
             return Reloaded(())
         told = Reloaded(
             tuple(
                 f"{name} (pid {pid})"
                 for name in DAEMONS
-                if (pid := _hang_up(f"{os.path.dirname(layout.locks.parent.path)}/{name}.pid"))
+                if (pid := _hang_up(f"{os.path.dirname(run.path)}/{name}.pid"))
             )
         )
-        change.unlink(fd, OWED)
+        change.unlink(run, OWED)
     return told
-
-
-def _run_directory(layout: Layout) -> int | None:
-    return opened(layout.locks.parent)
 
 
 def _hang_up(path: str) -> int | None:
     """SIGHUP for the holder of the lock; None when nobody holds it."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SystemCallFailed("open", path, error) from error
-    with closing(fd):
+    with _pid_file(path) as fd:
         try:
-            pid = _holder(fd)
-            if not pid:
+            pid = _holder(fd) if fd is not None else None
+            if fd is None or not pid:
                 return None
             process = os.pidfd_open(pid)
-            with closing(process):
+            try:
                 if _holder(fd) != pid:  # ended, and the number may be another process's
                     return None
                 signal.pidfd_send_signal(process, signal.SIGHUP)
+            finally:
+                os.close(process)
         except ProcessLookupError:
             return None
         except OSError as error:
             raise SystemCallFailed("tell the daemon of", path, error) from error
     return pid
-
-
-def _holder(fd: int) -> int:
-    """The process that holds a lock on the file; 0 when none does."""
-    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    return 0 if kind == fcntl.F_UNLCK else max(pid, 0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from uuidfs.errors import Refused, SystemCallFailed, UuidfsError
 from uuidfs.files import change
-from uuidfs.files.directory import closing, opened
+from uuidfs.files.directory import opened
 from uuidfs.files.small import put, read
 from uuidfs.host.shipped import unit_text
 from uuidfs.layout.places import Kind, Layout, Place
@@ -67,10 +67,7 @@ def status(layout: Layout) -> tuple[UnitState, ...]:
 
 
 def _look(path: str, name: str) -> UnitState:
-    try:
-        data = read(path)
-    except OSError as error:
-        raise SystemCallFailed("read", path, error) from error
+    data = read(path)
     if data is None or MARK not in data:
         return UnitState(name, path, False, foreign=data is not None)
     command = next(x for x in data.splitlines() if x.startswith(b"ExecStart="))
@@ -101,7 +98,7 @@ def install(layout: Layout) -> tuple[UnitState, ...]:
     wanted = {unit.name: rendered(unit.name, program()) for unit in before}
     done = []
     for unit in before:
-        changed = _read(unit.path) != wanted[unit.name]
+        changed = read(unit.path) != wanted[unit.name]
         if changed:
             try:
                 put(place, unit.name, wanted[unit.name], 0o644)
@@ -112,27 +109,20 @@ def install(layout: Layout) -> tuple[UnitState, ...]:
     return tuple(done)
 
 
-def _read(path: str) -> bytes | None:
-    try:
-        return read(path)
-    except OSError as error:
-        raise SystemCallFailed("read", path, error) from error
-
-
 def remove(layout: Layout) -> tuple[UnitState, ...]:
     """Remove our units; those of others stay as they are. Raises SystemCallFailed."""
     before = status(layout)
-    fd = opened(directory(layout))
-    if fd is None:
+    units = opened(directory(layout))
+    if units is None:
         return before
-    with closing(fd):
+    with units:
         for unit in before:
             if unit.installed:
                 try:
-                    change.unlink(fd, unit.name)
+                    change.unlink(units, unit.name)
                 except OSError as error:
                     raise SystemCallFailed("remove", unit.path, error) from error
-        change.sync_directory(fd)
+        change.sync_directory(units)
     return tuple(
         UnitState(unit.name, unit.path, False, foreign=unit.foreign, changed=unit.installed)
         for unit in before

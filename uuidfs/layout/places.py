@@ -37,6 +37,17 @@ class Kind(Enum):
         """A directory per domain, one file per object."""
 
 
+class Side(Enum):
+    """Which of a kind's two directories."""
+
+    NAMES = "names"
+    """libvirt's."""
+    STORE = "store"
+    """Ours."""
+
+    __hash__ = object.__hash__
+
+
 class Place(NamedTuple):
     """A directory: ``base`` is opened by path, each part of ``below`` with O_NOFOLLOW."""
 
@@ -71,6 +82,10 @@ class Layout(NamedTuple):
     status: Place
     locks: Place
     live: bool
+
+    def places(self, side: Side) -> dict[Kind, Place]:
+        """The directories of one side, by kind."""
+        return self.names if side is Side.NAMES else self.stores
 
     def link_text(self, kind: Kind, uuid: str, entry: str) -> str:
         """What the name's symlink says; relative, so that it survives a chroot or a copy."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from uuidfs.files import change
-from uuidfs.files.directory import closing, open_place
+from uuidfs.files.directory import existing
 from uuidfs.layout.places import Place
 from uuidfs.localmigration.connection import LibvirtRefused, module
 from uuidfs.runtime.sessions import Session
@@ -27,7 +27,7 @@ QEMU_DOWNTIME = 300
 RAISED = 5.0  # seconds between two of them
 
 
-class Hop(NamedTuple):
+class HopProgress(NamedTuple):
     """How far a hop is. Sizes in bytes, ``downtime`` in ms once it is over."""
 
     number: int
@@ -46,52 +46,55 @@ class MigrationOptions(NamedTuple):
     bandwidth: int = 0
     lock_timeout: float = 10.0
     dry_run: bool = False
-    progress: Callable[[str, Hop], None] | None = None
+    progress: Callable[[str, HopProgress], None] | None = None
 
 
 def make(uuid: str, owner: tuple[int, int]) -> None:
     """Make the directory for the hops' sockets, which QEMU's user has to write to."""
-    os.makedirs(HOPS, mode=0o711, exist_ok=True)
     path = f"{HOPS}/{uuid}"
     change.remove_tree(path)
-    os.mkdir(path, 0o700)
+    change.make_path(HOPS, 0o711)
+    change.make_path(path, 0o700)
     os.chown(path, *owner)
 
 
 def remove(uuid: str) -> None:
     """Remove it, and the directory above unless others hop."""
     change.remove_tree(f"{HOPS}/{uuid}")
-    with contextlib.suppress(FileNotFoundError), closing(open_place(Place("/run"))) as fd:
-        change.remove_directory(fd, os.path.basename(HOPS))
+    with existing(Place("/run")) as run:
+        change.remove_directory(run, os.path.basename(HOPS))
 
 
-def move(  # one migration has that many sides
-    session: Session,
-    options: MigrationOptions,
-    number: int,
-    domain: Any,
-    uri: str,
-    name: str,
-    xml: str,
-    flags: int = 0,
-    persistent: str | None = None,
-) -> None:
-    """Move ``domain`` to the daemon at ``uri``, as ``name`` and as ``xml`` says there.
+class Hop(NamedTuple):
+    """One migration: ``domain`` goes to the daemon at ``uri``, as ``name`` and as ``xml`` says.
 
-    ``persistent`` is the config that it gets there, None to leave it transient or with the one
-    that it has. Raises LibvirtRefused; then the guest runs where it ran.
+    ``number`` is 1 for the way out and 2 for the way home. ``persistent`` is the config that it
+    gets there, None to leave it transient or with the one that it has.
     """
+
+    number: int
+    domain: Any
+    uri: str
+    name: str
+    xml: str
+    flags: int = 0
+    persistent: str | None = None
+
+
+def move(session: Session, options: MigrationOptions, hop: Hop) -> None:
+    """Make a hop. Raises LibvirtRefused; then the guest runs where it ran."""
     libvirt = module()
-    socket = f"{HOPS}/{session.uuid}/hop{number}-{time.monotonic_ns()}"
+    socket = f"{HOPS}/{session.uuid}/hop{hop.number}-{time.monotonic_ns()}"
     parameters: dict[str, Any] = {
         libvirt.VIR_MIGRATE_PARAM_URI: f"unix:{socket}",
-        libvirt.VIR_MIGRATE_PARAM_DEST_NAME: name,
-        libvirt.VIR_MIGRATE_PARAM_DEST_XML: xml,
+        libvirt.VIR_MIGRATE_PARAM_DEST_NAME: hop.name,
+        libvirt.VIR_MIGRATE_PARAM_DEST_XML: hop.xml,
     }
     if options.bandwidth:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = options.bandwidth
-    if persistent is not None:
-        parameters[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = persistent
+    flags = hop.flags
+    if hop.persistent is not None:
+        parameters[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = hop.persistent
         flags |= libvirt.VIR_MIGRATE_PERSIST_DEST
     # Peer to peer: the daemons do it, so it goes on when this process dies. Unsafe: caches are
     # safe where source and destination are one kernel.
@@ -101,11 +104,12 @@ def move(  # one migration has that many sides
         | libvirt.VIR_MIGRATE_UNSAFE
         | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
     )
+    domain = hop.domain
     failed: list[Any] = []
 
     def work() -> None:
         try:
-            domain.migrateToURI3(uri, parameters, flags)
+            domain.migrateToURI3(hop.uri, parameters, flags)
         except libvirt.libvirtError as error:
             failed.append(error)
 
@@ -119,7 +123,7 @@ def move(  # one migration has that many sides
     while thread.is_alive():
         thread.join(POLL)
         if thread.is_alive() and options.progress is not None:
-            _show(session.name, options.progress, domain, number)
+            _show(session.name, options.progress, domain, hop.number)
         if downtimes and time.monotonic() - began > raised + RAISED:
             _allow(domain, downtimes.pop(0))
             raised += RAISED
@@ -128,7 +132,7 @@ def move(  # one migration has that many sides
                 domain.abortJob()
     if failed:
         _allow(domain, usual)
-        raise LibvirtRefused(f"move {session.name} (hop {number})", failed[0])
+        raise LibvirtRefused(f"move {session.name} (hop {hop.number})", failed[0])
 
 
 def _allowed(domain: Any) -> int:
@@ -143,12 +147,16 @@ def _allow(domain: Any, downtime: int) -> None:
         domain.migrateSetMaxDowntime(downtime)
 
 
-def _show(name: str, progress: Callable[[str, Hop], None], domain: Any, number: int) -> None:
+def _show(
+    name: str, progress: Callable[[str, HopProgress], None], domain: Any, number: int
+) -> None:
     libvirt = module()
     with contextlib.suppress(libvirt.libvirtError):
         stats = domain.jobStats()
         if "data_total" in stats:
             progress(
                 name,
-                Hop(number, stats["data_processed"], stats["data_remaining"], stats["data_total"]),
+                HopProgress(
+                    number, stats["data_processed"], stats["data_remaining"], stats["data_total"]
+                ),
             )

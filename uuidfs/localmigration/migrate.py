@@ -1,8 +1,4 @@
-"""The trip of a running guest: out to a peer daemon, and home into a fresh QEMU process.
-
-Going home is the same whether it is the second half of a trip or a recovery after a kill:
-:mod:`uuidfs.homecoming`.
-"""
+"""Moves a domain, recovers what a dead owner began, or renames: one session from end to end."""
 
 import contextlib
 import os
@@ -20,7 +16,7 @@ from uuidfs.localmigration.connection import connect, doing, lookup
 from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.peer_daemon import PeerDaemon
 from uuidfs.localmigration.preflight import preflight
-from uuidfs.localmigration.trip import BY, Homecoming, Trip
+from uuidfs.localmigration.trip import BY, Trip
 from uuidfs.runtime import sessions
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.runtime.sessions import HOME, Session
@@ -74,7 +70,7 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
                     ),
                     options,
                 )
-                trip.go(domain)
+                trip.out_and_home(domain)
                 trip.close()
         finally:
             if trip is not None:
@@ -97,9 +93,9 @@ def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
         session = _taken_over(layout, uuid)
         host = connect(layout.uri)
         try:
-            home = Homecoming(layout, host, session, options)
-            where = home.come_home()
-            home.close()
+            trip = Trip(layout, host, session, options)
+            where = trip.home()
+            trip.close()
         finally:
             host.close()
     catch_up(layout, uuid)
@@ -107,7 +103,7 @@ def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
         session.new_name or session.name,
         uuid,
         time.monotonic() - began,
-        tuple(home.downtimes),
+        tuple(trip.downtimes),
         where,
     )
 

@@ -18,8 +18,9 @@ import uuid as uuids
 
 from uuidfs.errors import UuidfsError
 from uuidfs.files import change
-from uuidfs.files.directory import closing
+from uuidfs.files.directory import opened
 from uuidfs.files.small import private
+from uuidfs.layout.places import Place
 
 BINDS = {
     "etc": "/etc/libvirt",
@@ -78,9 +79,9 @@ class PeerDaemon:
     def make(self, owner: tuple[int, int]) -> None:
         """Make the directories; ``owner`` is the user and group of the guest's QEMU process."""
         for part in (*BINDS, "host"):
-            os.makedirs(f"{self.directory}/{part}", mode=0o711, exist_ok=True)
+            change.make_path(f"{self.directory}/{part}", 0o711)
         for part in ("log/qemu", "run/qemu", "lib/nvram", "etc/qemu"):
-            os.makedirs(f"{self.directory}/{part}", exist_ok=True)
+            change.make_path(f"{self.directory}/{part}")
         os.chown(f"{self.directory}/lib", *owner)
         for name, text in (("libvirtd.conf", _daemon_conf()), ("qemu.conf", _qemu_conf())):
             with open(f"{self.directory}/etc/{name}", "w", opener=private) as file:
@@ -175,8 +176,10 @@ class PeerDaemon:
             )
 
     def _unlink(self, part: str, name: str) -> None:
-        with closing(os.open(f"{self.directory}/{part}", os.O_RDONLY | os.O_DIRECTORY)) as fd:
-            change.unlink(fd, name)
+        directory = opened(Place(f"{self.directory}/{part}"))
+        if directory is not None:
+            with directory:
+                change.unlink(directory, name)
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

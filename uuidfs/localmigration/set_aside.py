@@ -5,18 +5,18 @@ their metadata is written to /var/lib/libvirt/by-uuid/aside/UUID.json, which sur
 cut, before it is taken out of libvirt; and removed once libvirt has it again.
 """
 
-import contextlib
-import json
-import os
 from typing import Any, NamedTuple
 
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import closing, open_place
-from uuidfs.files.small import private
+from uuidfs.files.directory import existing, opened
+from uuidfs.files.small import write_whole
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration.connection import doing, module
+from uuidfs.runtime.records import parse_record, record_bytes
 from uuidfs.runtime.sessions import aside as aside_place
+
+_LIMIT = 1 << 28  # bytes: thousands of snapshots of 100 kB
 
 
 class SetAside(NamedTuple):
@@ -33,14 +33,9 @@ class SetAside(NamedTuple):
     config: str | None = None
 
 
-def directory(layout: Layout) -> str:
-    """Where it is kept."""
-    return aside_place(layout).path
-
-
 def path_of(layout: Layout, uuid: str) -> str:
     """The file of one domain."""
-    return f"{directory(layout)}/{uuid}.json"
+    return f"{aside_place(layout).path}/{uuid}.json"
 
 
 def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:
@@ -65,43 +60,42 @@ def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:
 
 
 def keep(layout: Layout, uuid: str, aside: SetAside) -> None:
-    """Write it, durable when this returns. Raises SystemCallFailed."""
-    path = path_of(layout, uuid)
+    """Write it, durable when this returns. Raises SystemCallFailed or Refused."""
+    place = aside_place(layout)
     try:
-        os.makedirs(directory(layout), mode=0o700, exist_ok=True)
-        with open(f"{path}.new", "w", opener=private) as file:
-            json.dump({"version": 1, **aside._asdict()}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        with closing(open_place(aside_place(layout))) as fd:
-            change.rename(fd, f"{uuid}.json.new", fd, f"{uuid}.json")
-            change.sync_directory(fd)
+        change.make_path(place.path, 0o700)
+        with existing(place) as directory:
+            data = record_bytes(aside._asdict())
+            write_whole(directory, f"{uuid}.json", data, mode=0o600, durable=True)
     except OSError as error:
-        raise SystemCallFailed("keep", path, error) from error
+        raise SystemCallFailed("keep", path_of(layout, uuid), error) from error
 
 
 def kept(layout: Layout, uuid: str) -> SetAside | None:
     """What is kept of a domain. Raises Refused when it cannot be read."""
-    path = path_of(layout, uuid)
-    try:
-        with open(path) as file:
-            fields = json.load(file)
-        known = {key: fields[key] for key in SetAside._fields if key in fields}
-        aside = SetAside(**known)
-    except FileNotFoundError:
+    directory = opened(aside_place(layout))
+    if directory is None:
         return None
-    except (OSError, ValueError, TypeError) as error:
-        raise Refused(path, f"this cannot be read: {error}") from error
-    return aside
+    with directory:
+        data = directory.read(f"{uuid}.json", _LIMIT)
+    try:
+        return parse_record(data, SetAside) if data is not None else None
+    except ValueError as error:
+        raise Refused(path_of(layout, uuid), f"this cannot be read: {error}") from error
 
 
 def drop(layout: Layout, uuid: str) -> None:
     """Forget it."""
-    with contextlib.suppress(FileNotFoundError):
-        with closing(open_place(aside_place(layout))) as fd:
-            change.unlink(fd, f"{uuid}.json")
-        with closing(open_place(aside_place(layout).parent)) as fd:
-            change.remove_directory(fd, "aside")  # unless another domain's is there
+    place = aside_place(layout)
+    directory = opened(place)
+    if directory is None:
+        return
+    with directory:
+        change.unlink(directory, f"{uuid}.json")
+    above = opened(place.parent)
+    if above is not None:
+        with above:
+            change.remove_directory(above, "aside")  # unless another domain's is there
 
 
 def take_out(domain: Any) -> None:

@@ -1,8 +1,9 @@
-"""The way home: the second half of a trip, or a recovery after a kill.
+"""The trip of a running guest: out to a peer daemon, and home into a fresh QEMU process.
 
-It looks where the guest runs, by libvirt's word and not by the session's phase, and goes on from
-there. There is never a moment with two running copies, nor one with none: QEMU itself hands
-over, and what is destroyed here is paused and the other one runs.
+The way home is the same in a recovery after a kill. It looks where the guest runs, by libvirt's
+word and not by the session's phase, and goes on from there. There is never a moment with two
+running copies, nor one with none: QEMU itself hands over, and what is destroyed here is paused
+and the other one runs.
 """
 
 import contextlib
@@ -12,13 +13,12 @@ from typing import Any
 
 from uuidfs.apply.applier import Applier
 from uuidfs.errors import Refused, UuidfsError
-from uuidfs.files.entry import look
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import domain_xml, hop
 from uuidfs.localmigration import set_aside as asides
 from uuidfs.localmigration.connection import LibvirtRefused, connect, doing, lookup, module
-from uuidfs.localmigration.hop import Hop, MigrationOptions
+from uuidfs.localmigration.hop import Hop, HopProgress, MigrationOptions
 from uuidfs.localmigration.peer_daemon import PeerDaemon
 from uuidfs.localmigration.set_aside import SetAside
 from uuidfs.plan.steps import Op, Step
@@ -32,8 +32,8 @@ POLL = 0.02  # seconds between two looks at a job
 SETTLE = 60.0  # seconds for a hop that a dead owner began to come to an end
 
 
-class Homecoming:
-    """One domain's session, with the lock held."""
+class Trip:
+    """One domain's session, with the lock held: out and home, or only home after a kill."""
 
     def __init__(
         self, layout: Layout, host: Any, session: Session, options: MigrationOptions
@@ -46,7 +46,72 @@ class Homecoming:
         self._daemon = PeerDaemon(session.directory)
         self._peer: Any = None
 
-    def come_home(self) -> str:
+    def out_and_home(self, domain: Any) -> None:
+        """Out and home. Raises UuidfsError after an attempt to bring everything home."""
+        try:
+            self._out(domain)
+        except BaseException as error:
+            try:
+                self.home()
+                self.close()
+            except UuidfsError as second:
+                raise UuidfsError(
+                    f"{error}; and then: {second}; run: uuidfs local-migrate "
+                    f"--recover {self.session.uuid}"
+                ) from error
+            raise
+        try:
+            self.home()
+        except UuidfsError as error:
+            raise UuidfsError(
+                f"{error}; the guest runs on, and its start elsewhere is refused; "
+                f"run: uuidfs local-migrate --recover {self.session.uuid}"
+            ) from error
+
+    def _out(self, domain: Any) -> None:
+        libvirt = module()
+        with doing(f"read the XML of {self.session.name}"):
+            flags = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
+            migratable = domain.XMLDesc(flags)
+            live = domain_xml.parse(domain.XMLDesc())
+        owner = self._owner()
+        self._daemon.make(owner)
+        with open(f"{self.session.directory}/home.xml", "w") as file:
+            file.write(
+                domain_xml.renamed(
+                    domain_xml.at_home(migratable, self.options.emulator), self.session.peer_name
+                )
+            )
+        kept = asides.look(domain, self.options.new_name, self.options.emulator)
+        asides.keep(self.layout, self.session.uuid, kept)
+        hop.make(self.session.uuid, owner)
+        self._daemon.start()
+        self._peer = connect(self._daemon.uri)
+        self._phase(OUT)
+        asides.take_out(domain)
+        way = Hop(
+            1,
+            domain,
+            self._daemon.uri,
+            self.session.peer_name,
+            domain_xml.in_peer(migratable, live, self.options.emulator),
+            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.options.new_name else 0,
+        )
+        hop.move(self.session, self.options, way)
+        self._note(1)
+        self._phase(PEER)
+
+    def _owner(self) -> tuple[int, int]:
+        """The user and group of the guest's process."""
+        path = f"{self.layout.status.path}/{self.session.name}.pid"
+        try:
+            with open(path) as file:
+                found = os.stat(f"/proc/{int(file.read())}")
+        except (OSError, ValueError) as error:
+            raise Refused(path, f"cannot tell which user QEMU runs as: {error}") from error
+        return found.st_uid, found.st_gid
+
+    def home(self) -> str:
         """Bring the guest home from where it is; returns "host", or "gone" where it has ended."""
         where = "gone"
         for _ in range(5):
@@ -138,16 +203,8 @@ class Homecoming:
             if kept is not None and kept.config is not None:
                 persistent = domain_xml.renamed(kept.config, self.session.peer_name)
         try:
-            hop.move(
-                self.session,
-                self.options,
-                2,
-                peer,
-                self._daemon.host_uri,
-                name,
-                xml,
-                persistent=persistent,
-            )
+            way = Hop(2, peer, self._daemon.host_uri, name, xml, persistent=persistent)
+            hop.move(self.session, self.options, way)
             self._note(2)
         except LibvirtRefused as error:
             if error.code == libvirt.VIR_ERR_NO_DOMAIN:
@@ -166,7 +223,8 @@ class Homecoming:
             if (
                 store is not None
                 and names is not None
-                and (look(store, step.store_entry) is not None and look(names, step.entry) is None)
+                and store.look(step.store_entry) is not None
+                and names.look(step.entry) is None
             ):
                 with Applier(dirs, BY) as applier:
                     applier.run(step)
@@ -217,7 +275,7 @@ class Homecoming:
                 if self.options.progress is not None:
                     total = stats.get("data_total", 0)
                     self.options.progress(
-                        self.session.name, Hop(number, total, 0, total, self.downtimes[-1])
+                        self.session.name, HopProgress(number, total, 0, total, self.downtimes[-1])
                     )
 
 
@@ -228,73 +286,3 @@ def _job(domain: Any) -> bool:
         return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
     except libvirt.libvirtError:
         return False
-
-
-class Trip(Homecoming):
-    """One domain's session from its beginning, with the lock held."""
-
-    def go(self, domain: Any) -> None:
-        """Out and home. Raises UuidfsError after an attempt to bring everything home."""
-        try:
-            self._out(domain)
-        except BaseException as error:
-            try:
-                self.come_home()
-                self.close()
-            except UuidfsError as second:
-                raise UuidfsError(
-                    f"{error}; and then: {second}; run: uuidfs local-migrate "
-                    f"--recover {self.session.uuid}"
-                ) from error
-            raise
-        try:
-            self.come_home()
-        except UuidfsError as error:
-            raise UuidfsError(
-                f"{error}; the guest runs on, and its start elsewhere is refused; "
-                f"run: uuidfs local-migrate --recover {self.session.uuid}"
-            ) from error
-
-    def _out(self, domain: Any) -> None:
-        libvirt = module()
-        with doing(f"read the XML of {self.session.name}"):
-            flags = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
-            migratable = domain.XMLDesc(flags)
-            live = domain_xml.parse(domain.XMLDesc())
-        owner = self._owner()
-        self._daemon.make(owner)
-        with open(f"{self.session.directory}/home.xml", "w") as file:
-            file.write(
-                domain_xml.renamed(
-                    domain_xml.at_home(migratable, self.options.emulator), self.session.peer_name
-                )
-            )
-        kept = asides.look(domain, self.options.new_name, self.options.emulator)
-        asides.keep(self.layout, self.session.uuid, kept)
-        hop.make(self.session.uuid, owner)
-        self._daemon.start()
-        self._peer = connect(self._daemon.uri)
-        self._phase(OUT)
-        asides.take_out(domain)
-        hop.move(
-            self.session,
-            self.options,
-            1,
-            domain,
-            self._daemon.uri,
-            self.session.peer_name,
-            domain_xml.in_peer(migratable, live, self.options.emulator),
-            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.options.new_name else 0,
-        )
-        self._note(1)
-        self._phase(PEER)
-
-    def _owner(self) -> tuple[int, int]:
-        """The user and group of the guest's process."""
-        path = f"{self.layout.status.path}/{self.session.name}.pid"
-        try:
-            with open(path) as file:
-                found = os.stat(f"/proc/{int(file.read())}")
-        except (OSError, ValueError) as error:
-            raise Refused(path, f"cannot tell which user QEMU runs as: {error}") from error
-        return found.st_uid, found.st_gid

@@ -9,6 +9,7 @@ from collections.abc import Container
 
 from uuidfs.files.entry import Entry
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.draft import (
     Draft,
     drop_strays,
@@ -96,5 +97,6 @@ def _orphan(draft: Draft, pair: Pair, stored: Entry | None, holder: bool) -> Non
     if holder:
         draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
     elif view.orphan_safe:
-        reason = "undefined" if view.name is None else f"deleted by libvirt from {view.name}"
-        draft.in_store(Op.TRASH, pair.kind, pair.store_entry, stored, reason)
+        reason = Reason.UNDEFINED if view.name is None else Reason.DELETED
+        draft.trash(pair.kind, pair.store_entry, stored, reason)
+    # Else something could not be read that may refer to it: it is kept, and status shows it.

@@ -4,6 +4,7 @@ from collections.abc import Container
 
 from uuidfs.files.entry import Entry
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.survey.scan import Problem
 from uuidfs.survey.view import Pair, View
@@ -26,7 +27,8 @@ class Draft:
         path = f"{self.layout.name_place(kind, subdir).path}/{entry}"
         self.problems.append(Problem(path, reason, self.view.name))
 
-    def add(self, op: Op, pair: Pair, expect: Entry | None, other: str = "") -> None:
+    def add(self, op: Op, pair: Pair, expect: Entry | None, also: str = "") -> None:
+        """A step about a name and what belongs to it in the store."""
         self.steps.append(
             Step(
                 op,
@@ -36,23 +38,58 @@ class Draft:
                 pair.entry,
                 pair.store_entry,
                 expect,
-                other,
+                also=also,
             )
         )
 
-    def in_store(  # a step about a store's name only
-        self, op: Op, kind: Kind, entry: str, expect: Entry, other: str = "", *, room: bool = False
+    def in_store(
+        self,
+        op: Op,
+        kind: Kind,
+        entry: str,
+        expect: Entry,
+        also: str = "",
+        *,
+        waiting: bool = False,
     ) -> None:
+        """A step about a store's name only."""
         self.steps.append(
-            Step(op, kind, self.view.uuid, store_entry=entry, expect=expect, other=other, room=room)
+            Step(
+                op,
+                kind,
+                self.view.uuid,
+                store_entry=entry,
+                expect=expect,
+                also=also,
+                waiting=waiting,
+            )
+        )
+
+    def trash(
+        self, kind: Kind, entry: str, expect: Entry, reason: Reason, *, waiting: bool = False
+    ) -> None:
+        """A file that no name refers to goes to the trash; what is no file is removed."""
+        op = Op.TRASH if expect.is_file else Op.DISCARD
+        self.steps.append(
+            Step(
+                op,
+                kind,
+                self.view.uuid,
+                store_entry=entry,
+                expect=expect,
+                reason=reason if op is Op.TRASH else None,
+                waiting=waiting,
+            )
         )
 
 
 def pairs(view: View) -> list[Pair]:
+    """The config and the metadata of a view."""
     return ([view.config] if view.config is not None else []) + list(view.metadata)
 
 
 def report_rivals(draft: Draft) -> None:
+    """Say of each name that another one has the same UUID."""
     names = " and ".join(repr(name) for name in draft.view.rivals)
     for name in draft.view.rivals:
         draft.problems.append(
@@ -97,16 +134,17 @@ def drop_strays(
         elif key not in named and key not in refiled:
             lonely.setdefault(key, pair)
         elif view.name is not None:
-            draft.add(Op.DROP_LINK, pair, pair.at_name, other=view.name)
+            draft.add(Op.DROP_LINK, pair, pair.at_name, also=view.name)
     return lonely
 
 
 def leftovers(draft: Draft) -> None:
     """What a kill left: a second name of a file is removed, an only one is kept in the trash."""
     for left in draft.view.leftovers:
-        op = Op.TRASH if left.found.is_file and not left.twin else Op.DISCARD
-        reason = "left over from a kill" if op is Op.TRASH else ""
-        draft.in_store(op, left.kind, left.entry, left.found, reason, room=left.room)
+        if left.twin:
+            draft.in_store(Op.DISCARD, left.kind, left.entry, left.found, waiting=left.waiting)
+        else:
+            draft.trash(left.kind, left.entry, left.found, Reason.LEFT_OVER, waiting=left.waiting)
 
 
 def prune(draft: Draft, kind: Kind) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Container
 from uuidfs.files.entry import Entry
 from uuidfs.layout.names import MOVED_MARK, log_target
 from uuidfs.layout.places import Kind
+from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.draft import Draft
 from uuidfs.plan.steps import Op, Step
 from uuidfs.survey.view import LogName
@@ -205,8 +206,7 @@ class _Chain:
 
     def _displace(self, suffix: str, taken: Entry) -> None:
         """The store has a file there that no name refers to: it fell off the end."""
-        op = Op.TRASH if taken.is_file else Op.DISCARD
-        self.draft.in_store(op, Kind.LOG, self._entry(suffix), taken, "rotated away")
+        self.draft.trash(Kind.LOG, self._entry(suffix), taken, Reason.ROTATED_AWAY)
         del self.stored[suffix]
 
     def finish(self, *, log_link: bool) -> None:
@@ -226,9 +226,7 @@ class _Chain:
                 self._link(suffix)
                 self.settled.add(suffix)
             else:
-                self.draft.in_store(
-                    Op.TRASH, Kind.LOG, entry, found, f"deleted by libvirt from {view.name}"
-                )
+                self.draft.trash(Kind.LOG, entry, found, Reason.DELETED)
         if log_link and "" not in self.settled | self.blocked:
             self._link("")
         for log in self.taken.values():

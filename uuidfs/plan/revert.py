@@ -3,6 +3,7 @@
 from uuidfs.files.entry import Entry
 from uuidfs.layout.names import MOVED_MARK
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.draft import (
     Draft,
     drop_strays,
@@ -33,12 +34,10 @@ def plan_revert(layout: Layout, view: View) -> Plan:
         draft.in_store(Op.DISCARD, Kind.LOG, view.uuid + MOVED_MARK, view.moved)
     for suffix, found in sorted(stored.items()):
         entry = f"{view.uuid}.log{suffix}"
-        _drop_stored(draft, Kind.LOG, entry, found, "no name refers to this log")
+        draft.trash(Kind.LOG, entry, found, Reason.UNNAMED)
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         prune(draft, kind)
     return draft.finish()
-
-    # Else something could not be read that may refer to it: it is kept, and status shows it.
 
 
 def _unfold(draft: Draft, pair: Pair) -> None:
@@ -56,12 +55,7 @@ def _unfold(draft: Draft, pair: Pair) -> None:
         if name is not None and name.is_file:  # an older version, as folding would replace it
             draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
         else:
-            _drop_stored(draft, pair.kind, pair.store_entry, stored, "no name refers to it")
-
-
-def _drop_stored(draft: Draft, kind: Kind, entry: str, found: Entry, reason: str) -> None:
-    """Whatever is in the store under no name of libvirt's: never removed, always trashed."""
-    draft.in_store(Op.TRASH if found.is_file else Op.DISCARD, kind, entry, found, reason)
+            draft.trash(pair.kind, pair.store_entry, stored, Reason.UNNAMED)
 
 
 def _unfold_log(draft: Draft, log: LogName, stored: dict[str, Entry]) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from uuidfs.files.entry import Entry
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.trash_label import Reason
 from uuidfs.survey.scan import Problem
 
 
@@ -22,19 +23,19 @@ class Op(Enum):
     POINT_LINK = "point the link"
     """Replace a link of ours by one to ``store_entry``."""
     DROP_LINK = "remove the link"
-    """Remove a link of ours; a file of metadata must then still have the name ``other``, if
+    """Remove a link of ours; a file of metadata must then still have the name ``also``, if
     given, for its directory."""
     MARK = "note that the link was taken"
     """Before a log's link is taken from a domain that has another name now: its own plan then
     knows that libvirt did not delete the log, and links it under its new name."""
     SHARE = "rename in the store"
-    """Give the store's file the second name ``other`` there."""
+    """Give the store's file the second name ``also`` there."""
     DROP_STORE = "forget the former name"
-    """Remove a store name of an inode that has its other name ``other`` by now."""
+    """Remove a store name of an inode that has its other name ``also`` by now."""
     DISCARD = "clean up"
     """Remove from the store what is not needed: placeholder, second name, old version."""
     TRASH = "trash"
-    """Rename an unreferenced file of the store into its trash; ``other`` is the reason."""
+    """Rename an unreferenced file of the store into its trash."""
     REFILE = "refile the checkpoint"
     """A checkpoint that domrename wrote into snapshot/NAME goes where libvirt will look
     (libvirt 9.0 and 11.3, docs/libvirt-facts.md "Renaming loses checkpoints")."""
@@ -47,7 +48,9 @@ class Step(NamedTuple):
 
     ``subdir`` is the domain's name for metadata, else empty. ``expect`` is what the step is
     made for: a regular file or link at the name, or the store's file where there is no name.
-    ``room``: the store's entry is in the waiting room.
+    ``reason`` is set for TRASH. ``also`` is what a step needs besides: a second name in the
+    store (SHARE, DROP_STORE), or the domain's directory that has to have the file (DROP_LINK).
+    ``waiting``: the store's entry is in the waiting room.
     """
 
     op: Op
@@ -57,8 +60,9 @@ class Step(NamedTuple):
     entry: str = ""
     store_entry: str = ""
     expect: Entry | None = None
-    other: str = ""
-    room: bool = False
+    reason: Reason | None = None
+    also: str = ""
+    waiting: bool = False
 
     def path(self, layout: Layout) -> str:
         """The path that changes: the name path, or the UUID path where there is no name."""
@@ -79,9 +83,9 @@ class Step(NamedTuple):
             case Op.UNFOLD:
                 return f"{self.op.value}: {target} -> {name}"
             case Op.SHARE:
-                return f"{self.op.value}: {target} -> {self.other}"
-            case Op.TRASH:
-                return f"{self.op.value}: {name} ({self.other})"
+                return f"{self.op.value}: {target} -> {self.also}"
+            case Op.TRASH if self.reason is not None:
+                return f"{self.op.value}: {name} ({self.reason.words})"
             case _:
                 return f"{self.op.value}: {name}"
 

@@ -10,13 +10,14 @@ from enum import Enum
 from typing import NamedTuple
 
 from uuidfs.apply.applier import Applier
+from uuidfs.convert.attempt import attempt
 from uuidfs.errors import Busy, Changed, UuidfsError
-from uuidfs.files.directory import closing, opened, opened_below
-from uuidfs.files.entry import link_text, look
+from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import config_target, log_target, refusal, split_log
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
+from uuidfs.plan.steps import Op, Plan
 from uuidfs.reconcile.queue import ChangedName
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity import Identity, Reader
@@ -119,51 +120,47 @@ class _FastPath:
             self.applier.close_domain()
 
     def _look(self, changed: ChangedName) -> Outcome:
-        if changed.kind is None:
+        kind = changed.kind
+        if kind is None:
             return Outcome(changed, self._status(changed))
-        if changed.kind is Kind.LOG:
+        if kind is Kind.LOG:
             return Outcome(changed, self._log(changed))
         uuid = self._uuid(changed.name)
         if uuid is None or self.names.uuid(changed.name) not in {None, uuid}:
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
-        if changed.kind is Kind.CONFIG and self._linked(changed.name):
-            # Ours, or libvirt moved the link of another domain here: a pass knows.
-            return Outcome(
-                changed,
-                Verdict.NOTHING_TO_DO
-                if self.names.of(uuid) == (changed.name,)
-                else Verdict.NEEDS_FULL_PASS,
-                uuid,
-            )
-        if changed.kind.is_metadata and (verdict := self._metadata(changed, uuid)) is not None:
+        verdict = (
+            self._metadata(changed, kind, uuid) if kind.is_metadata else self._config(changed, uuid)
+        )
+        if verdict is not None:
             return Outcome(changed, verdict, uuid)
-        if changed.kind is Kind.CONFIG and not self._own_log(changed.name, uuid):
-            return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         others = self.names.of(uuid)
         if others != (changed.name,) and (others or self._stored(uuid)):
-            return Outcome(
-                changed, Verdict.NEEDS_FULL_PASS, uuid
-            )  # a rename in flight, or a domain come back
-        return self._fold(changed, uuid)
+            # A rename in flight, or a domain that came back.
+            return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
+        return self._fold(changed, kind, uuid)
 
     def _uuid(self, name: str) -> str | None:
         """The UUID that the name's config says now; None without a config that can be read."""
-        fd = self.surveyor.dirs.names(Kind.CONFIG)
-        if fd is None or refusal(name) is not None:
+        directory = self.surveyor.dirs.names(Kind.CONFIG)
+        if directory is None or refusal(name) is not None:
             return None
         entry = f"{name}.xml"
-        text = link_text(fd, entry)
+        text = directory.link_text(entry)
         if text is not None:
             return config_target(text)
-        path = f"{self.layout.names[Kind.CONFIG].path}/{entry}"
-        identity = self.surveyor.documents.identify(fd, entry, path)
+        identity = self.surveyor.documents.identify(directory, entry)
         if isinstance(identity, str) or identity.root != "domain" or identity.name != name:
             return None
         return identity.uuid
 
-    def _linked(self, name: str) -> bool:
-        fd = self.surveyor.dirs.names(Kind.CONFIG)
-        return fd is not None and link_text(fd, f"{name}.xml") is not None
+    def _config(self, changed: ChangedName, uuid: str) -> Verdict | None:
+        """None when there is a file to fold."""
+        directory = self.surveyor.dirs.names(Kind.CONFIG)
+        if directory is not None and directory.link_text(f"{changed.name}.xml") is not None:
+            # Ours, or libvirt moved the link of another domain here: a pass knows.
+            known = self.names.of(uuid) == (changed.name,)
+            return Verdict.NOTHING_TO_DO if known else Verdict.NEEDS_FULL_PASS
+        return None if self._own_log(changed.name, uuid) else Verdict.NEEDS_FULL_PASS
 
     def _status(self, changed: ChangedName) -> Verdict:
         """A transient domain is bound by its status XML alone: another one may have the name."""
@@ -171,14 +168,13 @@ class _FastPath:
         names = self.surveyor.dirs.names(Kind.CONFIG)
         if known is None or names is None:
             return Verdict.NEEDS_FULL_PASS
-        if look(names, f"{changed.name}.xml") is not None:
+        if names.look(f"{changed.name}.xml") is not None:
             return Verdict.NOTHING_TO_DO
-        fd = opened(self.layout.status)
-        if fd is None:
+        directory = opened(self.layout.status)
+        if directory is None:
             return Verdict.NEEDS_FULL_PASS
-        with closing(fd):
-            path = f"{self.layout.status.path}/{changed.entry}"
-            identity = self.surveyor.documents.identify(fd, changed.entry, path)
+        with directory:
+            identity = self.surveyor.documents.identify(directory, changed.entry)
         same = isinstance(identity, Identity) and identity.uuid == known
         return Verdict.NOTHING_TO_DO if same else Verdict.NEEDS_FULL_PASS
 
@@ -186,69 +182,59 @@ class _FastPath:
         """Whether the name's log is this domain's, or it has none.
 
         Prevents a race with a start: the hook takes a config and a log that both are links as
-        outcome, so the log's link has to be right before the config's is made. A name that
+        settled, so the log's link has to be right before the config's is made. A name that
         another domain had still has that one's.
         """
-        fd = self.surveyor.dirs.names(Kind.LOG)
-        found = look(fd, f"{name}.log") if fd is not None else None
+        directory = self.surveyor.dirs.names(Kind.LOG)
+        found = directory.look(f"{name}.log") if directory is not None else None
         if found is None:
             # A domain that comes back: its log may be in the store, with no name any more.
             store = self.surveyor.dirs.store(Kind.LOG)
-            return store is None or look(store, f"{uuid}.log") is None
+            return store is None or store.look(f"{uuid}.log") is None
         return log_target(found.text or "") == (uuid, "")
 
     def _stored(self, uuid: str) -> bool:
-        fd = self.surveyor.dirs.store(Kind.CONFIG)
-        return fd is not None and look(fd, f"{uuid}.xml") is not None
+        directory = self.surveyor.dirs.store(Kind.CONFIG)
+        return directory is not None and directory.look(f"{uuid}.xml") is not None
 
     def _log(self, changed: ChangedName) -> Verdict:
-        """Calm when it is our link, to the domain's own log of the same number."""
+        """Nothing to do when it is our link, to the domain's own log of the same number."""
         parts = split_log(changed.entry)
-        fd = self.surveyor.dirs.names(Kind.LOG)
-        if parts is None or fd is None:
+        directory = self.surveyor.dirs.names(Kind.LOG)
+        if parts is None or directory is None:
             return Verdict.NOTHING_TO_DO
         # The disk first: a name that came since the last pass began is not among the names
         # yet, and the pass that is under way may have looked before this log was there.
         uuid = self._uuid(parts[0]) or self.names.uuid(parts[0])
         if uuid is None:
             return Verdict.NOTHING_TO_DO  # of no domain: left alone
-        target = log_target(link_text(fd, changed.entry) or "")
+        target = log_target(directory.link_text(changed.entry) or "")
         return Verdict.NOTHING_TO_DO if target == (uuid, parts[1]) else Verdict.NEEDS_FULL_PASS
 
-    def _metadata(self, changed: ChangedName, uuid: str) -> Verdict | None:
+    def _metadata(self, changed: ChangedName, kind: Kind, uuid: str) -> Verdict | None:
         """None when there is a file to fold."""
-        kind = changed.kind or Kind.SNAPSHOT
         parent = self.surveyor.dirs.names(kind)
         if parent is None or not changed.entry:
             return Verdict.NEEDS_FULL_PASS
-        path = f"{self.layout.names[kind].path}/{changed.name}"
-        fd = opened_below(parent, changed.name, path)
-        if fd is None:
+        directory = parent.child(changed.name)
+        if directory is None:
             return Verdict.NEEDS_FULL_PASS
-        with closing(fd):
-            found = look(fd, changed.entry)
+        with directory:
+            found = directory.look(changed.entry)
         if found is None or not (found.is_file or found.text is not None):
             return Verdict.NEEDS_FULL_PASS
         if found.text == self.layout.link_text(kind, uuid, changed.entry):
             return Verdict.NOTHING_TO_DO
         return None if found.is_file else Verdict.NEEDS_FULL_PASS
 
-    def _fold(self, changed: ChangedName, uuid: str) -> Outcome:
-        kind = changed.kind or Kind.CONFIG
-        for attempt in range(TRIES):
-            try:
-                with self.locks.hold(uuid):
-                    scan = scan_files(self.layout, changed.name, uuid, kind)
-                    view = self.surveyor.view(scan, uuid)
-                    plan = plan_convert(self.layout, view, (uuid,))
-                    for step in plan.steps:
-                        self.applier.run(step)
-                break
-            except Changed:  # libvirt wrote again: there is a newer version to fold
-                if attempt == TRIES - 1:
-                    raise
-                self.applier.close_domain()
-        if plan.problems or view.misfiled:
+    def _fold(self, changed: ChangedName, kind: Kind, uuid: str) -> Outcome:
+        def look() -> Plan:
+            scan = scan_files(self.layout, changed.name, uuid, kind)
+            return plan_convert(self.layout, self.surveyor.view(scan, uuid), (uuid,))
+
+        with self.locks.hold(uuid):
+            plan = attempt(self.applier, look, [])
+        if plan.problems or any(step.op is Op.REFILE for step in plan.steps):
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         self.names.learn(changed.name, uuid)
         verdict = Verdict.FOLDED if plan.steps else Verdict.NOTHING_TO_DO

@@ -1,16 +1,87 @@
-"""A pass over everything, as the reconciler and ``uuidfs reconcile --once`` make it."""
+"""A pass over everything, as the reconciler and ``uuidfs reconcile --once`` make it.
+
+It is the ``convert --all`` that people run, and now and then what is past its retention.
+"""
 
 import time
+from collections.abc import Callable
 
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import UuidfsError
 from uuidfs.host.libvirtd import name_of
-from uuidfs.layout.places import Layout
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.reconcile.interface import ReconcilerOptions
+from uuidfs.reconcile.metrics import Figures
+from uuidfs.reconcile.tally import Tally
+from uuidfs.runtime.reconciler_state import ReconcilerState
+from uuidfs.trash.empty import empty
+from uuidfs.trash.entries import entries
+from uuidfs.trash.old_logs import retire_logs
 
+BY = "reconciler"
 RETENTION = 3600.0  # seconds between two looks for what is past its retention
 RENAME_PATIENCE = 5.0  # seconds that a rename may be in flight before it counts as cut in half
+
+
+class FullPass:
+    """The reconciler's passes, one after the other."""
+
+    def __init__(self, layout: Layout, tally: Tally) -> None:
+        self.layout = layout
+        self.tally = tally
+        self._emptied: float | None = None  # when what is past its retention was last looked for
+
+    def run(
+        self, options: ReconcilerOptions, between: Callable[[int, int], None]
+    ) -> RunResult | None:
+        """Make one pass; ``between`` is called between two domains. None where it failed."""
+        try:
+            result = convert(
+                self.layout,
+                Options(
+                    lock_timeout=0.0,
+                    reader=options.reader,
+                    progress=between,
+                    kinds=options.kinds,
+                    by=BY,
+                ),
+            )
+        except UuidfsError as error:
+            self.tally.failed(str(error), action="pass")
+            return None
+        self.tally.tell(result)
+        now = time.monotonic()
+        if self._emptied is None or now - self._emptied >= RETENTION:
+            self._emptied = now
+            self._retire(options)
+        return result
+
+    def _retire(self, options: ReconcilerOptions) -> None:
+        """Remove what is past its retention."""
+        try:
+            for entry in empty(self.layout, options.trash_retention).removed:
+                fields = {"uuid": entry.uuid, "file": entry.file, "action": "empty-trash"}
+                self.tally.listener.info(entry.reason, fields)
+            if options.log_retention is not None:
+                old = Options(reader=options.reader)
+                self.tally.tell(retire_logs(self.layout, options.log_retention, old))
+        except UuidfsError as error:
+            self.tally.failed(str(error), action="empty-trash")
+
+    def figures(self, result: RunResult, state: ReconcilerState) -> Figures:
+        """What there is to tell of a pass. Raises UuidfsError when the trash cannot be listed."""
+        states = {
+            domain.uuid: "busy" if domain.busy else "error" if domain.error else "converted"
+            for domain in result.domains
+            if domain.name is not None
+        }
+        sizes: dict[Kind, tuple[int, int]] = dict.fromkeys(Kind, (0, 0))
+        for entry in entries(self.layout):
+            files, size = sizes[entry.kind]
+            sizes[entry.kind] = files + 1, size + entry.size
+        return Figures(state, result.names, states, self.tally.folds, self.tally.errors, sizes)
 
 
 def once(layout: Layout, options: Options) -> RunResult:

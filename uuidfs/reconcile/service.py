@@ -1,50 +1,44 @@
 """The reconciler as a service: it tells systemd, the log, and those who ask for its state."""
 
 import os
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from uuidfs import settings
 from uuidfs.errors import UuidfsError
 from uuidfs.layout.places import Layout
+from uuidfs.reconcile import log, metrics, notify
+from uuidfs.reconcile.interface import Listener, ReconcilerOptions
+from uuidfs.reconcile.reconciler import Reconciler
+from uuidfs.runtime import reconciler_state
+from uuidfs.runtime.reconciler_state import ReconcilerState
 
-if TYPE_CHECKING:
-    from uuidfs.reconcile.metrics import Figures
-    from uuidfs.reconcile.reconciler import Settings
-    from uuidfs.runtime.reconciler_state import ReconcilerState
 
+class Service:
+    """One layout's reconciler in the foreground, configured by uuidfs.toml."""
 
-def daemon(layout: Layout) -> None:
-    """Run until SIGTERM, telling systemd and the log; raises UuidfsError at the start only."""
-    from uuidfs import settings
-    from uuidfs.reconcile import log, metrics, notify, reconciler
-    from uuidfs.runtime import reconciler_state
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._told_ready = False
+        self._written: ReconcilerState | None = None
 
-    told = False
-    written: ReconcilerState | None = None
+    def run(self) -> None:
+        """Run until SIGTERM. Raises UuidfsError at the start only."""
+        textfile = settings.load(self._layout).textfile
+        listener = Listener(
+            _info,
+            _warning,
+            self._heartbeat,
+            (lambda figures: metrics.write(textfile, figures)) if textfile else None,
+            _recover if self._layout.live else None,
+        )
+        Reconciler(self._layout, self._options(), listener, self._reload).run()
+        notify.stopping()
 
-    def heartbeat(now: "ReconcilerState") -> None:
-        nonlocal told, written
-        if now != written:  # an idle host's disk and CPU are left alone
-            written = now
-            try:
-                reconciler_state.write(layout, now)
-            except UuidfsError as error:
-                log.warning(str(error), action="standing")
-        fields = {"WATCHDOG": "1", "STATUS": _status(now)}
-        if now.passed and not told:
-            told = True
-            fields["READY"] = "1"
-        notify.notify(**fields)
-
-    def info(message: str, fields: object) -> None:
-        log.info(message, **dict(fields))  # type: ignore[call-overload] # a Mapping
-
-    def warning(message: str, fields: object) -> None:
-        log.warning(message, **dict(fields))  # type: ignore[call-overload] # a Mapping
-
-    def in_force() -> "Settings":
-        found = settings.load(layout)
-        return reconciler.Settings(
+    def _options(self) -> ReconcilerOptions:
+        found = settings.load(self._layout)
+        return ReconcilerOptions(
             debounce=found.debounce,
             resync=found.resync,
             kinds=found.kinds,
@@ -52,22 +46,31 @@ def daemon(layout: Layout) -> None:
             log_retention=found.log_retention,
         )
 
-    def figures(found: "Figures") -> None:
-        if textfile:
-            metrics.write(textfile, found)
-
-    def reload() -> "Settings":
-        nonlocal told
+    def _reload(self) -> ReconcilerOptions:
         notify.reloading()
-        told = False  # READY=1 has to follow, with the next beat
-        return in_force()
+        self._told_ready = False  # READY=1 has to follow, with the next heartbeat
+        return self._options()
 
-    textfile = settings.load(layout).textfile
-    listener = reconciler.Listener(
-        info, warning, heartbeat, figures if textfile else None, _recover if layout.live else None
-    )
-    reconciler.Reconciler(layout, in_force(), listener, reload).run()
-    notify.stopping()
+    def _heartbeat(self, now: ReconcilerState) -> None:
+        if now != self._written:  # an idle host's disk and CPU are left alone
+            self._written = now
+            try:
+                reconciler_state.write(self._layout, now)
+            except UuidfsError as error:
+                log.warning(str(error), action="standing")
+        fields = {"WATCHDOG": "1", "STATUS": _status(now)}
+        if now.passed and not self._told_ready:
+            self._told_ready = True
+            fields["READY"] = "1"
+        notify.notify(**fields)
+
+
+def _info(message: str, fields: Mapping[str, object]) -> None:
+    log.info(message, **fields)
+
+
+def _warning(message: str, fields: Mapping[str, object]) -> None:
+    log.warning(message, **fields)
 
 
 def _recover() -> None:
@@ -76,8 +79,6 @@ def _recover() -> None:
     Under systemd as a unit of its own: it may have to start the peer daemon again, and this
     service has neither the capabilities nor the right to mount anything.
     """
-    import subprocess
-
     command = [sys.executable, "-m", "uuidfs", "local-migrate", "--recover"]
     if os.path.isdir("/run/systemd/system"):
         command = ["systemctl", "start", "--no-block", "uuidfs-recover.service"]
@@ -86,11 +87,9 @@ def _recover() -> None:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
-        from uuidfs.reconcile import log
-
         log.warning(f"cannot recover: {error}", action="recover")
 
 
-def _status(now: "ReconcilerState") -> str:
+def _status(now: ReconcilerState) -> str:
     text = f"{now.domains} domains, {now.pending} pending, last pass took {now.took:.2f} s"
     return f"polling, {now.polling}; {text}" if now.polling else text

@@ -5,7 +5,7 @@ import os
 
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import opened
+from uuidfs.files.directory import existing, opened
 from uuidfs.layout.places import Place
 
 
@@ -17,28 +17,19 @@ def make_lock_directory(place: Place) -> None:
         parent = opened(above)
         if parent is None:
             # --root on a tree without run/: it is made like every package would make it.
-            os.makedirs(above.path, mode=0o755, exist_ok=True)
-            parent = opened(above)
-        if parent is None:
-            raise Refused(above.path, "this directory cannot be made")
-        try:
-            made = change.make_directory(parent, place.below[level], 0o700, os.getegid())
-            if made is not None:
-                os.close(made)
-        except OSError as error:
-            path = place.path
-            raise SystemCallFailed("make the lock directory", path, error) from error
-        finally:
-            os.close(parent)
-    fd = opened(place)
-    if fd is None:
-        raise Refused(place.path, "this directory was removed")
-    try:
-        found = os.fstat(fd)
+            change.make_path(above.path)
+            parent = existing(above)
+        with parent:
+            try:
+                made = change.make_directory(parent, place.below[level], 0o700, os.getegid())
+                if made is not None:
+                    made.close()
+            except OSError as error:
+                raise SystemCallFailed("make the lock directory", place.path, error) from error
+    with existing(place) as directory:
+        found = directory.status()
         if found.st_uid not in {0, os.geteuid()} or found.st_mode & 0o022:
             raise Refused(place.path, "others may write to this directory of locks")
-    finally:
-        os.close(fd)
 
 
 def try_lock(path: str) -> int | None:

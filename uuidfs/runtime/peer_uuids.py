@@ -8,9 +8,8 @@ import os
 
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import closing, opened
-from uuidfs.files.entry import read_small
-from uuidfs.files.small import write_file
+from uuidfs.files.directory import existing, opened
+from uuidfs.files.small import write_whole
 from uuidfs.layout.names import normal_uuid
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.flock import make_lock_directory
@@ -26,18 +25,16 @@ def exchanged(uuid: str, migration: str) -> str:
 
 
 def migration_uuid(layout: Layout) -> str | None:
-    """This boot's migration UUID; None as long as nobody needed one."""
-    fd = opened(layout.locks.parent)
-    if fd is None:
+    """This boot's migration UUID; None as long as nobody needed one. Raises UuidfsError."""
+    directory = opened(layout.locks.parent)
+    if directory is None:
         return None
-    with closing(fd):
-        try:
-            return normal_uuid(read_small(fd, FILE, 100, FILE).decode().strip())
-        except (FileNotFoundError, UnicodeDecodeError):
-            return None
-        except OSError as error:
-            path = f"{layout.locks.parent.path}/{FILE}"
-            raise SystemCallFailed("read", path, error) from error
+    with directory:
+        data = directory.read(FILE, 100)
+    try:
+        return normal_uuid(data.decode().strip()) if data is not None else None
+    except UnicodeDecodeError:
+        return None
 
 
 def make_migration_uuid(layout: Layout) -> str:
@@ -46,23 +43,19 @@ def make_migration_uuid(layout: Layout) -> str:
 
     while (found := migration_uuid(layout)) is None:
         make_lock_directory(layout.locks)
-        place = layout.locks.parent
-        fd = opened(place)
-        if fd is None:
-            raise Refused(place.path, "this directory was removed")
         mine = f"{FILE}.{os.getpid()}"
-        with closing(fd):
+        with existing(layout.locks.parent) as directory:
+            path = directory.at(FILE)
             try:
-                write_file(fd, mine, f"{uuids.uuid4()}\n".encode())
+                write_whole(directory, mine, f"{uuids.uuid4()}\n".encode())
                 try:
-                    change.link(fd, mine, fd, FILE)  # the first one wins, whoever asks as well
+                    # The first one wins, whoever asks as well.
+                    change.link(directory, mine, directory, FILE)
                 finally:
-                    change.unlink(fd, mine)
+                    change.unlink(directory, mine)
             except FileExistsError as error:
                 if migration_uuid(layout) is None:
-                    raise Refused(
-                        f"{place.path}/{FILE}", "this holds no UUID", "remove it"
-                    ) from error
+                    raise Refused(path, "this holds no UUID", "remove it") from error
             except OSError as error:
-                raise SystemCallFailed("make", f"{place.path}/{FILE}", error) from error
+                raise SystemCallFailed("make", path, error) from error
     return found

@@ -5,17 +5,16 @@ would go on telling of a reconciler that was killed.
 """
 
 import fcntl
-import json
 import os
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from uuidfs.errors import SystemCallFailed, UuidfsError
-from uuidfs.files.directory import closing, opened
-from uuidfs.files.entry import read_small
+from uuidfs.files.directory import Directory, opened
 from uuidfs.files.small import replace_file
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.flock import make_lock_directory, try_lock
+from uuidfs.runtime.records import LIMIT, parse_record, record_bytes
 
 FILE = "reconciler.json"
 
@@ -46,8 +45,7 @@ class AlreadyRunsError(UuidfsError):
     """Another reconciler looks after the same files."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"a reconciler runs already: it holds {path}")
-        self.path = path
+        super().__init__(f"a reconciler runs already: it holds {path}", path)
 
 
 class RunsError(UuidfsError):
@@ -81,39 +79,34 @@ def claim(layout: Layout) -> int:
         time.sleep(0.05)
 
 
-def write(layout: Layout, standing: ReconcilerState) -> None:
+def write(layout: Layout, state: ReconcilerState) -> None:
     """Replace the file. Raises SystemCallFailed or Refused; the old one stays then."""
-    text = json.dumps({"version": 1, **standing._replace(written=time.time())._asdict()})
-    replace_file(layout.locks.parent, FILE, text.encode())
+    fields = state._replace(written=time.time())._asdict()
+    replace_file(layout.locks.parent, FILE, record_bytes(fields))
 
 
 def read(layout: Layout) -> ReconcilerState | None:
     """What the running reconciler last said of itself; None when none runs."""
     try:
-        fd = opened(layout.locks.parent)
-    except UuidfsError:
-        return None
-    if fd is None:
-        return None
-    with closing(fd):
-        try:
-            if not _held(fd):
-                return None
-            fields: dict[str, Any] = json.loads(read_small(fd, FILE, 65536, FILE))
-        except (OSError, ValueError, UuidfsError):
+        directory = opened(layout.locks.parent)
+        if directory is None:
             return None
-    known = {key: value for key, value in fields.items() if key in ReconcilerState._fields}
-    return ReconcilerState(**known) if {"pid", "since"} <= set(known) else None
+        with directory:
+            data = directory.read(FILE, LIMIT) if _is_held(directory) else None
+            return parse_record(data, ReconcilerState) if data is not None else None
+    except (OSError, ValueError, UuidfsError):
+        return None
 
 
-def _held(directory: int) -> bool:
+def _is_held(directory: Directory) -> bool:
     try:
-        fd = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+        fd = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory.fd)
     except FileNotFoundError:
         return False
-    with closing(fd):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -11,18 +11,15 @@ from typing import Any, NamedTuple
 
 from uuidfs.errors import Busy, Refused, SystemCallFailed, UsageError, UuidfsError, show
 from uuidfs.files.change import unlink
-from uuidfs.files.directory import closing, listed, opened
-from uuidfs.files.entry import read_small
+from uuidfs.files.directory import opened
 from uuidfs.files.small import replace_file
-from uuidfs.layout.names import normal_uuid
+from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Kind, Layout, Place
 from uuidfs.runtime import peer_uuids
 from uuidfs.runtime.flock import make_lock_directory
+from uuidfs.runtime.records import LIMIT, parse_record, record_bytes
 
 DIRECTORY = "local-migration"
-
-LIMIT = 65536  # bytes of a session file
-
 
 BEGIN, OUT, PEER, BACK, HOME = "begin", "out", "peer", "back", "home"
 
@@ -65,8 +62,8 @@ class InSession(Busy):
             self,
             f"busy: {_what(session)}: {show(path)}; wait, or where its "
             "owner has died run: uuidfs local-migrate --recover",
+            path,
         )
-        self.path = path
         self.waited = 0.0
         self.session = session
 
@@ -124,24 +121,16 @@ def read(layout: Layout, uuid: str) -> Session | None:
 
     Raises Refused when it cannot be understood: then it holds all the same.
     """
-    import json  # 3 ms that the hook and most runs do not need
-
-    path = path_of(layout, uuid)
-    fd = opened(place(layout))
-    if fd is None:
+    directory = opened(place(layout))
+    if directory is None:
         return None
-    with closing(fd):
-        try:
-            fields: dict[str, Any] = json.loads(read_small(fd, f"{uuid}.json", LIMIT, path))
-            known = {key: fields[key] for key in Session._fields if key in fields}
-            session = Session(**known)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise SystemCallFailed("read", path, error) from error
-        except (ValueError, TypeError) as error:
-            raise Refused(path, "this is no session that can be read") from error
-    return session
+    with directory:
+        data = directory.read(f"{uuid}.json", LIMIT)
+    try:
+        return parse_record(data, Session) if data is not None else None
+    except ValueError as error:
+        path = path_of(layout, uuid)
+        raise Refused(path, "this is no session that can be read") from error
 
 
 def guard(layout: Layout, uuid: str) -> None:
@@ -173,16 +162,10 @@ def real_uuid(layout: Layout, uuid: str) -> str:
 
 def all_sessions(layout: Layout) -> list[Session]:
     """All that can be read, in the order of their UUIDs."""
-    where = place(layout)
-    fd = opened(where)
-    if fd is None:
-        return []
-    with closing(fd):
-        uuids = sorted(entry[:-5] for entry in listed(fd, where.path) if entry.endswith(".json"))
     found = []
-    for uuid in uuids:
+    for uuid in _uuids(place(layout)):
         try:
-            session = read(layout, uuid) if normal_uuid(uuid) == uuid else None
+            session = read(layout, uuid)
         except Refused:
             continue
         if session is not None:
@@ -190,21 +173,26 @@ def all_sessions(layout: Layout) -> list[Session]:
     return found
 
 
+def _uuids(where: Place) -> list[str]:
+    """The UUIDs for which a directory has a UUID.json."""
+    directory = opened(where)
+    if directory is None:
+        return []
+    with directory:
+        names = (name[:-5] for name in directory.list() if name.endswith(".json"))
+        return sorted(name for name in names if is_uuid(name))
+
+
 def aside(layout: Layout) -> Place:
-    """Where metadata is kept while its domain is away (:mod:`uuidfs.aside`)."""
+    """Where metadata is kept while its domain is away (:mod:`uuidfs.localmigration.set_aside`)."""
     return layout.stores[Kind.SNAPSHOT].parent.child("aside")
 
 
 def orphans(layout: Layout) -> list[str]:
     """Domains whose session has lost its owner, and those of which a boot left metadata aside."""
     found = {session.uuid: session.alive for session in all_sessions(layout)}
-    where = aside(layout)
-    fd = opened(where)
-    if fd is not None:
-        with closing(fd):
-            for entry in listed(fd, where.path):
-                if entry.endswith(".json") and normal_uuid(entry[:-5]) == entry[:-5]:
-                    found.setdefault(entry[:-5], False)
+    for uuid in _uuids(aside(layout)):
+        found.setdefault(uuid, False)
     return sorted(uuid for uuid, alive in found.items() if not alive)
 
 
@@ -258,27 +246,22 @@ def change(layout: Layout, session: Session, **fields: Any) -> Session:
 
 def write(layout: Layout, session: Session) -> None:
     """Replace the file: complete or not at all. Raises SystemCallFailed or Refused."""
-    import json
-
     where = place(layout)
     make_lock_directory(where)
-    # One line, and "phase": "NAME" as json writes it: hooks/qemu looks for that in sh.
-    text = json.dumps({"version": 1, **session._asdict()}) + "\n"
-    replace_file(where, f"{session.uuid}.json", text.encode())
+    replace_file(where, f"{session.uuid}.json", record_bytes(session._asdict()))
 
 
 def end(layout: Layout, session: Session) -> None:
     """Close a session; one that is closed already is fine."""
-    fd = opened(place(layout))
-    if fd is not None:
-        with closing(fd):
-            for entry in (f"{session.uuid}.json", f"{session.uuid}.incoming"):
-                try:
-                    unlink(fd, entry)
-                except OSError as error:
-                    raise SystemCallFailed(
-                        "remove", path_of(layout, session.uuid), error
-                    ) from error
+    directory = opened(place(layout))
+    if directory is None:
+        return
+    with directory:
+        for name in (f"{session.uuid}.json", f"{session.uuid}.incoming"):
+            try:
+                unlink(directory, name)
+            except OSError as error:
+                raise SystemCallFailed("remove", directory.at(name), error) from error
 
 
 def mine(session: Session) -> bool:

@@ -1,15 +1,16 @@
-"""Reads libvirt's documents once, and knows which symlinks are ours."""
+"""Reads libvirt's documents, each of them once."""
 
-import errno
-import os
 from collections.abc import Sequence
 from functools import partial
 
 from uuidfs import workers
-from uuidfs.errors import SystemCallFailed, Unreadable
-from uuidfs.files.entry import Entry, look, read_small
+from uuidfs.errors import UuidfsError
+from uuidfs.files.directory import Directory
+from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.survey.identity import MAX_BYTES, Identity, Reader
+
+_MISSING = "it is gone"
 
 
 class Documents:
@@ -26,7 +27,7 @@ class Documents:
         self._read: dict[tuple[int, int], Identity | str] = {}
 
     def identify(
-        self, fd: int, entry: str, path: str, found: Entry | None = None
+        self, directory: Directory, entry: str, found: Entry | None = None
     ) -> Identity | str:
         """Return who a document is about, or the reason why that cannot be told.
 
@@ -35,30 +36,31 @@ class Documents:
         ``found`` is what the caller has just seen there.
         """
         try:
-            found = found or look(fd, entry)
+            found = found or directory.look(entry)
             if found is None:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), entry)
+                return _MISSING
             key = (found.ino, found.ctime)
             if key not in self._read:
-                self._read[key] = self._reader(read_small(fd, entry, MAX_BYTES, path))
+                data = directory.read(entry, MAX_BYTES)
+                if data is None:
+                    return _MISSING
+                self._read[key] = self._reader(data)
             return self._read[key]
-        except Unreadable as error:
+        except UuidfsError as error:
             return error.reason
-        except OSError as error:
-            return str(SystemCallFailed("read", path, error))
 
-    def read_ahead(self, fd: int, entries: Sequence[str], base: str) -> None:
+    def read_ahead(self, directory: Directory, entries: Sequence[str]) -> None:
         """Parse many documents by several processes, where that pays: then identify is quick."""
         count = workers.size(len(entries), self._cpus)
         if count > 1:
-            for _, read in workers.spread(entries, partial(self._read_part, fd, base), count):
+            for _, read in workers.spread(entries, partial(self._read_part, directory), count):
                 self._read.update(read or {})  # what a killed process left is read when needed
 
     def _read_part(
-        self, fd: int, base: str, entries: Sequence[str]
+        self, directory: Directory, entries: Sequence[str]
     ) -> dict[tuple[int, int], Identity | str]:
         for entry in entries:
-            self.identify(fd, entry, f"{base}/{entry}")
+            self.identify(directory, entry)
         return self._read
 
     def forget(self) -> None:

@@ -39,8 +39,22 @@ class Scan:
         self.leftovers: dict[str, list[tuple[Kind, bool, str]]] = {}
         self.strangers: list[str] = []  # paths in a store that are not ours
         self.problems: list[Problem] = []
-        self.broken: set[Kind] = set()  # kinds that cannot be handled at all
+        self.unreadable: set[Kind] = set()  # kinds whose directories cannot be handled
+        self.skipped: set[Kind] = set()  # kinds that nobody asked for
+        self.rival: str | None = None  # another name whose config still is the store's
         self.incomplete = incomplete  # something that may refer to a store's file could not be read
+
+    def leaves_out(self, kind: Kind) -> bool:
+        """Whether files of this kind are to be left alone, whatever is found of them.
+
+        While a second name links to the store's config only the log is safe to handle: the
+        other files may be either name's.
+        """
+        return (
+            kind in self.unreadable
+            or kind in self.skipped
+            or (self.rival is not None and kind is not Kind.LOG)
+        )
 
     def bind(self, name: str, uuid: str, source: str) -> None:
         """Record that ``name`` stands for ``uuid``."""
@@ -75,7 +89,7 @@ def scan_files(layout: Layout, name: str, uuid: str, kind: Kind) -> Scan:
     result = Scan(layout, incomplete=True)
     result.bind(name, uuid, "config")
     result.configs[f"{name}.xml"] = None
-    result.broken = set(Kind) - {Kind.CONFIG, kind}
+    result.skipped = set(Kind) - {Kind.CONFIG, kind}
     if kind.is_metadata:
         result.meta_names[kind] = {name}
         result.meta_store[kind] = {uuid}

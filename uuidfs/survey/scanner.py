@@ -1,10 +1,7 @@
 """Makes a Scan: lists the whole tree, and reads no more than it needs."""
 
-import os
-
 from uuidfs.errors import UuidfsError
-from uuidfs.files.directory import listed, opened, opened_below
-from uuidfs.files.entry import link_text, look
+from uuidfs.files.directory import Directory, opened
 from uuidfs.layout.names import (
     KEEP_TEMP,
     LINK_TEMP,
@@ -27,7 +24,7 @@ def scan_all(documents: Documents) -> Scan:
     Raises SystemCallFailed when not even the configs can be listed.
     """
     documents.dirs.look_again()  # a second scan is to find what came since the first
-    return _Scanner(documents).scan()
+    return _Scanner(documents, incomplete=False).everything()
 
 
 def scan_domain(documents: Documents, name: str, uuid: str) -> Scan:
@@ -36,242 +33,215 @@ def scan_domain(documents: Documents, name: str, uuid: str) -> Scan:
     Lists, but reads only what is called after the domain. Sets ``incomplete``: nothing counts as
     unreferenced by what was not looked at. Raises as scan_all.
     """
-    return _Scanner(documents).scan_domain(name, uuid)
+    return _Scanner(documents, incomplete=True).one_domain(name, uuid)
 
 
 class _Scanner:
-    def __init__(self, documents: Documents) -> None:
+    """Fills one Scan."""
+
+    def __init__(self, documents: Documents, *, incomplete: bool) -> None:
         self.documents = documents
         self.dirs = documents.dirs
         self.layout = documents.layout
+        self.scan = Scan(self.layout, incomplete=incomplete)
 
-    def scan(self) -> Scan:
-        result = Scan(self.layout)
+    def everything(self) -> Scan:
         names = self.dirs.names(Kind.CONFIG)
         if names is not None:
-            self._scan_configs(result, names)
-        self._scan_status(result)
+            self._configs(names)
+        self._status()
         for kind, scan_kind in (
-            (Kind.CONFIG, self._scan_config_store),
-            (Kind.LOG, self._scan_logs),
-            (Kind.SNAPSHOT, self._scan_metadata),
-            (Kind.CHECKPOINT, self._scan_metadata),
+            (Kind.CONFIG, self._config_store),
+            (Kind.LOG, self._logs),
+            (Kind.SNAPSHOT, self._metadata),
+            (Kind.CHECKPOINT, self._metadata),
         ):
             try:
-                scan_kind(result, kind)
+                scan_kind(kind)
             except UuidfsError as error:
-                path = getattr(error, "path", self.layout.names[kind].path)
-                result.problems.append(Problem(path, getattr(error, "reason", str(error))))
-                result.broken.add(kind)
-                result.incomplete = True
-        return result
+                path = error.path or self.layout.names[kind].path
+                self._problem(path, error.reason)
+                self.scan.unreadable.add(kind)
+        return self.scan
 
-    def scan_domain(self, name: str, uuid: str) -> Scan:
-        result = Scan(self.layout, incomplete=True)
-        result.bind(name, uuid, "hook")
+    def one_domain(self, name: str, uuid: str) -> Scan:
+        scan = self.scan
+        scan.bind(name, uuid, "hook")
         config = f"{name}.xml"
         names, store = self.dirs.names(Kind.CONFIG), self.dirs.store(Kind.CONFIG)
         if names is not None:
-            result.configs[config] = link_text(names, config)
-        if store is not None and os.path.lexists(f"/proc/self/fd/{store}/{uuid}.xml"):
-            result.config_store.add(f"{uuid}.xml")
-            if names is not None and result.configs[config] is None:
-                self._note_rivals(result, names, name, uuid)
+            scan.configs[config] = names.link_text(config)
+        if store is not None and store.stat(f"{uuid}.xml") is not None:
+            scan.config_store.add(f"{uuid}.xml")
+            if names is not None and scan.configs[config] is None:
+                scan.rival = self._other_name(names, name, uuid)
         names, store = self.dirs.names(Kind.LOG), self.dirs.store(Kind.LOG)
         if names is not None:
-            for entry in listed(names, self.layout.names[Kind.LOG].path):
+            for entry in names.list():
                 if entry.startswith(f"{name}.log"):
-                    self._add_log(result, entry, names)
+                    self._add_log(entry, names)
         if store is not None:
-            for entry in listed(store, self.layout.stores[Kind.LOG].path):
+            for entry in store.list():
                 if entry.startswith(f"{uuid}.log"):
-                    result.log_store.setdefault(uuid, []).append(entry[40:])
+                    scan.log_store.setdefault(uuid, []).append(entry[40:])
                 elif entry == uuid + MOVED_MARK:
-                    result.moved.add(uuid)
+                    scan.moved.add(uuid)
         for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
-            result.meta_names[kind] = {name}
-            result.meta_store[kind] = {uuid}
-        return result
+            scan.meta_names[kind] = {name}
+            scan.meta_store[kind] = {uuid}
+        return scan
 
-    def _note_rivals(self, result: Scan, names: int, name: str, uuid: str) -> None:
+    def _problem(self, path: str, reason: str, name: str | None = None) -> None:
+        """Something that may refer to a store's file could not be read."""
+        self.scan.problems.append(Problem(path, reason, name))
+        self.scan.incomplete = True
+
+    def _other_name(self, names: Directory, name: str, uuid: str) -> str | None:
         """The store has a config of this UUID and the name a newer one: where another name
-        still links to it, a rename was cut in half, and only the log is safe to handle."""
+        still links to it, a rename was cut in half."""
         text = f"{STORE}/{uuid}.xml"
-        for entry in listed(names, self.layout.names[Kind.CONFIG].path):
-            if entry != f"{name}.xml" and link_text(names, entry) == text:
-                result.broken |= {Kind.CONFIG, Kind.SNAPSHOT, Kind.CHECKPOINT}
-                return
+        for entry in names.list():
+            if entry != f"{name}.xml" and names.link_text(entry) == text:
+                return entry[:-4]
+        return None
 
-    def _scan_configs(self, result: Scan, fd: int) -> None:
-        base = self.layout.names[Kind.CONFIG].path
+    def _configs(self, names: Directory) -> None:
         # libvirt ignores what does not end in .xml too.
-        texts = {e: link_text(fd, e) for e in sorted(listed(fd, base)) if e.endswith(".xml")}
-        self.documents.read_ahead(fd, [e for e, text in texts.items() if text is None], base)
+        texts = {e: names.link_text(e) for e in sorted(names.list()) if e.endswith(".xml")}
+        self.documents.read_ahead(names, [e for e, text in texts.items() if text is None])
         for entry, text in texts.items():
             name = entry[:-4]
-            path = f"{base}/{entry}"
+            path = names.at(entry)
             if (why := refusal(name)) is not None:
-                result.problems.append(Problem(path, why, name))
-                result.incomplete = True
+                self._problem(path, why, name)
                 continue
             if text is not None and (uuid := config_target(text)) is not None:
-                result.configs[entry] = text
-                result.bind(name, uuid, "config")
+                self.scan.configs[entry] = text
+                self.scan.bind(name, uuid, "config")
                 continue
-            result.configs[entry] = None
+            self.scan.configs[entry] = None
             if text is not None:
-                result.problems.append(
-                    Problem(path, "it is a symlink that uuidfs did not make", name)
-                )
-                result.incomplete = True
+                self._problem(path, "it is a symlink that uuidfs did not make", name)
                 continue
-            identity = self.documents.identify(fd, entry, path)
+            identity = self.documents.identify(names, entry)
             if isinstance(identity, str):
-                result.problems.append(Problem(path, identity, name))
-                result.incomplete = True
-            elif identity.root != "domain":
-                result.problems.append(
-                    Problem(path, f"it is a <{identity.root}>, not a domain's config", name)
-                )
-                result.incomplete = True
+                self._problem(path, identity, name)
+            elif identity.root != "domain" or identity.uuid is None:
+                self._problem(path, f"it is a <{identity.root}>, not a domain's config", name)
             elif identity.name != name:
-                result.problems.append(
-                    Problem(
-                        path,
-                        f"it describes the domain {identity.name!r}, "
-                        "which libvirt keeps under that name",
-                        name,
-                    )
-                )
-                result.incomplete = True
+                what = f"it describes the domain {identity.name!r}"
+                self._problem(path, f"{what}, which libvirt keeps under that name", name)
             else:
-                result.bind(name, identity.uuid or "", "config")
+                self.scan.bind(name, identity.uuid, "config")
 
-    def _scan_status(self, result: Scan) -> None:
+    def _status(self) -> None:
         """Transient domains have no config; what they are called is in the status XML."""
         place = self.layout.status
         try:
-            fd = opened(place)
-            if fd is None:
-                return
-            try:
-                for entry in sorted(listed(fd, place.path)):
-                    name = entry[:-4]
-                    if not entry.endswith(".xml") or name in result.uuid_of:
-                        continue
-                    found = look(fd, entry)
-                    if found is not None and found.uid not in self.dirs.trusted:
-                        # From libvirt 11 on this directory belongs to QEMU's user, who
-                        # could name domains as they like; the daemon's files are root's.
-                        result.incomplete = True
-                        continue
-                    identity = self.documents.identify(fd, entry, f"{place.path}/{entry}", found)
-                    if isinstance(identity, Identity) and identity.root == "domstatus":
-                        if identity.name == name and refusal(name) is None:
-                            result.bind(name, identity.uuid or "", "status")
-                    else:
-                        result.incomplete = True
-            finally:
-                os.close(fd)
+            status = opened(place)
+            if status is not None:
+                with status:
+                    for entry in sorted(status.list()):
+                        name = entry[:-4]
+                        if entry.endswith(".xml") and name not in self.scan.uuid_of:
+                            self._status_file(status, entry, name)
         except UuidfsError as error:
-            result.problems.append(Problem(place.path, str(error)))
-            result.incomplete = True
+            self._problem(place.path, error.reason)
 
-    def _scan_config_store(self, result: Scan, kind: Kind) -> None:
-        fd = self.dirs.store(kind)
-        if fd is None:
+    def _status_file(self, status: Directory, entry: str, name: str) -> None:
+        found = status.look(entry)
+        if found is not None and found.uid not in self.dirs.trusted:
+            # From libvirt 11 on this directory belongs to QEMU's user, who could name
+            # domains as they like; the daemon's files are root's.
+            self.scan.incomplete = True
             return
-        base = self.layout.stores[kind].path
-        for entry in listed(fd, base):
-            uuid, rest = entry[:36], entry[36:]
-            if is_uuid(uuid) and rest == ".xml":
-                result.config_store.add(entry)
-            else:
-                self._scan_odd(result, kind, fd, entry)
+        identity = self.documents.identify(status, entry, found)
+        if not isinstance(identity, Identity) or identity.root != "domstatus":
+            self.scan.incomplete = True
+        elif identity.name == name and identity.uuid is not None and refusal(name) is None:
+            self.scan.bind(name, identity.uuid, "status")
 
-    def _scan_logs(self, result: Scan, kind: Kind) -> None:
+    def _config_store(self, kind: Kind) -> None:
+        store = self.dirs.store(kind)
+        for entry in store.list() if store is not None else ():
+            if is_uuid(entry[:36]) and entry[36:] == ".xml":
+                self.scan.config_store.add(entry)
+            else:
+                self._odd(kind, store, entry)
+
+    def _logs(self, kind: Kind) -> None:
         names = self.dirs.names(kind)
         if names is None:
             return
-        for entry in listed(names, self.layout.names[kind].path):
-            self._add_log(result, entry, names)
-        fd = self.dirs.store(kind)
-        if fd is None:
-            return
-        for entry in listed(fd, self.layout.stores[kind].path):
+        for entry in names.list():
+            self._add_log(entry, names)
+        store = self.dirs.store(kind)
+        for entry in store.list() if store is not None else ():
             parts = split_log(entry)
             if parts is not None and is_uuid(parts[0]):
-                result.log_store.setdefault(parts[0], []).append(parts[1])
+                self.scan.log_store.setdefault(parts[0], []).append(parts[1])
             else:
-                self._scan_odd(result, kind, fd, entry)
+                self._odd(kind, store, entry)
 
-    def _add_log(self, result: Scan, entry: str, names: int) -> None:
+    def _add_log(self, entry: str, names: Directory) -> None:
         parts = split_log(entry)
         if parts is None:
             return
-        text = link_text(names, entry)
-        result.logs[entry] = text
-        result.logs_of_name.setdefault(parts[0], []).append((parts[1], entry))
+        text = names.link_text(entry)
+        self.scan.logs[entry] = text
+        self.scan.logs_of_name.setdefault(parts[0], []).append((parts[1], entry))
         if text is not None and (target := log_target(text)) is not None:
-            result.logs_of_uuid.setdefault(target[0], []).append(entry)
+            self.scan.logs_of_uuid.setdefault(target[0], []).append(entry)
 
-    def _scan_odd(self, result: Scan, kind: Kind, fd: int, entry: str) -> None:
+    def _odd(self, kind: Kind, store: Directory | None, entry: str) -> None:
         """An entry of a config or log store that is not UUID.xml or UUID.log*."""
-        base = self.layout.stores[kind].path
         uuid = entry[:36]
-        if entry == TRASH:
+        if store is None or entry == TRASH:
             return
         if is_uuid(uuid) and entry[36:] == MOVED_MARK:
-            result.moved.add(uuid)
+            self.scan.moved.add(uuid)
         elif is_uuid(uuid) and entry[36:] in {LINK_TEMP, KEEP_TEMP}:
-            result.leftovers.setdefault(uuid, []).append((kind, False, entry))
+            self.scan.leftovers.setdefault(uuid, []).append((kind, False, entry))
         elif entry == STORE:
-            room = opened_below(fd, entry, f"{base}/{entry}")
+            room = store.child(entry)
             if room is not None:
-                try:
-                    for waiting in listed(room, f"{base}/{entry}"):
-                        if is_uuid(waiting[:36]):
-                            result.leftovers.setdefault(waiting[:36], []).append(
-                                (kind, True, waiting)
-                            )
-                        else:
-                            result.strangers.append(f"{base}/{entry}/{waiting}")
-                finally:
-                    os.close(room)
+                with room:
+                    self._waiting_room(kind, room)
         else:
-            result.strangers.append(f"{base}/{entry}")
+            self.scan.strangers.append(store.at(entry))
 
-    def _scan_metadata(self, result: Scan, kind: Kind) -> None:
-        result.meta_names[kind] = set()
-        result.meta_store[kind] = set()
+    def _waiting_room(self, kind: Kind, room: Directory) -> None:
+        for entry in room.list():
+            if is_uuid(entry[:36]):
+                self.scan.leftovers.setdefault(entry[:36], []).append((kind, True, entry))
+            else:
+                self.scan.strangers.append(room.at(entry))
+
+    def _metadata(self, kind: Kind) -> None:
+        self.scan.meta_names[kind] = set()
+        self.scan.meta_store[kind] = set()
         names = self.dirs.names(kind)
-        if names is not None:
-            for name in sorted(listed(names, self.layout.names[kind].path)):
-                result.meta_names[kind].add(name)
-                if name not in result.uuid_of:
-                    self._note_references(result, kind, names, name)
-        fd = self.dirs.store(kind)
-        if fd is None:
-            return
-        for entry in listed(fd, self.layout.stores[kind].path):
+        for name in sorted(names.list()) if names is not None else ():
+            self.scan.meta_names[kind].add(name)
+            if names is not None and name not in self.scan.uuid_of:
+                self._references(kind, names, name)
+        store = self.dirs.store(kind)
+        for entry in store.list() if store is not None else ():
             if is_uuid(entry):
-                result.meta_store[kind].add(entry)
-            elif entry != TRASH:
-                result.strangers.append(f"{self.layout.stores[kind].path}/{entry}")
+                self.scan.meta_store[kind].add(entry)
+            elif store is not None and entry != TRASH:
+                self.scan.strangers.append(store.at(entry))
 
-    def _note_references(self, result: Scan, kind: Kind, names: int, name: str) -> None:
+    def _references(self, kind: Kind, names: Directory, name: str) -> None:
         """A directory of no domain we know may still refer to a UUID's files: keep those."""
-        path = f"{self.layout.names[kind].path}/{name}"
         try:
-            fd = opened_below(names, name, path)
-            if fd is None:
+            directory = names.child(name)
+            if directory is None:
                 return
-            try:
-                for entry in listed(fd, path):
-                    parts = (link_text(fd, entry) or "").split("/")
+            with directory:
+                for entry in directory.list():
+                    parts = (directory.link_text(entry) or "").split("/")
                     if len(parts) > 1 and is_uuid(parts[-2]):
-                        result.strays.setdefault(parts[-2], {})[kind, name] = None
-            finally:
-                os.close(fd)
+                        self.scan.strays.setdefault(parts[-2], {})[kind, name] = None
         except UuidfsError:
             return  # not a directory: nothing in it refers to anything

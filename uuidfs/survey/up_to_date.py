@@ -2,16 +2,17 @@
 
 import os
 
-from uuidfs.files.directory import open_below
+from uuidfs.errors import UuidfsError
+from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.scan import Scan
 
 
-def is_tidy(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
+def is_up_to_date(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
     """Tell quickly that nothing is to be done for a bound UUID: then no view is needed.
 
-    True only where :func:`uuidfs.plan.convert` would plan nothing (a property test
+    True only where :func:`uuidfs.plan.convert.plan_convert` would plan nothing (a property test
     holds that); False promises nothing.
     """
     names = scan.names_of.get(uuid, ())
@@ -23,6 +24,12 @@ def is_tidy(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
             return False
     elif f"{uuid}.xml" in scan.config_store:
         return False
+    return _logs(scan, name, uuid) and all(
+        _metadata(dirs, scan, kind, name, uuid) for kind in scan.meta_names
+    )
+
+
+def _logs(scan: Scan, name: str, uuid: str) -> bool:
     logs = scan.logs_of_name.get(name, ())
     stored = scan.log_store.get(uuid, ())
     prefix = f"{STORE}/{uuid}.log"
@@ -30,49 +37,42 @@ def is_tidy(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
     for suffix, entry in logs:
         if texts[entry] != prefix + suffix or (suffix and suffix not in stored):
             return False
-    if len(stored) > len(logs) or len(scan.logs_of_uuid.get(uuid, ())) != len(logs):
-        return False
-    return all(_metadata_tidy(dirs, scan, kind, name, uuid) for kind in scan.meta_names)
+    return len(stored) <= len(logs) and len(scan.logs_of_uuid.get(uuid, ())) == len(logs)
 
 
-def _metadata_tidy(dirs: TrustedDirs, scan: Scan, kind: Kind, name: str, uuid: str) -> bool:
+def _metadata(dirs: TrustedDirs, scan: Scan, kind: Kind, name: str, uuid: str) -> bool:
     here = name in scan.meta_names[kind]
-    stored = uuid in scan.meta_store[kind]
-    if not stored:
-        return not here or not _list(dirs.names(kind), name)
-    if not here:
-        return False
     names, store = dirs.names(kind), dirs.store(kind)
-    if names is None or store is None:
+    if uuid not in scan.meta_store[kind]:
+        return not here or not _list(names, name)
+    if not here or names is None or store is None:
         return False
     prefix = dirs.layout.link_prefix(kind, uuid)
     try:
-        fd = open_below(names, name)
-    except OSError:
+        directory = names.child(name)
+        if directory is None:
+            return False
+        with directory:
+            entries = directory.list()
+            readlink, fd = os.readlink, directory.fd  # a thousand domains: every call counts
+            for entry in entries:
+                if readlink(entry, dir_fd=fd) != prefix + entry:
+                    return False
+    except (OSError, UuidfsError):
         return False
-    try:
-        entries = os.listdir(fd)
-        readlink = os.readlink
-        for entry in entries:
-            if readlink(entry, dir_fd=fd) != prefix + entry:
-                return False
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
     kept = _list(store, uuid)
     # An empty directory in the store is to be removed.
     return bool(kept) and len(kept) == len(entries) and set(kept) == set(entries)
 
 
-def _list(parent: int | None, name: str) -> list[str]:
+def _list(parent: Directory | None, name: str) -> list[str]:
     if parent is None:
         return []
     try:
-        fd = open_below(parent, name)
-    except OSError:
+        directory = parent.child(name)
+        if directory is None:
+            return []
+        with directory:
+            return directory.list()
+    except UuidfsError:
         return []
-    try:
-        return os.listdir(fd)
-    finally:
-        os.close(fd)

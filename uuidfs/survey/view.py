@@ -11,7 +11,7 @@ class Leftover(NamedTuple):
     """A temporary name that a kill left in a store; ``twin``: another name has its inode."""
 
     kind: Kind
-    room: bool  # in the waiting room by-uuid/by-uuid
+    waiting: bool  # in the waiting room by-uuid/by-uuid
     entry: str
     found: Entry
     twin: bool = False
@@ -38,6 +38,15 @@ class LogName(NamedTuple):
     entry: str
     suffix: str
     at_name: Entry
+
+
+class Logs(NamedTuple):
+    """The logs of one UUID; the fields are those of a View."""
+
+    mine: tuple[LogName, ...] = ()
+    away: tuple[LogName, ...] = ()
+    taken: tuple[LogName, ...] = ()
+    store: tuple[tuple[str, Entry], ...] = ()
 
 
 class View(NamedTuple):

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, Changed, SystemCallFailed, UuidfsError
 from uuidfs.files import change
-from uuidfs.files.entry import look
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.survey.scan import Problem
@@ -67,7 +66,7 @@ def empty(
 
         result = _empty(dirs, [e for e in found if is_old(e.when)], strangers, dry_run=dry_run)
         if not dry_run:
-            for kind, label, when in labels(dirs, []):
+            for kind, label, _, when in labels(dirs, []):
                 if is_old(when):
                     _drop(dirs, kind, label)  # a kill left it empty
         return result
@@ -83,19 +82,19 @@ def _empty(
     for entry in going:
         path = path_of(dirs.layout, entry)
         try:
-            with opened_label(dirs, entry.kind, entry.label) as fd:
-                found = look(fd, entry.file) if fd is not None else None
-                if fd is None or found is None:
+            with opened_label(dirs, entry.kind, entry.label) as directory:
+                found = directory.look(entry.file) if directory is not None else None
+                if directory is None or found is None:
                     continue  # somebody else emptied or restored it
                 if not found.is_file and found.text is None:
                     raise Changed(path)
-                change.unlink(fd, entry.file)
+                change.unlink(directory, entry.file)
             done.append(entry)
             _drop(dirs, entry.kind, entry.label)
         except OSError as error:
-            problems.append(Problem(path, str(SystemCallFailed("remove", path, error))))
+            problems.append(Problem(path, SystemCallFailed("remove", path, error).reason))
         except UuidfsError as error:
-            problems.append(Problem(path, getattr(error, "reason", str(error))))
+            problems.append(Problem(path, error.reason))
     return EmptyResult(tuple(done), tuple(problems))
 
 

@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from uuidfs.errors import NoSuchDomain, NoSuchEntry, SystemCallFailed, UuidfsError
+from uuidfs.errors import NoSuchDomain, NoSuchEntry, UuidfsError
 from uuidfs.files import change
-from uuidfs.files.directory import listed, opened_below
-from uuidfs.files.entry import read_small
+from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import normal_uuid
 from uuidfs.layout.places import TRASH, Kind, Layout, Place
-from uuidfs.layout.trash_label import parse_label
+from uuidfs.layout.trash_label import TrashLabel, parse_label
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import MAX_BYTES, Identity, Reader
 from uuidfs.survey.identity_lxml import read_lxml
@@ -121,11 +120,11 @@ def show(layout: Layout, wanted: str, reader: Reader = read_lxml) -> Shown:
     with TrustedDirs(layout) as dirs:
         entry = pick(survey(dirs)[0], wanted)
         names = scan_all(Documents(dirs, reader)).names_of.get(entry.uuid, [])
-        with opened_label(dirs, entry.kind, entry.label) as fd:
-            found = None if fd is None else _stat(fd, entry.file)
-            if fd is None or found is None:
+        with opened_label(dirs, entry.kind, entry.label) as directory:
+            found = None if directory is None else directory.stat(entry.file)
+            if directory is None or found is None:
                 raise NoSuchEntry(wanted)
-            identity = identify(layout, fd, entry, reader)
+            identity = identify(directory, entry, reader)
         return Shown(
             entry,
             path_of(layout, entry),
@@ -151,49 +150,44 @@ def pick(found: Iterable[TrashEntry], wanted: str) -> TrashEntry:
     return matches[0]
 
 
-def identify(layout: Layout, fd: int, entry: TrashEntry, reader: Reader) -> Identity | str:
+def identify(directory: Directory, entry: TrashEntry, reader: Reader) -> Identity | str:
     """Whom a document in the trash is about, or the reason why that cannot be told."""
-    path = path_of(layout, entry)
     if entry.kind is Kind.LOG:
         return "it is a log"
     try:
-        return reader(read_small(fd, entry.file, MAX_BYTES, path))
+        data = directory.read(entry.file, MAX_BYTES)
     except UuidfsError as error:
         return str(error)
-    except OSError as error:
-        return str(SystemCallFailed("read", path, error))
+    return reader(data) if data is not None else "it is gone"
 
 
 @contextmanager
-def opened_label(dirs: TrustedDirs, kind: Kind, label: str) -> Iterator[int | None]:
+def opened_label(dirs: TrustedDirs, kind: Kind, label: str) -> Iterator[Directory | None]:
     """Open one directory in a trash for a block; None when it is gone.
 
     Raises Refused when it, or the trash, is not a directory that only we can write to.
     """
-    place = place_of(dirs.layout, kind)
     with (
-        _opened(dirs, dirs.store(kind), TRASH, place) as trash,
-        _opened(dirs, trash, label, place.child(label)) as fd,
+        _opened(dirs, dirs.store(kind), TRASH) as trash,
+        _opened(dirs, trash, label) as directory,
     ):
-        yield fd
+        yield directory
 
 
 @contextmanager
-def _opened(dirs: TrustedDirs, above: int | None, name: str, place: Place) -> Iterator[int | None]:
-    fd = opened_below(above, name, place.path) if above is not None else None
-    if fd is None:
+def _opened(dirs: TrustedDirs, above: Directory | None, name: str) -> Iterator[Directory | None]:
+    directory = above.child(name) if above is not None else None
+    if directory is None:
         yield None
         return
-    try:
-        dirs.check_store(fd, place)
-        yield fd
-    finally:
-        os.close(fd)
+    with directory:
+        dirs.check_store(directory)
+        yield directory
 
 
 def drop_label(dirs: TrustedDirs, kind: Kind, label: str) -> None:
     """Remove one directory of a trash, when it is empty. Raises OSError and Refused."""
-    with _opened(dirs, dirs.store(kind), TRASH, place_of(dirs.layout, kind)) as trash:
+    with _opened(dirs, dirs.store(kind), TRASH) as trash:
         if trash is not None:
             change.remove_directory(trash, label)
 
@@ -202,57 +196,67 @@ def survey(dirs: TrustedDirs) -> tuple[tuple[TrashEntry, ...], tuple[Problem, ..
     """All entries, oldest first, and what is in a trash without being one, with the reason."""
     found: list[TrashEntry] = []
     strangers: list[Problem] = []
-    for kind, label, _ in labels(dirs, strangers):
-        path = place_of(dirs.layout, kind, label).path
+    for kind, name, label, when in labels(dirs, strangers):
         try:
-            with opened_label(dirs, kind, label) as fd:
-                for file in listed(fd, path) if fd is not None else ():
-                    entry = _entry(fd, kind, label, file, path)
-                    if isinstance(entry, Problem):
-                        strangers.append(entry)
-                    elif entry is not None:
-                        found.append(entry)
+            with opened_label(dirs, kind, name) as directory:
+                for file in directory.list() if directory is not None else ():
+                    found_at = directory.stat(file) if directory is not None else None
+                    if directory is None or found_at is None:
+                        continue
+                    if not stat.S_ISREG(found_at.st_mode) and not stat.S_ISLNK(found_at.st_mode):
+                        why = "it is no file, so uuidfs did not put it there"
+                        strangers.append(Problem(directory.at(file), why))
+                        continue
+                    id_ = _id(kind, name, file)
+                    found.append(
+                        TrashEntry(
+                            kind,
+                            label.uuid,
+                            when,
+                            label.reason,
+                            label.by,
+                            file,
+                            found_at.st_size,
+                            name,
+                            id_,
+                        )
+                    )
         except UuidfsError as error:
-            strangers.append(Problem(path, getattr(error, "reason", str(error))))
+            strangers.append(Problem(place_of(dirs.layout, kind, name).path, error.reason))
     found.sort(key=lambda entry: (entry.when, entry.uuid, entry.kind.value, entry.file))
     return tuple(found), tuple(strangers)
 
 
-def labels(dirs: TrustedDirs, strangers: list[Problem]) -> list[tuple[Kind, str, datetime]]:
-    """The directories of every trash whose name is ours; the others are put to ``strangers``."""
+def labels(
+    dirs: TrustedDirs, strangers: list[Problem]
+) -> list[tuple[Kind, str, TrashLabel, datetime]]:
+    """The directories of every trash whose name is ours: kind, name, what it says, and when.
+
+    The others are put to ``strangers``.
+    """
     found = []
     for kind in Kind:
-        place = place_of(dirs.layout, kind)
-        with _opened(dirs, dirs.store(kind), TRASH, place) as trash:
-            for name in sorted(listed(trash, place.path)) if trash is not None else ():
-                parsed = parse_label(name)
-                if parsed is None:
-                    strangers.append(Problem(f"{place.path}/{name}", "uuidfs did not make it"))
-                else:
-                    found.append((kind, name, parsed[1]))
+        with _opened(dirs, dirs.store(kind), TRASH) as trash:
+            for name in sorted(trash.list()) if trash is not None else ():
+                label = parse_label(name)
+                when = _time(label.time) if label is not None else None
+                if label is not None and when is not None:
+                    found.append((kind, name, label, when))
+                elif trash is not None:
+                    strangers.append(Problem(trash.at(name), "uuidfs did not make it"))
     return found
 
 
-def _entry(
-    fd: int | None, kind: Kind, label: str, file: str, path: str
-) -> TrashEntry | Problem | None:
-    found = _stat(fd, file) if fd is not None else None
-    parsed = parse_label(label)
-    if found is None or parsed is None:
-        return None
-    if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
-        return Problem(f"{path}/{file}", "it is no file, so uuidfs did not put it there")
-    uuid, when, reason, by = parsed
-    text = os.fsencode(f"{kind.value}/{label}/{file}")
-    digest = sha256(text).hexdigest()[:_ID_LENGTH]
-    return TrashEntry(kind, uuid, when, reason, by, file, found.st_size, label, digest)
-
-
-def _stat(fd: int, file: str) -> os.stat_result | None:
+def _time(text: str) -> datetime | None:
     try:
-        return os.stat(file, dir_fd=fd, follow_symlinks=False)
-    except FileNotFoundError:
+        return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
         return None
+
+
+def _id(kind: Kind, label: str, file: str) -> str:
+    text = os.fsencode(f"{kind.value}/{label}/{file}")
+    return sha256(text).hexdigest()[:_ID_LENGTH]
 
 
 def _uuids(
@@ -276,6 +280,6 @@ def _uuids(
 
 def named(dirs: TrustedDirs, entry: TrashEntry, reader: Reader) -> str | None:
     """The domain's name in a config in the trash, None when it cannot be read."""
-    with opened_label(dirs, entry.kind, entry.label) as fd:
-        identity = identify(dirs.layout, fd, entry, reader) if fd is not None else None
+    with opened_label(dirs, entry.kind, entry.label) as directory:
+        identity = identify(directory, entry, reader) if directory is not None else None
     return identity.name if isinstance(identity, Identity) else None

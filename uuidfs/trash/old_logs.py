@@ -1,17 +1,19 @@
 """Logs of domains that are gone: to the trash once they are old."""
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 
 from uuidfs.apply.applier import Applier
+from uuidfs.convert.attempt import attempt
 from uuidfs.convert.results import DomainResult, Options, RunResult
-from uuidfs.errors import Busy, UuidfsError
+from uuidfs.errors import Busy, SystemCallFailed, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
-from uuidfs.plan.steps import Op, Step
+from uuidfs.layout.trash_label import Reason
+from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
@@ -57,11 +59,11 @@ def _is_old(dirs: TrustedDirs, uuid: str, suffixes: Iterable[str], limit: float)
         return False
     for suffix in suffixes:
         try:
-            found = os.stat(f"{uuid}.log{suffix}", dir_fd=store, follow_symlinks=False)
-        except OSError:
-            return False  # rotated or removed in this moment: not out of use
-        if found.st_mtime >= limit:
+            found = store.stat(f"{uuid}.log{suffix}")
+        except SystemCallFailed:
             return False
+        if found is None or found.st_mtime >= limit:
+            return False  # where it is gone, it was rotated or removed in this moment: in use
     return True
 
 
@@ -94,15 +96,15 @@ class _Retirement:
                 results += [self._one(scan, u) for u in mine if u in _unnamed(scan)]
         return results
 
+    def _plan(self, scan: Scan, uuid: str) -> Plan:
+        view = self.surveyor.view(scan, uuid)
+        is_old = _is_old(self.surveyor.dirs, uuid, scan.log_store[uuid], self.limit)
+        return Plan(uuid, None, tuple(_steps(view)) if is_old else ())
+
     def _one(self, scan: Scan, uuid: str) -> DomainResult:
         done: list[Step] = []
         try:
-            view = self.surveyor.view(scan, uuid)
-            if _is_old(self.surveyor.dirs, uuid, scan.log_store[uuid], self.limit):
-                for step in _steps(view):
-                    self.applier.run(step)
-                    done.append(step)
-                    change.trace("retire: step")
+            attempt(self.applier, partial(self._plan, scan, uuid), done, tries=1)
         except UuidfsError as error:
             return DomainResult(None, uuid, tuple(done), str(error))
         finally:
@@ -125,7 +127,7 @@ def _steps(view: View) -> list[Step]:
             uuid,
             store_entry=f"{uuid}.log{suffix}",
             expect=found,
-            other="retention",
+            reason=Reason.RETENTION,
         )
         for suffix, found in view.log_store
         if found.is_file

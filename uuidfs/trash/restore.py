@@ -5,7 +5,6 @@ the trash. A kill between the two leaves two names of one inode; running again s
 place has this very file, and finishes.
 """
 
-import os
 import re
 import shlex
 from typing import NamedTuple
@@ -13,8 +12,8 @@ from typing import NamedTuple
 from uuidfs.apply.open_dirs import OpenDirs
 from uuidfs.errors import Changed, NoSuchEntry, Refused, SystemCallFailed, show
 from uuidfs.files import change
-from uuidfs.files.directory import closing, open_below
-from uuidfs.files.entry import Entry, look
+from uuidfs.files.directory import Directory
+from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import refusal, split_log
 from uuidfs.layout.places import Kind, Layout
@@ -69,14 +68,14 @@ def restore(
         entry = pick(survey(dirs)[0], wanted)
         with (
             Locks(layout, lock_timeout).hold(entry.uuid),
-            opened_label(dirs, entry.kind, entry.label) as fd,
+            opened_label(dirs, entry.kind, entry.label) as directory,
         ):
-            found = look(fd, entry.file) if fd is not None else None
-            if fd is None or found is None:
+            found = directory.look(entry.file) if directory is not None else None
+            if directory is None or found is None:
                 raise NoSuchEntry(wanted)
             if not found.is_file:
                 raise Refused(path_of(layout, entry), f"{found.noun} cannot be restored")
-            job = _Restore(dirs, entry, fd, found, reader)
+            job = _Restore(dirs, entry, directory, found, reader)
             try:
                 return job.run()
             except FileNotFoundError as error:
@@ -84,14 +83,14 @@ def restore(
             except OSError as error:
                 raise SystemCallFailed("restore", path_of(layout, entry), error) from error
             finally:
-                job.handles.close_domain()
+                job.open_dirs.close_domain()
 
 
 class _Restore:
     """One entry's way back; the domain's lock is held."""
 
     def __init__(
-        self, dirs: TrustedDirs, entry: TrashEntry, trash: int, found: Entry, reader: Reader
+        self, dirs: TrustedDirs, entry: TrashEntry, trash: Directory, found: Entry, reader: Reader
     ) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
@@ -99,7 +98,7 @@ class _Restore:
         self.trash = trash
         self.found = found
         self.reader = reader
-        self.handles = OpenDirs(dirs)
+        self.open_dirs = OpenDirs(dirs)
         self.scan = scan_all(Documents(dirs, reader))
 
     def run(self) -> RestoreResult:
@@ -109,9 +108,9 @@ class _Restore:
         change.trace("restore: linked")
         change.unlink(self.trash, self.entry.file)
         drop_label(self.dirs, self.entry.kind, self.entry.label)
-        self.handles.touch(place_of(self.layout, self.entry.kind))
-        self.handles.touch(place_of(self.layout, self.entry.kind, self.entry.label))
-        self.handles.sync()
+        self.open_dirs.touch(place_of(self.layout, self.entry.kind))
+        self.open_dirs.touch(place_of(self.layout, self.entry.kind, self.entry.label))
+        self.open_dirs.sync()
         return result
 
     def _config(self) -> RestoreResult:
@@ -121,7 +120,7 @@ class _Restore:
             raise self._refused(why)
         entry = f"{name}.xml"
         path = f"{self.layout.names[Kind.CONFIG].path}/{entry}"
-        names = self.handles.names(Kind.CONFIG, "")
+        names = self.open_dirs.names(Kind.CONFIG, "")
         if not self._is_back(names, entry, f"{self.entry.uuid}.xml"):
             self._require_unbound()
             self._require_no_other(f"{self.entry.uuid}.xml")
@@ -143,7 +142,9 @@ class _Restore:
         if "/" in entry or entry.startswith("."):
             raise self._refused(f"{entry!r} is not a name that libvirt accepts")
         path = f"{self.layout.name_place(kind, name).path}/{entry}"
-        names = self._directory(kind, name)
+        if self.dirs.names(kind) is None:
+            raise self._refused(f"{self.layout.names[kind].path} is missing")
+        names = self.open_dirs.names_made(kind, name)
         if not self._is_back(names, entry, entry):
             self._require_no_other(entry)
             self._link(names, entry, path)
@@ -160,7 +161,7 @@ class _Restore:
         store = self._store()
         for suffix in (*self._back(store), *self._suffixes(name)):
             entry = f"{self.entry.uuid}.log{suffix}"
-            there = look(store, entry)
+            there = store.look(entry)
             if there is not None and not there.same_inode(self.found):
                 continue
             link = f"{name}.log{suffix}" if name is not None else None
@@ -176,13 +177,13 @@ class _Restore:
             return RestoreResult(self.entry, f"{place.path}/{link or entry}", name, "")
         raise self._refused("every place for it is taken")
 
-    def _back(self, store: int) -> list[str]:
+    def _back(self, store: Directory) -> list[str]:
         """Where a kill left this very file in the store."""
         uuid = self.entry.uuid
         return [
             suffix
             for suffix in self.scan.log_store.get(uuid, ())
-            if self.found.same_inode(look(store, f"{uuid}.log{suffix}"))
+            if self.found.same_inode(store.look(f"{uuid}.log{suffix}"))
         ]
 
     def _log_link(self, link: str, entry: str) -> bool:
@@ -191,12 +192,12 @@ class _Restore:
         Before the file: a kill leaves a link without a file, which the next run removes. A
         file without a link would count as deleted by libvirt, and go to the trash once more.
         """
-        names = self.handles.names(Kind.LOG, "")
+        names = self.open_dirs.names(Kind.LOG, "")
         text = self.layout.link_text(Kind.LOG, self.entry.uuid, entry)
         try:
             change.symlink(text, names, link)
         except FileExistsError:
-            there = look(names, link)
+            there = names.look(link)
             return there is not None and there.text == text
         return True
 
@@ -214,7 +215,7 @@ class _Restore:
     # -- what has to hold ----------------------------------------------------------------
 
     def _document(self, root: str) -> Identity:
-        identity = identify(self.layout, self.trash, self.entry, self.reader)
+        identity = identify(self.trash, self.entry, self.reader)
         if isinstance(identity, str):
             raise self._refused(identity)
         if self.found.uid not in self.dirs.trusted:
@@ -247,9 +248,9 @@ class _Restore:
                 + (f" ({show(problem.path)}: {problem.reason})" if problem is not None else "")
             )
 
-    def _is_back(self, names: int, entry: str, store_entry: str) -> bool:
+    def _is_back(self, names: Directory, entry: str, store_entry: str) -> bool:
         """A kill left it under both names; the reconciler may even have folded it since."""
-        there = look(names, entry)
+        there = names.look(entry)
         if there is not None and there.text is None:
             return there.same_inode(self.found)
         text = self.layout.link_text(self.entry.kind, self.entry.uuid, store_entry)
@@ -264,12 +265,12 @@ class _Restore:
         if top is None:
             return None
         if not self.entry.kind.is_metadata:
-            return look(top, entry)
-        try:
-            with closing(open_below(top, self.entry.uuid)) as fd:
-                return look(fd, entry)
-        except FileNotFoundError:
+            return top.look(entry)
+        directory = top.child(self.entry.uuid)
+        if directory is None:
             return None
+        with directory:
+            return directory.look(entry)
 
     def _require_no_other(self, entry: str) -> None:
         """The next convert would take a file in the store for an older version, and drop it."""
@@ -278,25 +279,14 @@ class _Restore:
             path = f"{self.layout.store_place(self.entry.kind, self.entry.uuid).path}/{entry}"
             raise Refused(path, "another version is there", "run first: uuidfs convert --all")
 
-    def _link(self, names: int, entry: str, path: str) -> None:
+    def _link(self, names: Directory, entry: str, path: str) -> None:
         try:
             change.link(self.trash, self.entry.file, names, entry)
         except FileExistsError as error:
             raise Refused(path, "something is there already; nothing was overwritten") from error
 
-    def _directory(self, kind: Kind, name: str) -> int:
-        """KIND/NAME, made as libvirt makes it; OpenDirs refuses one that is not libvirt's."""
-        parent = self.dirs.names(kind)
-        if parent is None:
-            raise self._refused(f"{self.layout.names[kind].path} is missing")
-        made = change.make_directory(parent, name, 0o755, os.getegid())
-        if made is not None:
-            os.close(made)
-            self.handles.touch(self.layout.names[kind])
-        return self.handles.names(kind, name)
-
-    def _store(self) -> int:
-        return self.handles.store(Step(Op.ADD_LINK, self.entry.kind, self.entry.uuid))
+    def _store(self) -> Directory:
+        return self.open_dirs.store(Step(Op.ADD_LINK, self.entry.kind, self.entry.uuid))
 
     def _refused(self, reason: str, advice: str = "") -> Refused:
         return Refused(path_of(self.layout, self.entry), reason, advice)

@@ -9,9 +9,10 @@ import pytest
 import typer
 
 from tests.support.process import REPOSITORY
-from uuidfs import __version__, errors, settings
+from uuidfs import __version__, errors
 from uuidfs.cli.app import app
 from uuidfs.cli.output import EXIT_INTERRUPTED
+from uuidfs.settings_keys import KEYS, Configuration
 
 PAGES = sorted((REPOSITORY / "docs/man").glob("*.[58]"))
 MAIN = REPOSITORY / "docs/man/uuidfs.8"
@@ -137,10 +138,8 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
 def test_the_keys_and_defaults_are_those_of_the_code() -> None:
     text = parts(TOML, "SH")["KEYS"]
     documented = dict(re.findall(r"^\.TP\n(\S+)\n(?:.|\n)*?^Default: (.*)$", text, re.MULTILINE))
-    defaults = settings.Configuration()
-    assert documented == {
-        key.dotted: key.write(getattr(defaults, key.attribute)) for key in settings.KEYS
-    }
+    defaults = Configuration()
+    assert documented == {key.dotted: key.write(getattr(defaults, key.attribute)) for key in KEYS}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -15,13 +15,14 @@ from uuidfs.layout.places import Layout
 
 DAEMON = """
 import fcntl, os, signal, sys
-signal.signal(signal.SIGHUP, lambda *_: (print("reloaded", flush=True)))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # a handler must not print
 file = open(sys.argv[1], "w")
 fcntl.lockf(file, fcntl.LOCK_EX)
 file.write(str(os.getpid()))
 file.flush()
 print("ready", flush=True)
-sys.stdin.read()
+while signal.sigtimedwait({signal.SIGHUP}, 600):  # no longer than that, if nobody kills it
+    print("reloaded", flush=True)
 """
 
 
@@ -38,7 +39,6 @@ def daemon(tmp_path: Path, layout: Layout) -> Iterator[subprocess.Popen[str]]:
     assert layout.live
     with subprocess.Popen(
         [sys.executable, "-c", DAEMON, tmp_path / "run/virtqemud.pid"],
-        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -7,7 +7,8 @@ from uuidfs.cli.render.text import as_json
 from uuidfs.durations import FOREVER
 from uuidfs.errors import show
 from uuidfs.layout.places import Kind
-from uuidfs.settings import KEYS, Configuration, Loaded
+from uuidfs.settings import Loaded
+from uuidfs.settings_keys import KEYS, Configuration
 
 
 def config_json(loaded: Loaded) -> str:

@@ -9,7 +9,7 @@ from uuidfs.layout.places import Kind
 if TYPE_CHECKING:
     from uuidfs.check import CheckResult, Finding
     from uuidfs.runtime.reconciler_state import ReconcilerState
-    from uuidfs.status import DomainState, StatusResult
+    from uuidfs.status import DomainStatus, StatusResult
 
 
 def status_json(result: "StatusResult") -> str:
@@ -24,18 +24,18 @@ def status_json(result: "StatusResult") -> str:
     )
 
 
-def _domain_json(domain: "DomainState") -> dict[str, Any]:
+def _domain_json(domain: "DomainStatus") -> dict[str, Any]:
     return {
         "name": domain.name,
         "uuid": domain.uuid,
-        "state": domain.state,
+        "state": domain.state.value,
         "source": domain.source,
         "files": [
             {
                 "kind": file.kind.value,
                 "name_path": file.name_path,
                 "uuid_path": file.uuid_path,
-                "state": file.state,
+                "state": file.state.value,
             }
             for file in domain.files
         ],
@@ -47,7 +47,7 @@ def status_lines(result: "StatusResult") -> list[str]:
     """A table of domains, then whatever needs a look."""
     header = ("NAME", "UUID", "STATE", *(kind.value.upper() for kind in Kind))
     rows = [
-        (show(d.name or "-"), d.uuid, d.state, *(_kind_cell(d, kind) for kind in Kind))
+        (show(d.name or "-"), d.uuid, d.state.value, *(_kind_cell(d, kind) for kind in Kind))
         for d in (*result.domains, *result.undefined)
     ]
     lines = table([header, *rows]) if rows else []
@@ -71,12 +71,12 @@ def _standing(now: "ReconcilerState") -> str:
     return f"{text}, polling: {show(now.polling)}" if now.polling else text
 
 
-def _kind_cell(domain: "DomainState", kind: Kind) -> str:
+def _kind_cell(domain: "DomainStatus", kind: Kind) -> str:
     """``converted``, ``3 converted``, or ``1 stale, 2 converted``."""
     counts: dict[str, int] = {}
     for file in domain.files:
         if file.kind is kind:
-            counts[file.state] = counts.get(file.state, 0) + 1
+            counts[file.state.value] = counts.get(file.state.value, 0) + 1
     if not counts:
         return "-"
     if list(counts.values()) == [1]:

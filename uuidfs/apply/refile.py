@@ -1,0 +1,54 @@
+"""A checkpoint that libvirt's rename wrote into the snapshots' directory goes where it belongs."""
+
+from uuidfs.apply.open_dirs import OpenDirs, temp_keep
+from uuidfs.apply.trashing import Trashing
+from uuidfs.errors import Changed
+from uuidfs.files import change
+from uuidfs.layout.places import Kind
+from uuidfs.layout.trash_label import Reason
+from uuidfs.plan.steps import Step
+
+
+def refile(open_dirs: OpenDirs, trashing: Trashing, step: Step) -> None:
+    """snapshot/NAME/CHK.xml -> the checkpoint store, linked from checkpoint/NAME.
+
+    Raises as :meth:`uuidfs.apply.applier.Applier.run` says.
+    """
+    layout = open_dirs.layout
+    wrong = open_dirs.names(Kind.SNAPSHOT, step.subdir)
+    open_dirs.expect(wrong, step)
+    store = open_dirs.store(step)
+    text = layout.link_text(Kind.CHECKPOINT, step.uuid, step.store_entry)
+    names = open_dirs.names_made(Kind.CHECKPOINT, step.subdir)
+    there = names.look(step.entry)
+    kept = store.look(step.store_entry)
+    if there is not None and not (
+        there.text == text and kept is not None and kept.same_inode(step.expect)
+    ):
+        # The checkpoint was redefined since: libvirt wrote that one last.
+        trashing.retire(Kind.SNAPSHOT, step.uuid, wrong, step.entry, Reason.SUPERSEDED)
+        return
+    keep = temp_keep(step)
+    change.unlink(store, keep)
+    change.link(wrong, step.entry, store, keep)
+    kept = store.look(keep)
+    if kept is None or not kept.same_inode(step.expect):
+        change.unlink(store, keep)
+        raise Changed(step.path(layout))
+    if kept.same_inode(store.look(step.store_entry)):
+        change.unlink(store, keep)  # rename(2) of two links to one inode removes neither
+    else:
+        try:
+            change.rename(store, keep, store, step.store_entry)
+        except OSError:
+            change.unlink(store, keep)
+            raise
+    try:
+        change.symlink(text, names, step.entry)
+    except FileExistsError:
+        there = names.look(step.entry)
+        if there is None or there.text != text:
+            raise Changed(step.path(layout)) from None
+    change.trace("refile: linked")
+    open_dirs.expect(wrong, step)
+    change.unlink(wrong, step.entry)

@@ -1,0 +1,75 @@
+"""What the reconciler looks after every two seconds, besides files: renames and migrations."""
+
+from collections.abc import Iterable
+
+from uuidfs.convert.half_rename import finish_rename
+from uuidfs.convert.results import Options
+from uuidfs.errors import UuidfsError
+from uuidfs.host.libvirtd import name_of
+from uuidfs.layout.places import Layout
+from uuidfs.reconcile.full_pass import BY, RENAME_PATIENCE
+from uuidfs.reconcile.interface import Listener
+from uuidfs.runtime import sessions
+
+RECOVER = 10.0  # seconds that a recovery gets before the next attempt, doubled each time
+RECOVER_AT_MOST = 600.0
+
+
+class HalfRenames:
+    """Finishes renames that were cut in half: two names of one UUID, for some seconds."""
+
+    def __init__(self, layout: Layout, listener: Listener) -> None:
+        self._layout = layout
+        self._listener = listener
+        self._since: dict[str, float] = {}  # UUID -> when a second name was first seen
+
+    def look(self, rivals: Iterable[str], now: float) -> bool:
+        """``rivals`` are the UUIDs with several names; tells whether a full pass is due."""
+        self._since = {uuid: self._since.get(uuid, now) for uuid in rivals}
+        due = False
+        for uuid, since in self._since.items():
+            if now - since < RENAME_PATIENCE:
+                continue
+            fields: dict[str, object] = {"uuid": uuid, "action": "finish-rename"}
+            options = Options(lock_timeout=0.0, by=BY)
+            try:
+                done = finish_rename(self._layout, uuid, name_of, options)
+            except UuidfsError as error:
+                self._listener.warning(str(error), fields)
+                self._since[uuid] = now  # again after as long
+            else:
+                due = True
+                if done is not None:
+                    self._listener.info(f"name is {done.winner!r}", {**fields, "name": done.winner})
+        return due
+
+
+class Orphans:
+    """Has local migrations finished whose owner died: again and again, less and less often."""
+
+    def __init__(self, layout: Layout, listener: Listener) -> None:
+        self._layout = layout
+        self._listener = listener
+        self._at = 0.0
+        self._wait = RECOVER
+
+    def look(self, now: float) -> bool:
+        """Tells whether a recovery was begun: then a full pass is due soon."""
+        recover = self._listener.recover
+        if recover is None or now < self._at:
+            return False
+        try:
+            orphans = sessions.orphans(self._layout)
+        except UuidfsError as error:
+            self._listener.warning(str(error), {"action": "recover"})
+            return False
+        if not orphans:
+            self._wait = RECOVER
+            return False
+        self._at = now + self._wait
+        self._wait = min(2 * self._wait, RECOVER_AT_MOST)
+        for uuid in orphans:
+            fields = {"uuid": uuid, "action": "recover"}
+            self._listener.info("a local migration has lost its owner", fields)
+        recover()
+        return True
