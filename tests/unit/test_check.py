@@ -2,9 +2,9 @@
 
 import os
 
+from tests.conftest import Build
 from tests.support.moves import libvirt_domrename
 from tests.support.trees import uuid_for
-from tests.conftest import Build
 from uuidfs.check import check
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options
