@@ -1,15 +1,7 @@
 """UUID-named files for libvirt domains, behind name symlinks, on stock libvirt.
 
-Data flows one way, and so do imports (import-linter holds them):
-
-    cli, hook          what people and libvirt call
-      operate, check   lock -> look -> plan -> apply, for one domain or all
-        apply          the only code that changes a disk (through fs)
-        plan           what to do: pure
-        survey         what is there
-        xmlread        identity of a document (lxml; expat in the hook)
-        layout, names  where things belong
-        fs, errors     system calls; what can go wrong
+Data flows one way, layout -> files -> runtime -> survey -> plan -> apply -> convert, and imports
+go the other way; docs/architecture.md has the tree, and import-linter holds it.
 """
 
 __version__ = "0.1.0"

@@ -1,6 +1,5 @@
 import errno
 import re
-from pathlib import Path
 
 import pytest
 
@@ -32,13 +31,3 @@ def test_paths_in_messages_stay_on_one_line() -> None:
     assert show("/a\nb\tc") == r"/a\nb\tc"
     assert show("/ünï") == "/ünï"
     assert show("/\udcff") == r"/\xff"
-
-
-def test_only_fs_changes_names() -> None:
-    call = re.compile(r"\b(os|Path|path)\.(rename|replace|link|symlink|unlink|remove|rmdir)\b")
-    guilty = [
-        p.name
-        for p in Path(errors.__file__).parent.glob("*.py")
-        if call.search(p.read_text()) and p.name != "fs.py"
-    ]
-    assert guilty == []

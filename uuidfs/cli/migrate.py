@@ -1,4 +1,4 @@
-"""``uuidfs local-migrate``, ``rename``, ``lock`` and ``session``."""
+"""``uuidfs local-migrate`` and ``uuidfs rename``."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor

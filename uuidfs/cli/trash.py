@@ -1,4 +1,4 @@
-"""``uuidfs trash`` and ``uuidfs config``."""
+"""``uuidfs trash``."""
 
 from typing import TYPE_CHECKING
 

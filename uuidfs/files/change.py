@@ -135,6 +135,15 @@ def remove_tree(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def copy_tree(source: str, target: str) -> None:
+    """Copy a tree of root's into one of ours below /run, as far as it can be copied."""
+    import contextlib
+    import shutil
+
+    with contextlib.suppress(FileNotFoundError, shutil.Error):
+        shutil.copytree(source, target, dirs_exist_ok=True)
+
+
 def sync_directory(directory: Directory) -> None:
     """fsync(2) of a directory: the names in it survive a power cut afterwards."""
     os.fsync(directory.fd)

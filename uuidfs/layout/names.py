@@ -55,8 +55,8 @@ def is_uuid(text: str) -> bool:
 def refusal(name: str) -> str | None:
     """Return why a domain of this name is never handled, or None when it is.
 
-    libvirt 9.0 and 11.3 accept ``.`` and ``..`` and then delete the trees snapshot/. or
-    snapshot/.. at the next rename; they accept names that are not UTF-8 by domrename and
+    libvirt 9.0 accepts ``.`` and ``..``, later ones refuse them; all of them delete the trees
+    snapshot/. or snapshot/.. on the way; they accept names that are not UTF-8 by domrename and
     lose the domain at the next start (docs/libvirt-facts.md, "Names").
     """
     if name in {".", ".."}:

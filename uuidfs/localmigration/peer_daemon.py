@@ -9,7 +9,6 @@ started again over the same directories: then it finds its QEMU processes again.
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -87,10 +86,7 @@ class PeerDaemon:
             with open(f"{self.directory}/etc/{name}", "w", opener=private) as file:
                 file.write(text)
         # Else it asks QEMU for seconds what it can do.
-        with contextlib.suppress(FileNotFoundError, shutil.Error):
-            shutil.copytree(
-                "/var/cache/libvirt/qemu", f"{self.directory}/cache/qemu", dirs_exist_ok=True
-            )
+        change.copy_tree("/var/cache/libvirt/qemu", f"{self.directory}/cache/qemu")
 
     @property
     def pid(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Settles single changes: what one event can have changed, in a few milliseconds.
+"""The fast path: what one event can have changed, in a few milliseconds.
 
 Only what needs no knowledge of other domains is done here: a file that libvirt wrote over a
 link is folded again. All the rest (a name that is gone, a UUID under another name, a log that
@@ -24,11 +24,9 @@ from uuidfs.survey.identity import Identity, Reader
 from uuidfs.survey.scan import scan_files
 from uuidfs.survey.surveyor import Surveyor
 
-TRIES = 3
-
 
 class Verdict(Enum):
-    """What came of a look at a changed."""
+    """What came of a look at a name."""
 
     NOTHING_TO_DO = "nothing to do"
     FOLDED = "folded"
@@ -38,7 +36,7 @@ class Verdict(Enum):
 
 
 class Outcome(NamedTuple):
-    """A changed, the UUID that its name stands for now, and what was done."""
+    """A changed name, the UUID that it stands for now, and what was done."""
 
     changed: ChangedName
     verdict: Verdict

@@ -46,7 +46,7 @@ class ChangeQueue:
         return self._writing
 
     def add(self, changed: ChangedName) -> None:
-        """Note a changed."""
+        """Note a name."""
         with self._lock:
             self._names[changed] = None
         self._wake()

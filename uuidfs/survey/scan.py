@@ -1,7 +1,7 @@
 """The whole tree at a glance: names and links, and who is who.
 
 Reads no more than it needs: a name that is our link says by itself which UUID it belongs to;
-only regular configs are parsed. Nothing here changes anything.
+only regular configs are parsed.
 """
 
 from typing import NamedTuple

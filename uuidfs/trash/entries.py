@@ -1,4 +1,4 @@
-"""The trash: what is in it. Nothing here changes anything.
+"""The trash: what is in it.
 
 Each store has its own, on the file system of its files, as :mod:`uuidfs.apply` fills it:
 
@@ -138,7 +138,7 @@ def show(layout: Layout, wanted: str, reader: Reader = read_lxml) -> Shown:
 
 
 def pick(found: Iterable[TrashEntry], wanted: str) -> TrashEntry:
-    """The entry with this id, or whose id alone begins so, or KIND/UUID~TIME~REASON/FILE.
+    """The entry with this id, or whose id alone begins so, or KIND/LABEL/FILE.
 
     Raises NoSuchEntry when there is none, or more than one.
     """

@@ -55,7 +55,7 @@ def restore(
     lock_timeout: float = DEFAULT_TIMEOUT,
     reader: Reader = read_lxml,
 ) -> RestoreResult:
-    """Put an entry of the trash back; ``wanted`` is an id as :func:`uuidfs.trash.pick` takes it.
+    """Put an entry of the trash back; ``wanted`` is what :func:`uuidfs.trash.entries.pick` takes.
 
     A config becomes a plain NAME.xml, of the name that it says; a snapshot or checkpoint goes
     to the directory of the name that its UUID has now; a log to its store name, or to the next

@@ -20,6 +20,9 @@ from uuidfs.cli import start
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert, revert
 from uuidfs.layout.connections import system
+from uuidfs.survey.documents import Documents
+from uuidfs.survey.scan import Scan
+from uuidfs.survey.scanner import scan_all
 
 MANY = 150
 
@@ -172,3 +175,18 @@ def test_the_short_way_says_what_the_long_way_says(make_tree: Build, tmp_path: P
     for words in (["convert", "--all"], ["convert", "--all", "--lock-timeout", "1"]):
         done = uuidfs(tmp_path / "nowhere", *words)
         assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+
+
+def test_a_host_without_domains_is_scanned_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans = []
+
+    def counted(documents: Documents) -> Scan:
+        scans.append(documents)
+        return scan_all(documents)
+
+    monkeypatch.setattr("uuidfs.convert.run.scan_all", counted)
+    (tmp_path / "etc/libvirt/qemu").mkdir(parents=True)
+    assert convert(system(os.fspath(tmp_path)), Options()).domains == ()
+    assert len(scans) == 1

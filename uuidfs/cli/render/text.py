@@ -1,4 +1,4 @@
-"""Turns results into text or versioned JSON; the only module that knows how they look."""
+"""What all renderers share: one JSON object, tables, numbers with nouns."""
 
 from collections.abc import Iterable
 from typing import Any
