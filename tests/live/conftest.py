@@ -89,6 +89,15 @@ def converted(make_host: MakeHost, uuidfs_works: None) -> PrivateHost:
     return private
 
 
+@pytest.fixture
+def ready(uuidfs_works: None, host: PrivateHost) -> PrivateHost:
+    """A host with the hook."""
+    probe = host.run("/usr/bin/python3", "-c", "import libvirt")
+    assert probe.code == 0, "python3-libvirt is not installed"
+    host.install_hook()
+    return host
+
+
 @pytest.fixture(scope="session")
 def uuidfs_works(able: None) -> None:
     """Fail at once and clearly when the program under test does not even start."""
