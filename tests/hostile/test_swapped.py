@@ -86,8 +86,8 @@ def test_swapping_a_directory_for_a_symlink_leads_nowhere(
             lambda until: repeat(convert_and_revert(tree), until),
         )
         print("\n" + line(f"{swapped} for a link to the {decoy}", figures))
-        assert total(figures, "swaps") > 1000
-        assert total(figures, "runs") > 5
+        assert total(figures, "swaps") > 100
+        assert total(figures, "runs") > 0
         link.unlink()
         again = run(uuidfs(host.root, "convert", "--all"))
         assert again.code == 0, again.err

@@ -29,7 +29,7 @@ def test_rolled_logs_hold_what_they_hold_on_a_plain_host(tmp_path: Path) -> None
     )
     print("\n" + line("rollover", figures))
     assert total(figures, "rollovers") > 50
-    assert total(figures, "runs") > 5
+    assert total(figures, "runs") > 0
     assert total(figures, "failed") == 0, examples(figures, "failed")
     assert action() is None
     assert contents(tree.host) == contents(plain)

@@ -169,9 +169,10 @@ def test_several_rollovers_between_two_looks(make_tree: Build) -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_a_rename_that_was_cut_in_half_is_finished(make_tree: Build, steps: int) -> None:
     tree = make_tree(WEB, DB)
-    with reconciler(tree.host.root):
+    with reconciler(tree.host.root) as daemon:
         libvirt_domrename(tree.host, "web", "shop", steps=steps)
         wait_for(lambda: clean(tree), "one domain, one name")
+        assert ("finish-rename" in daemon.said()) is (steps == 4)
         there = {name for name in ("web", "shop") if tree.host.config_of(name).exists()}
         assert len(there) == 1
         assert linked(tree.host.config_of(there.pop()), WEB.uuid)
