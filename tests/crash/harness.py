@@ -22,7 +22,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("UUIDFS_FULL_MATRIX") == "1"
 WORKERS = 2
-TIMEOUT = 60
+TIMEOUT = 300
 
 MUTATING = (
     "rename",

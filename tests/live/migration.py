@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from tests.live import guest
-from tests.live.private_host import ENVIRONMENT, REPOSITORY, PrivateHost, Result, wait_for
+from tests.live.private_host import ENVIRONMENT, PATIENCE, REPOSITORY, PrivateHost, Result, wait_for
 
 SESSIONS = "/run/uuidfs/local-migration"
 UUID = guest.uuid(1)
@@ -23,7 +23,7 @@ def command() -> tuple[list[str], dict[str, str]]:
     return ["/usr/bin/python3", "-m", "uuidfs"], {"PYTHONPATH": str(REPOSITORY)}
 
 
-def uuidfs(host: PrivateHost, *words: str, timeout: float = 120) -> Result:
+def uuidfs(host: PrivateHost, *words: str, timeout: float = 300) -> Result:
     """Run one uuidfs command."""
     program, env = command()
     return host.run(*program, *words, env=env, timeout=timeout)
@@ -123,7 +123,7 @@ def phase(host: PrivateHost) -> str:
 
 def wait_for_phase(host: PrivateHost, wanted: str, running: "subprocess.Popen[str]") -> None:
     """Wait until a trip has come so far."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while phase(host) != wanted:
         assert running.poll() is None, f"over before {wanted}: {running.communicate()}"
         assert time.monotonic() < end, f"never in {wanted}: {phase(host)}"

@@ -13,8 +13,6 @@ from types import TracebackType
 from tests.live.private_host import ENVIRONMENT, PrivateHost, uuidfs_command, wait_for
 from tests.live.views import plain_files
 
-QUIET = 40.0  # seconds after which a reconciler that is left alone has to be done
-
 
 class Reconciler:
     """The daemon in one host; a context manager that ends it by SIGTERM."""
@@ -88,7 +86,7 @@ class Reconciler:
         """Send a signal and wait for the end; returns the exit code."""
         os.kill(self.pid(), number)
         assert self.process is not None
-        code = self.process.wait(20)
+        code = self.process.wait(120)
         self.process = None
         return code
 
@@ -104,7 +102,7 @@ class Reconciler:
             return check.exit == 0 and (clean_only or plain_files(self.host) == [])
 
         try:
-            wait_for(done, "the reconciler is done", QUIET)
+            wait_for(done, "the reconciler is done")
         except AssertionError as error:
             tree = self.host.run("ls", "-lRi", "/etc/libvirt/qemu", "/var/log/libvirt/qemu").out
             raise AssertionError(f"{error}: {found}\n{tree}") from None

@@ -269,8 +269,8 @@ def test_uefi_with_nvram(ready: PrivateHost) -> None:
         return hashlib.sha256(file.read_bytes()).digest()
 
     # It writes variables while it boots, and is quiet in its menu or shell.
-    wait_for(lambda: content() != template, "the firmware writes a variable", 60)
-    wait_for(lambda: quiet(content, 3), "the firmware is quiet", 60)
+    wait_for(lambda: content() != template, "the firmware writes a variable")
+    wait_for(lambda: quiet(content, 3), "the firmware is quiet")
     before, inode = content(), file.stat().st_ino
     move(ready, "a")
     assert (content(), file.stat().st_ino) == (before, inode)

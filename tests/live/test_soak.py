@@ -170,7 +170,7 @@ def test_soak(make_host: MakeHost, uuidfs_works: None) -> None:
         for thread in threads:
             thread.join()
         # libvirtd was killed in some renames: two names of one UUID until somebody decides.
-        wait_for(lambda: host.uuidfs("check", "--json").exit == 0, "check is clean", 60)
+        wait_for(lambda: host.uuidfs("check", "--json").exit == 0, "check is clean")
         after = size(reconciler)
         text = host.uuidfs("check").out
     print(f"kills {kills}; descriptors and KiB {before} -> {after}")

@@ -121,7 +121,7 @@ def race(seconds: float, *jobs: Callable[[float], Figures]) -> list[Figures]:
         process.start()
     results: dict[int, Figures] = {}
     errors: list[str] = []
-    deadline = until + 30
+    deadline = until + 120
     while len(results) < len(jobs) and time.monotonic() < deadline:
         if not queue.empty():
             index, answer = queue.get()
@@ -131,7 +131,7 @@ def race(seconds: float, *jobs: Callable[[float], Figures]) -> list[Figures]:
             results[index] = answer
         time.sleep(0.01)
     for process in processes:
-        process.join(0 if errors else 5)
+        process.join(0 if errors else 60)
         if process.is_alive():
             process.kill()
     if len(results) < len(jobs):

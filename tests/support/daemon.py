@@ -14,12 +14,15 @@ from typing import Any
 
 from tests.support.process import REPOSITORY
 
+# Seconds. What takes longer hangs, on a busy machine too; below a reconciler's resync of 600 s.
+PATIENCE = 120.0
 
-def wait_for(condition: Callable[[], object], what: str, timeout: float = 15.0) -> None:
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
     """Poll until ``condition`` is true; fail the test, naming ``what``, when it stays false."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, f"still not after {timeout} s: {what}"
+        assert time.monotonic() < end, f"still not after {PATIENCE} s: {what}"
         time.sleep(0.005)
 
 
@@ -87,6 +90,6 @@ class Daemon:
         """Send a signal that ends it, and return the exit code."""
         self.signal(number)
         assert self.process is not None
-        code = self.process.wait(20)
+        code = self.process.wait(PATIENCE)
         self.process = None
         return code
