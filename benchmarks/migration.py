@@ -167,9 +167,7 @@ def bare(base: Path, size: int) -> Iterator[Callable[[], tuple[float, float]]]:
         return float(done["downtime"]), took
 
     try:
-        wait_for(
-            lambda: (base / "0.serial").stat().st_size > 2, "the guest has filled its memory", 120
-        )
+        wait_for(lambda: (base / "0.serial").stat().st_size > 2, "the guest has filled its memory")
         guests[0].ask("stop")
         yield migrate
     finally:
@@ -194,7 +192,7 @@ def moved(size: int) -> Iterator[Callable[[], tuple[list[float], float]]]:
         host.virsh("define", "/run/a.xml").ok()
         host.virsh("start", "a").ok()
         serial = host.path("/var/lib/libvirt/images/1.console")
-        wait_for(lambda: serial.stat().st_size > 2, "the guest has filled its memory", 120)
+        wait_for(lambda: serial.stat().st_size > 2, "the guest has filled its memory")
         host.virsh("suspend", "a").ok()
 
         def travel() -> tuple[list[float], float]:

@@ -24,7 +24,7 @@ def command() -> tuple[list[str], dict[str, str]]:
     return ["/usr/bin/python3", "-m", "uuidfs"], {"PYTHONPATH": str(REPOSITORY)}
 
 
-def uuidfs(host: PrivateHost, *words: str, timeout: float = 120) -> Done:
+def uuidfs(host: PrivateHost, *words: str, timeout: float = 300) -> Done:
     """Run one uuidfs command."""
     program, env = command()
     return host.run(*program, *words, env=env, timeout=timeout)

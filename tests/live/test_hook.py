@@ -186,13 +186,14 @@ def test_a_broken_hook_neither_stops_nor_delays_a_guest(
     begin = time.monotonic()
     host.virsh("start", "a").ok()
     took = time.monotonic() - begin
-    assert took < LIMIT + 1.5, f"{took:.1f} s"  # a plain start takes 0.3 to 1 s here
+    # A plain start takes 0.3 to 1 s, on a busy machine some; what hangs, hangs for 60.
+    assert took < 3 * LIMIT, f"{took:.1f} s"
     assert host.virsh("domstate", "a").ok().out.split() == ["running"]
     begin = time.monotonic()
     host.virsh("managedsave", "a").ok()
     host.virsh("start", "a").ok()
     host.virsh("destroy", "a").ok()
-    assert time.monotonic() - begin < 4 * LIMIT
+    assert time.monotonic() - begin < 6 * LIMIT
 
 
 def test_a_start_during_a_running_convert_does_not_deadlock(converted: PrivateHost) -> None:

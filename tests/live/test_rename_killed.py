@@ -161,7 +161,7 @@ def test_the_check_at_boot_does_not_wait_for_a_daemon_that_waits_for_it(
             assert silent.stdout.readline() == "listening\n"
             began = time.monotonic()
             assert host.uuidfs("check", "--repair").code in {0, 3}
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30  # the daemon would be silent for ever
         finally:
             host.run("pkill", "-f", "silent.listen")
     host.path("/run/libvirt/libvirt-sock").unlink()

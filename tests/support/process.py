@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds; tests run on loaded machines, and what never comes is rare
+# Seconds. What takes longer hangs, on a busy machine too; below a reconciler's resync of 600 s.
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def run(
     env: Mapping[str, str] | None = None,
     data: bytes = b"",
     cwd: str | os.PathLike[str] = "/",
-    timeout: float = PATIENCE,
+    timeout: float = 300,
     new_session: bool = False,
 ) -> Done:
     """Run a command to its end, with ``data`` on its standard input; a hang fails the test."""
@@ -77,11 +78,11 @@ def uuidfs(root: Path | None, *arguments: str, env: Mapping[str, str] | None = N
     return done
 
 
-def wait_for(condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
+def wait_for(condition: Callable[[], object], what: str) -> None:
     """Poll until ``condition`` is true; fail the test, naming ``what``, when it stays false."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, f"still not after {timeout} s: {what}"
+        assert time.monotonic() < end, f"still not after {PATIENCE} s: {what}"
         time.sleep(0.005)
 
 

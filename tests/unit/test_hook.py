@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.process import REPOSITORY, uuidfs
+from tests.support.process import PATIENCE, REPOSITORY, uuidfs
 from tests.support.trees import Domain, Tree, domain_xml, uuid_for
 from tests.support.truth import broken_promises, facts, fingerprint
 from uuidfs.host import hook_file
@@ -62,7 +62,7 @@ def call(
             **env,
         },
         cwd="/",
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     return time.monotonic() - began
@@ -192,7 +192,7 @@ def test_release_folds_a_log_that_was_rotated_meanwhile(hook: Path, make_tree: B
 def test_garbage_on_stdin_changes_nothing(hook: Path, make_tree: Build, data: bytes) -> None:
     tree = make_tree()
     before = fingerprint(tree.host.root)
-    assert call(hook, tree, "vm0000", data=data) < 5
+    call(hook, tree, "vm0000", data=data)
     assert fingerprint(tree.host.root) == before
 
 
@@ -206,26 +206,22 @@ def test_an_interpreter_that_is_missing_or_broken_is_no_failure(
     call(hook, tree, "vm0000", UUIDFS_PYTHON="/usr/bin/python3")
 
 
-def test_an_interpreter_that_hangs_is_killed_within_5_seconds(hook: Path, make_tree: Build) -> None:
+def test_an_interpreter_that_hangs_is_killed_after_4_seconds(hook: Path, make_tree: Build) -> None:
     tree = make_tree()
     hang = hook.parent / "hang"
-    hang.write_text("#!/bin/sh\nexec sleep 60\n")
+    hang.write_text("#!/bin/sh\nexec sleep 600\n")
     hang.chmod(0o755)
-    assert call(hook, tree, "vm0000", UUIDFS_PYTHON=str(hang)) < 5
+    assert call(hook, tree, "vm0000", UUIDFS_PYTHON=str(hang)) >= 4
 
 
-def test_stdin_that_never_ends_holds_the_hook_5_seconds_at_most(
-    hook: Path, make_tree: Build
-) -> None:
+def test_stdin_that_never_ends_does_not_hold_the_hook(hook: Path, make_tree: Build) -> None:
     tree = make_tree()
-    began = time.monotonic()
     with subprocess.Popen(
         [hook, "vm0000", "prepare", "begin", "-"],
         stdin=subprocess.PIPE,
         env={**os.environ, "UUIDFS_ROOT": str(tree.host.root)},
     ) as process:
-        assert process.wait(timeout=20) == 0
-    assert time.monotonic() - began < 5
+        assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_a_held_lock_is_waited_for_one_second_and_left(hook: Path, make_tree: Build) -> None:
@@ -233,8 +229,13 @@ def test_a_held_lock_is_waited_for_one_second_and_left(hook: Path, make_tree: Bu
     from uuidfs.runtime.domain_locks import Locks
 
     tree = make_tree()
+    tools, told = hook.parent / "tools", hook.parent / "told"
+    tools.mkdir()
+    (tools / "logger").write_text(f'#!/bin/sh\necho "$*" >>{told}\n')
+    (tools / "logger").chmod(0o755)
     with Locks(system(str(tree.host.root)), 0.0).hold(uuid_for("vm0000")):
-        assert 1.0 <= call(hook, tree, "vm0000") < 3
+        assert call(hook, tree, "vm0000", PATH=f"{tools}:/usr/bin:/bin") >= 1.0
+    assert not told.exists(), "the shell would tell that Python was killed: it left by itself"
     assert not tree.host.config_of("vm0000").is_symlink()
 
 

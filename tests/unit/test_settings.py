@@ -260,7 +260,7 @@ def test_commands_follow_the_configuration(make_tree: Build) -> None:
     libvirt_save(tree.host.config_of("vm0000"), domain_xml("vm0000", uuid, "new"))
     lock = root / f"run/uuidfs/lock/{uuid}.lock"
     with subprocess.Popen(
-        ["flock", lock, "sh", "-c", "echo held; sleep 60"],
+        ["flock", lock, "sh", "-c", "echo held; sleep 600"],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -57,7 +57,7 @@ def deb(version: str) -> Path:
     return next(DEBS.glob(f"uuidfs_*{version}_all.deb"))
 
 
-def run(*command: str, timeout: float = 120, env: dict[str, str] | None = None) -> Done:
+def run(*command: str, timeout: float = 600, env: dict[str, str] | None = None) -> Done:
     """Run a command as an administrator would."""
     return process.run(
         *command,

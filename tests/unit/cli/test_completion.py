@@ -26,7 +26,7 @@ def complete(root: Path, line: str) -> list[str]:
         text=True,
         check=False,
         cwd=REPOSITORY,
-        timeout=60,
+        timeout=300,
         env={
             "PATH": os.environ["PATH"],
             "_UUIDFS_COMPLETE": "complete_bash",

@@ -72,7 +72,7 @@ def test_nobody_is_told_when_nothing_is_owed(layout: Layout, daemon: subprocess.
 
 
 def test_a_pid_file_that_nobody_locks_is_nobodys(layout: Layout, tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "60"]) as innocent:
+    with subprocess.Popen(["sleep", "600"]) as innocent:
         (tmp_path / "run/libvirtd.pid").write_text(f"{innocent.pid}\n")
         owe(layout)
         assert send_reload(layout).daemons == ()

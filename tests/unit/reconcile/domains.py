@@ -3,12 +3,10 @@
 import os
 from pathlib import Path
 
-from tests.support.process import uuidfs
+from tests.support.process import Daemon, uuidfs
 from tests.support.trees import Domain, Tree, uuid_for
 
 WEB = Domain("web", uuid_for("web"), autostart=True, snapshots=("s1", "s2"), checkpoints=("c1",))
-
-
 DB = Domain("db", uuid_for("db"), snapshots=("s1",))
 
 
@@ -19,3 +17,9 @@ def clean(tree: Tree) -> bool:
 
 def linked(path: Path, uuid: str) -> bool:
     return path.is_symlink() and uuid in os.readlink(path) and path.exists()
+
+
+def began(daemon: Daemon) -> float:
+    """When its last full pass began."""
+    state = daemon.standing()
+    return float(state["passed"] - state["took"])

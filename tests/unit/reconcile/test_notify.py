@@ -13,7 +13,7 @@ def test_systemd_gets_one_datagram(
     name = f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name[1:] if abstract else name)
-        manager.settimeout(5)
+        manager.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name[1:] if abstract else name)
         notify.notify(READY="1", STATUS="3 domains,\n0 pending")
         assert manager.recv(4096) == b"READY=1\nSTATUS=3 domains, 0 pending"

@@ -121,7 +121,7 @@ def test_a_session_of_a_dead_owner_stays_and_can_be_ended(make_tree: Build) -> N
     name, uuid = WEB.name, WEB.uuid
     layout = lm.system(str(tree.host.root))
     assert uuidfs(tree.host.root, "convert", "--all").code == 0
-    with subprocess.Popen(["sleep", "60"]) as owner:
+    with subprocess.Popen(["sleep", "600"]) as owner:
         begun(layout, uuid, name, owner.pid)
         libvirt_save(tree.host.config_of(name), domain_xml(name, uuid, "new"))
         assert lm.all_sessions(layout)[0].alive

@@ -15,20 +15,10 @@ from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
 NAME = "vm0000"
-
-
 UUID = uuid_for(NAME)
-
-
 SNAPSHOT = "snapshot/vm0000/base.xml"
-
-
 CHECKPOINT = "checkpoint/vm0000/chk1.xml"
-
-
 KINDS = ("config", "log", "snapshot", "checkpoint")
-
-
 DAY = 86400.0
 
 
