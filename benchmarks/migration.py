@@ -27,7 +27,8 @@ from typing import Any
 from benchmarks.child import note
 from tests.live import guest
 from tests.live.migration import uuidfs
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
+from tests.support.process import wait_for
 
 # Protected mode; writes to every page from 1 MiB on, then again and again to the first 1024 of
 # them, with a pause and a dot on COM1 in between. The last four bytes: how many pages.

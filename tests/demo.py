@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.moves import libvirt_domrename
+from tests.support.libvirt import libvirt_domrename
 from tests.support.trees import Domain, Host, build, uuid_for
 
 DOMAINS = (

@@ -11,18 +11,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support import process
+from tests.support.process import REPOSITORY, Done
+
 FULL = os.environ.get("UUIDFS_FULL_MATRIX") == "1"
 WORKERS = 2
-TIMEOUT = 300
 
 MUTATING = (
     "rename",
@@ -89,17 +89,10 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a run ended. ``trace`` is strace's log, empty when it ran without."""
+class Outcome(Done):
+    """``trace`` is strace's log, empty when it ran without."""
 
-    code: int
-    stdout: str
-    stderr: str
     trace: str = ""
-
-    @property
-    def traceback(self) -> bool:
-        return "Traceback" in self.stderr or "Traceback" in self.stdout
 
 
 @functools.cache
@@ -113,7 +106,7 @@ def _byte_code() -> str:
 
 def uuidfs(root: Path, *arguments: str) -> Command:
     """The command line tool on ``root``."""
-    return Command((sys.executable, "-m", "uuidfs", "--root", os.fspath(root), *arguments))
+    return Command(tuple(process.uuidfs_words(root, *arguments)))
 
 
 def run(command: Command, injections: tuple[str, ...] = (), *, trace: bool = False) -> Outcome:
@@ -142,22 +135,12 @@ def run(command: Command, injections: tuple[str, ...] = (), *, trace: bool = Fal
         for injection in injections:
             argv += ["-e", f"inject={injection}"]
         done = _finish(command, (*argv, *command.argv))
-        return Outcome(done.code, done.stdout, done.stderr, log.read_text(errors="replace"))
+        return replace(done, trace=log.read_text(errors="replace"))
 
 
 def _finish(command: Command, argv: tuple[str, ...]) -> Outcome:
-    done = subprocess.run(  # a hang is a failure: TimeoutExpired ends the test
-        argv,
-        input=command.stdin,
-        capture_output=True,
-        timeout=TIMEOUT,
-        check=False,
-        cwd="/",
-        env=command.env(),
-    )
-    return Outcome(
-        done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    )
+    done = process.run(*argv, data=command.stdin, env=command.env())
+    return Outcome(done.code, done.out, done.err, done.command)
 
 
 def points(trace: str, root: Path) -> list[Point]:

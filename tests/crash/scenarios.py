@@ -1,13 +1,12 @@
 """The runs that the matrices disturb: a tree, a command on it, and how it has to end."""
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.harness import REPOSITORY, Command, run, uuidfs
-from tests.support.moves import libvirt_domrename, libvirt_save, virtlogd_rollover
+from tests.crash.harness import Command, run, uuidfs
+from tests.support.hook import hook, hook_tools
+from tests.support.libvirt import libvirt_domrename, libvirt_save, virtlogd_rollover
 from tests.support.trees import Host, build, domain_xml, sample, snapshot_xml
 from tests.support.truth import Fact, facts, unconverted
 
@@ -184,31 +183,6 @@ def hooked(directory: Path) -> Scenario:
         {HOOKED: tree.bindings[HOOKED]},
         hook=True,
     )
-
-
-def hook(root: Path, tools: Path, name: str, uuid: str) -> Command:
-    """What libvirtd does before it starts ``name``."""
-    return Command(
-        (os.fspath(REPOSITORY / "hooks/qemu"), name, "prepare", "begin", "-"),
-        stdin=domain_xml(name, uuid, "first"),
-        extra_env=(
-            ("UUIDFS_ROOT", os.fspath(root)),
-            ("UUIDFS_PYTHON", os.fspath(tools / "python")),
-            ("PATH", f"{tools}:{os.environ['PATH']}"),
-        ),
-    )
-
-
-def hook_tools(directory: Path) -> Path:
-    """A python that finds this checkout although the hook says -I, and a silent logger."""
-    directory.mkdir(parents=True)
-    for name, line in (
-        ("python", f'[ "$1" != -I ] || shift\nexec {sys.executable} -s "$@"'),
-        ("logger", "exec cat >/dev/null"),
-    ):
-        (directory / name).write_text(f"#!/bin/sh\n{line}\n")
-        (directory / name).chmod(0o755)
-    return directory
 
 
 def _convert(root: Path) -> None:

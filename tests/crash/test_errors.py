@@ -91,7 +91,7 @@ def failed_at(scenario: Scenario, point: Point, error: str, parent: Path) -> lis
                 problems.append("exit 0, but the directory was not synced")
         again = run(scenario.command(root))
         if again.code != 0 or again.traceback:
-            problems.append(f"the second run: exit {again.code}, {again.stderr}")
+            problems.append(f"the second run: exit {again.code}, {again.err}")
         return problems + [
             f"after the second run: {each}" for each in finished(scenario, host, truth)
         ]
@@ -100,20 +100,18 @@ def failed_at(scenario: Scenario, point: Point, error: str, parent: Path) -> lis
 def judge(scenario: Scenario, done: Outcome) -> list[str]:
     """How a run that met an error has to end."""
     if done.traceback:
-        return [f"a traceback: {done.stderr[-600:]}"]
+        return [f"a traceback: {done.err[-600:]}"]
     if scenario.hook:
         return (
-            [f"the hook: exit {done.code}, stdout {done.stdout!r}"]
-            if (done.code or done.stdout)
-            else []
+            [f"the hook: exit {done.code}, stdout {done.out!r}"] if (done.code or done.out) else []
         )
     codes = {0, FAILED, FOUND} if scenario.repair else {0, FAILED}
     if done.code not in codes:
-        return [f"exit {done.code}: {done.stderr[-300:]}"]
-    lines = done.stderr.strip().splitlines()
-    said = lines + (done.stdout.splitlines() if scenario.repair else [])  # its findings
+        return [f"exit {done.code}: {done.err[-300:]}"]
+    lines = done.err.strip().splitlines()
+    said = lines + (done.out.splitlines() if scenario.repair else [])  # its findings
     if done.code and not any(re.search(r"cannot .+: .+", line) for line in said):
-        return [f"no clear line: {done.stderr[-300:]!r}"]
+        return [f"no clear line: {done.err[-300:]!r}"]
     if len(lines) > len(scenario.bindings) + 1:
         return [f"{len(lines)} lines for one error: {lines}"]
     return []
@@ -130,7 +128,7 @@ def test_a_disk_that_refuses_every_change_leaves_everything_as_it_was(
         truth = scenario.truth(host)
         done = run(scenario.command(root), (f"{','.join(changing)}:error={error}",))
         assert injected(done.trace, kill=False)
-        assert done.code == FAILED, done.stderr
+        assert done.code == FAILED, done.err
         assert judge(scenario, done) == []
         assert lost(host, truth) == []
         assert unconverted(host, scenario.bindings) == set(scenario.bindings)

@@ -72,13 +72,13 @@ def killed_at(scenario: Scenario, point: Point, parent: Path) -> list[str]:
         done = run(scenario.command(root), (f"{point.syscall}:signal=KILL:when={point.nth}",))
         problems = []
         if not injected(done.trace, kill=True):
-            problems.append(f"the kill did not happen: exit {done.code}, {done.stderr[-300:]}")
+            problems.append(f"the kill did not happen: exit {done.code}, {done.err[-300:]}")
         if scenario.hook and done.code != 0:
             problems.append(f"the hook would have kept the domain from starting: {done.code}")
         problems += [f"after the kill: {each}" for each in lost(host, truth, scenario.moved)]
         again = run(scenario.command(root))
         if again.code != 0 or again.traceback:
-            problems.append(f"the second run: exit {again.code}, {again.stderr}")
+            problems.append(f"the second run: exit {again.code}, {again.err}")
         return problems + [
             f"after the second run: {each}" for each in finished(scenario, host, truth)
         ]

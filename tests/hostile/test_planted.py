@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.crash.harness import WORKERS, Command, Outcome, report, run, uuidfs
-from tests.crash.scenarios import hook, hook_tools
 from tests.hostile.plants import INNOCENT, TARGET, Ground, lay_out_victim, traps
+from tests.support.hook import hook, hook_tools
 from tests.support.trees import QEMU_UID, Host, Tree, build, sample
 from tests.support.truth import Fact, changes, facts, fingerprint, lost, unconverted
 
@@ -52,11 +52,11 @@ def outside(host: Host) -> dict[str, tuple[object, ...]]:
 
 def wrong(step: str, done: Outcome, endings: set[int]) -> list[str]:
     """How a command must not end, whatever it met."""
-    problems = [f"{step}: traceback: {done.stderr[-800:]}"] if done.traceback else []
+    problems = [f"{step}: traceback: {done.err[-800:]}"] if done.traceback else []
     if done.code not in endings:
-        problems.append(f"{step}: exit {done.code}: {done.stderr[-300:]}")
-    if any(not (c.isprintable() or c == "\n") for c in done.stderr):
-        problems.append(f"{step}: raw control characters: {done.stderr!r}")
+        problems.append(f"{step}: exit {done.code}: {done.err[-300:]}")
+    if any(not (c.isprintable() or c == "\n") for c in done.err):
+        problems.append(f"{step}: raw control characters: {done.err!r}")
     return problems
 
 
@@ -126,11 +126,11 @@ def attack(tree: Tree, ground: Ground, step: str, command: Command, endings: set
         # With snapshot itself gone, the innocent domain has no snapshots to convert.
         real = not any(top.is_symlink() for top in (host.lib, host.snapshot, host.checkpoint))
         if unconverted(host, innocent) if real else not link.is_symlink():
-            problems.append(f"{INNOCENT} was not converted: {done.stderr[-300:]}")
+            problems.append(f"{INNOCENT} was not converted: {done.err[-300:]}")
     if step == "revert" and link.is_symlink():
-        problems.append(f"{INNOCENT} was not reverted: {done.stderr[-300:]}")
+        problems.append(f"{INNOCENT} was not reverted: {done.err[-300:]}")
     if "--json" in command.argv and done.code in endings:
-        json.loads(done.stdout)
+        json.loads(done.out)
     return problems
 
 

@@ -90,8 +90,8 @@ def test_swapping_a_directory_for_a_symlink_leads_nowhere(
         assert total(figures, "runs") > 5
         link.unlink()
         again = run(uuidfs(host.root, "convert", "--all"))
-        assert again.code == 0, again.stderr
+        assert again.code == 0, again.err
         assert broken_promises(host, truth, tree.bindings) == []
         back = run(uuidfs(host.root, "revert", "--all"))
-        assert back.code == 0, back.stderr
+        assert back.code == 0, back.err
         assert changes(before, fingerprint(host.root)) == []

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from tests.live import guest
-from tests.live.private_host import ENVIRONMENT, PATIENCE, REPOSITORY, PrivateHost, Result, wait_for
+from tests.live.private_host import ENVIRONMENT, PrivateHost
+from tests.support.process import PATIENCE, REPOSITORY, Done, wait_for
 
 SESSIONS = "/run/uuidfs/local-migration"
 UUID = guest.uuid(1)
@@ -23,7 +24,7 @@ def command() -> tuple[list[str], dict[str, str]]:
     return ["/usr/bin/python3", "-m", "uuidfs"], {"PYTHONPATH": str(REPOSITORY)}
 
 
-def uuidfs(host: PrivateHost, *words: str, timeout: float = 300) -> Result:
+def uuidfs(host: PrivateHost, *words: str, timeout: float = 300) -> Done:
     """Run one uuidfs command."""
     program, env = command()
     return host.run(*program, *words, env=env, timeout=timeout)
@@ -33,7 +34,7 @@ def begin(host: PrivateHost, *words: str) -> "subprocess.Popen[str]":
     """Start one, and do not wait for it."""
     program, env = command()
     return subprocess.Popen(
-        ["nsenter", "-m", "-p", "-n", "-t", str(host.keeper_pid), "--", *program, *words],
+        host.inside(*program, *words),
         env=ENVIRONMENT | env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -108,7 +109,7 @@ def at_home(host: PrivateHost, name: str = "a") -> None:
     assert processes(host) == [host.qemu_pid(name)]
     counting(host)
     assert leftovers(host) == []
-    assert host.uuidfs("check").exit == 0, host.uuidfs("check")
+    assert host.uuidfs("check").code == 0, host.uuidfs("check")
 
 
 def phase(host: PrivateHost) -> str:

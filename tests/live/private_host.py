@@ -12,13 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.process import PATIENCE, REPOSITORY, Done, run, wait_for
+
 KEEPER = Path(__file__).with_name("keeper.py")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -36,32 +35,6 @@ BINDS = {
     "cache": "/var/cache/libvirt",
     "run": "/run",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command did."""
-
-    command: tuple[str, ...]
-    exit: int
-    out: str
-    err: str
-
-    def ok(self) -> "Result":
-        """Return itself after a success, else fail the test with all that is known."""
-        assert self.exit == 0, f"{shlex.join(self.command)}\n{self}"
-        return self
-
-
-PATIENCE = 120.0  # seconds; what takes longer hangs, on a busy machine too
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Poll until ``condition`` is true; fail the test, naming ``what``, when it stays false."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"still not after {PATIENCE} s: {what}"
-        time.sleep(0.01)
 
 
 class PrivateHost:
@@ -153,26 +126,25 @@ class PrivateHost:
         *command: str,
         env: dict[str, str] | None = None,
         text: str = "",
-        timeout: float = 300,
-    ) -> Result:
+        timeout: float = PATIENCE,
+    ) -> Done:
         """Run a command in the namespace, with ``text`` on its standard input."""
-        done = subprocess.run(
-            ["nsenter", "-m", "-p", "-n", "-t", str(self.keeper_pid), "--", *command],
+        return run(
+            *self.inside(*command),
             env=ENVIRONMENT | (env or {}),
-            input=text,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
+            data=text.encode(errors="surrogateescape"),
             timeout=timeout,
-            check=False,
         )
-        return Result(command, done.returncode, done.stdout, done.stderr)
 
-    def virsh(self, *words: str, env: dict[str, str] | None = None) -> Result:
+    def inside(self, *command: str) -> list[str]:
+        """The words that run a command in the namespace."""
+        return ["nsenter", "-m", "-p", "-n", "-t", str(self.keeper_pid), "--", *command]
+
+    def virsh(self, *words: str, env: dict[str, str] | None = None) -> Done:
         """Run one virsh command."""
         return self.run("virsh", *words, env=env)
 
-    def uuidfs(self, *words: str, env: dict[str, str] | None = None) -> Result:
+    def uuidfs(self, *words: str, env: dict[str, str] | None = None) -> Done:
         """Run uuidfs as it is installed, or from this repository."""
         command, extra = uuidfs_command()
         return self.run(*command, *words, env=extra | (env or {}))

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from difflib import unified_diff
 
-from tests.live.private_host import PrivateHost, Result
+from tests.live.private_host import PrivateHost
 from tests.live.views import files, plain_files, views, without_times
+from tests.support.process import Done
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Step:
     """One thing that happens to a host; ``act`` returns what a person would see of it."""
 
     title: str
-    act: Callable[[PrivateHost], Result | None]
+    act: Callable[[PrivateHost], Done | None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def virsh(*words: str, edit: str | None = None) -> Step:
 def with_xml(text: str, *words: str) -> Step:
     """A virsh command that reads XML: ``FILE`` among the words stands for the file."""
 
-    def act(host: PrivateHost) -> Result:
+    def act(host: PrivateHost) -> Done:
         host.path("/run/input.xml").write_text(text)
         return host.virsh(*("/run/input.xml" if word == "FILE" else word for word in words))
 
@@ -105,14 +106,14 @@ def run_script(
     """Run the steps. ``between`` follows each (a restart, say), and so does uuidfs."""
     seen = []
     for step in steps:
-        result = step.act(host) or Result((), 0, "", "")
+        result = step.act(host) or Done(0, "", "")
         if convert:
             convert_all(host, step.title)
         between(host)
         seen.append(
             Seen(
                 step.title,
-                result.exit,
+                result.code,
                 without_times(result.out),
                 without_times(result.err),
                 views(host),
@@ -125,7 +126,7 @@ def run_script(
 def convert_all(host: PrivateHost, after: str) -> None:
     """Convert, and see that nothing is left to convert."""
     done = host.uuidfs("convert", "--all")
-    assert done.exit == 0, f"after {after}: {done}"
+    assert done.code == 0, f"after {after}: {done}"
     assert plain_files(host) == [], f"not converted after {after}: {done}"
 
 

@@ -69,7 +69,7 @@ def compare(make_host: MakeHost, script: Script, between: Between) -> None:
         pytest.fail(found, pytrace=False)
     if not ITSELF:
         checked = other.uuidfs("check", "--json")
-        assert checked.exit == 0, checked
+        assert checked.code == 0, checked
 
 
 @pytest.mark.parametrize(("script", "between"), RUNS, ids=title)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.live import guest, scripts
 from tests.live.conftest import MakeHost
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
+from tests.support.process import wait_for
 
 HOOK = "/etc/libvirt/hooks/qemu"
 LOG = "/var/log/libvirt/qemu"

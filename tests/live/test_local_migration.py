@@ -27,8 +27,9 @@ from tests.live.migration import (
     wait_for_phase,
     went_on,
 )
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
 from tests.live.reconciler import Reconciler
+from tests.support.process import wait_for
 
 SEED = int(os.environ.get("UUIDFS_SEED", "20261123"))
 TRIPS = int(os.environ.get("UUIDFS_TRIPS", "6"))
@@ -38,7 +39,7 @@ HOOK_REFUSES = "local-migrate --recover"
 @pytest.fixture(autouse=True)
 def _able(uuidfs_works: None, host: PrivateHost) -> None:
     probe = host.run("/usr/bin/python3", "-c", "import libvirt")
-    assert probe.exit == 0, "python3-libvirt is not installed"
+    assert probe.code == 0, "python3-libvirt is not installed"
 
 
 def views(host: PrivateHost, name: str = "a") -> dict[str, str]:
@@ -99,7 +100,7 @@ def test_live_rename(host: PrivateHost) -> None:
     assert not os.path.lexists(host.path("/etc/libvirt/qemu/a.xml"))
     went_on(counts(host))
     again = uuidfs(host, "rename", "b", "b", "--live")
-    assert (again.exit, again.out) == (1, "")
+    assert (again.code, again.out) == (1, "")
     assert "there is a domain 'b' already" in again.err
 
 
@@ -108,26 +109,26 @@ def test_rename_of_a_domain_that_is_off(host: PrivateHost) -> None:
     host.virsh("snapshot-create-as", "a", "s1").ok()
     uuidfs(host, "rename", "a", "b").ok()
     assert host.virsh("snapshot-list", "b", "--name").ok().out.split() == ["s1"]
-    assert host.uuidfs("check").exit == 0
+    assert host.uuidfs("check").code == 0
     assert host.path("/etc/libvirt/qemu/b.xml").is_symlink()
     host.virsh("start", "b").ok()
     running = uuidfs(host, "rename", "b", "c")
-    assert running.exit == 1
+    assert running.code == 1
     assert "--live" in running.err
     host.virsh("managedsave", "b").ok()
     saved = uuidfs(host, "rename", "b", "c")
-    assert saved.exit == 1
+    assert saved.code == 1
     assert "managedsave-remove" in saved.err
 
 
 def test_what_is_off_paused_or_unknown_is_refused(host: PrivateHost) -> None:
     prepare(host, started=False)
     off = uuidfs(host, "local-migrate", "a")
-    assert off.exit == 1
+    assert off.code == 1
     assert "it does not run" in off.err
     host.virsh("start", "a", "--paused").ok()
     assert "it is paused" in uuidfs(host, "local-migrate", "a").err
-    assert uuidfs(host, "local-migrate", "nobody").exit == 1
+    assert uuidfs(host, "local-migrate", "nobody").code == 1
     host.virsh("resume", "a").ok()
     uuidfs(host, "hook", "remove").ok()
     assert "uuidfs hook install" in uuidfs(host, "local-migrate", "a").err
@@ -151,7 +152,7 @@ def test_no_second_copy_while_the_guest_is_in_the_peer(host: PrivateHost) -> Non
     held_in(host, "out")  # the daemons finish the hop without it
     wait_for(lambda: host.virsh("domstate", "a").out.strip() == "shut off", "hop 1 is over")
     refused = host.virsh("start", "a")
-    assert refused.exit == 1
+    assert refused.code == 1
     assert f"uuidfs: a runs in another QEMU process: it is in a local migration ({SESSIONS}" in (
         refused.err
     )
@@ -164,9 +165,9 @@ def test_no_second_copy_while_the_guest_is_in_the_peer(host: PrivateHost) -> Non
     counting(host)
     host.virsh("setmem", "a", "12MiB", "--config").ok()  # a file to fold
     busy = host.uuidfs("convert", "a")
-    assert busy.exit == 75
+    assert busy.code == 75
     assert "is in a local migration (phase out" in busy.err
-    assert uuidfs(host, "local-migrate", "a").exit == 75
+    assert uuidfs(host, "local-migrate", "a").code == 75
     said = uuidfs(host, "local-migrate", "--recover").ok()
     assert said.out.startswith("a: moved in ")
     at_home(host)
@@ -196,9 +197,9 @@ def test_killed_in_every_phase(host: PrivateHost, victim: str, wanted: str) -> N
         host.libvirtd.start()
     said = running.communicate()
     started = host.virsh("start", "a")
-    assert started.exit == 1, f"a second copy in {phase(host)}: {started}"
+    assert started.code == 1, f"a second copy in {phase(host)}: {started}"
     recovered = uuidfs(host, "local-migrate", "--recover")
-    assert recovered.exit == 0, f"{said} {recovered}"
+    assert recovered.code == 0, f"{said} {recovered}"
     at_home(host)
     assert host.virsh("snapshot-list", "a", "--name").ok().out.split() == ["s1"]
     went_on(counts(host))
@@ -243,7 +244,7 @@ def test_killed_at_random_moments(host: PrivateHost, seed: int) -> None:
         host.libvirtd.start()
     said = running.communicate()
     recovered = uuidfs(host, "local-migrate", "--recover")
-    assert recovered.exit == 0, f"{said} {recovered}"
+    assert recovered.code == 0, f"{said} {recovered}"
     at_home(host)
     went_on(counts(host))
 
@@ -255,7 +256,7 @@ def test_the_reconciler_recovers_what_lost_its_owner(host: PrivateHost) -> None:
     with Reconciler(host, program, env):
         held_in(host, "out")
         wait_for(lambda: leftovers(host) == [], "the reconciler has it recovered")
-        wait_for(lambda: host.uuidfs("check").exit == 0, "all is caught up")
+        wait_for(lambda: host.uuidfs("check").code == 0, "all is caught up")
     at_home(host)
     assert host.virsh("snapshot-list", "a", "--name").ok().out.split() == ["s1"]
     went_on(counts(host))
@@ -311,7 +312,7 @@ def test_everybody_at_once(host: PrivateHost) -> None:
         assert codes[0] in {0, 75}, ends[0]
         assert codes[1:5] == [0, 0, 0, 0], f"they wait for as long as they were told: {ends[1:5]}"
         assert codes[5] in {0, 1}, "virsh may find the domain off for the moment"
-        wait_for(lambda: host.uuidfs("check").exit == 0, "all is caught up")
+        wait_for(lambda: host.uuidfs("check").code == 0, "all is caught up")
     at_home(host)
     went_on(counts(host))
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.live import guest, scripts
 from tests.live.conftest import MakeHost
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
 from tests.live.views import logs
+from tests.support.process import wait_for
 
 LINE = 128
 LOG_SIZE = 8192

@@ -7,7 +7,8 @@ import pytest
 
 from tests.live import guest
 from tests.live.migration import counts, uuidfs, went_on
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
+from tests.support.process import wait_for
 
 SETTINGS = (
     ("schedinfo", "--set", "cpu_shares=512"),

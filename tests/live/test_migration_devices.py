@@ -27,7 +27,8 @@ from tests.live.devices import (
     shown,
 )
 from tests.live.migration import counts, leftovers, processes, uuidfs, went_on
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
+from tests.support.process import wait_for
 
 IMAGES = "/var/lib/libvirt/images"
 
@@ -36,7 +37,7 @@ IMAGES = "/var/lib/libvirt/images"
 def ready(uuidfs_works: None, host: PrivateHost) -> PrivateHost:
     """A host with the hook."""
     probe = host.run("/usr/bin/python3", "-c", "import libvirt")
-    assert probe.exit == 0, "python3-libvirt is not installed"
+    assert probe.code == 0, "python3-libvirt is not installed"
     host.install_hook()
     return host
 
@@ -60,7 +61,7 @@ def refused(host: PrivateHost, name: str, reason: str, *words: str) -> None:
     """Assert that a trip is refused with a reason, with nothing changed."""
     before, pid = shown(host, name), host.qemu_pid(name)
     said = uuidfs(host, "local-migrate", name, *words)
-    assert said.exit == 1
+    assert said.code == 1
     assert reason in said.err
     assert differences(before, shown(host, name)) == []
     assert host.qemu_pid(name) == pid
@@ -388,7 +389,7 @@ def test_kinds_of_domains_and_another_emulator(ready: PrivateHost) -> None:
         refused(ready, "c", reason, "--emulator", bad)
     # QEMU 7.2 does not find its firmware from there and says so when it starts; 10.0 does.
     moved = uuidfs(ready, "local-migrate", "c", "--emulator", alone)
-    assert moved.exit == 0 or "could not load PC BIOS" in moved.err
+    assert moved.code == 0 or "could not load PC BIOS" in moved.err
     wait_counting(ready, 3)
     for path in (other, link):
         before = shown(ready, "c")

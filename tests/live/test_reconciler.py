@@ -162,5 +162,5 @@ def test_random_commands_while_it_is_killed(make_host: MakeHost, uuidfs_works: N
 def test_a_second_one_is_refused(host: PrivateHost, uuidfs_works: None) -> None:
     with Reconciler(host):
         again = host.uuidfs("reconcile")
-        assert again.exit == 1
+        assert again.code == 1
         assert "runs already" in again.err

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.live.conftest import MakeHost
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
 from tests.live.reconciler import Reconciler
 from tests.live.views import plain_files
+from tests.support.process import wait_for
 
 SECONDS = float(os.environ.get("UUIDFS_SOAK_SECONDS", "60"))
 # UUIDFS_SEED=0 takes another one each time; .ci/run says the same each time.
@@ -74,7 +75,7 @@ class Operator:
             action(self.chance.choice(self.numbers))
 
     def _virsh(self, *words: str) -> bool:
-        good = self.host.virsh(*words).exit == 0
+        good = self.host.virsh(*words).code == 0
         key = f"{words[0]}{'' if good else ' failed'}"
         self.done[key] = self.done.get(key, 0) + 1
         return good
@@ -170,7 +171,7 @@ def test_soak(make_host: MakeHost, uuidfs_works: None) -> None:
         for thread in threads:
             thread.join()
         # libvirtd was killed in some renames: two names of one UUID until somebody decides.
-        wait_for(lambda: host.uuidfs("check", "--json").exit == 0, "check is clean")
+        wait_for(lambda: host.uuidfs("check", "--json").code == 0, "check is clean")
         after = size(reconciler)
         text = host.uuidfs("check").out
     print(f"kills {kills}; descriptors and KiB {before} -> {after}")

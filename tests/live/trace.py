@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.live.private_host import PrivateHost, wait_for
+from tests.live.private_host import PrivateHost
+from tests.support.process import wait_for
 
 CALLS = "rename,unlink,rmdir,mkdir,symlink,fsync"
 

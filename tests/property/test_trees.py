@@ -11,19 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.moves import (
-    libvirt_clean_up,
-    libvirt_domrename,
-    libvirt_save,
-    virtlogd_rollover,
-)
+from tests.support.libvirt import Libvirtd, Steps, finish, virtlogd_rollover
 from tests.support.trees import (
     Domain,
     Host,
     awkward_names,
     build,
-    domain_xml,
-    snapshot_xml,
     uuid_for,
 )
 from tests.support.truth import broken_promises, facts, fingerprint, lost
@@ -161,136 +154,104 @@ def test_a_dry_run_changes_nothing_and_says_what_the_run_then_does(of: tuple[Dom
             ]
 
 
-class Libvirt:
-    """Applies changes that libvirt, virtlogd or virsh make, chosen by hypothesis."""
-
-    def __init__(self, host: Host, of: tuple[Domain, ...]) -> None:
-        self.host = host
-        self.of = {d.name: d.uuid for d in of if not d.transient}
-        self.writes = 0
-
-    def pick(self, number: int) -> str | None:
-        names = sorted(self.of)
-        return names[number % len(names)] if names else None
-
-    def save(self, number: int) -> None:
-        if (name := self.pick(number)) is not None:
-            self.writes += 1
-            libvirt_save(
-                self.host.config_of(name), domain_xml(name, self.of[name], f"write {self.writes}")
-            )
-
-    def rename(self, number: int) -> None:
-        if (name := self.pick(number)) is not None:
-            new = f"renamed{number % 3}"
-            if new not in self.of:
-                libvirt_domrename(self.host, name, new, misfile=number % 2 == 0)
-                self.of[new] = self.of.pop(name)
-
-    def define_under_old_name(self, number: int) -> None:
-        new = f"renamed{number % 3}"
-        if new not in self.of:
-            self.of[new] = uuid_for(f"new {self.writes} {number}")
-            self.writes += 1
-            libvirt_clean_up(self.host, new)
-            libvirt_save(self.host.config_of(new), domain_xml(new, self.of[new], "defined"))
-
-    def undefine(self, number: int) -> None:
-        if (name := self.pick(number)) is not None:
-            libvirt_clean_up(self.host, name)
-            del self.of[name]
-
-    def snapshot(self, number: int) -> None:
-        if (name := self.pick(number)) is not None:
-            directory = self.host.snapshot / name
-            directory.mkdir(exist_ok=True, mode=0o755)
-            libvirt_save(
-                directory / f"s{number % 3}.xml",
-                snapshot_xml(f"s{number % 3}", name, self.of[name]),
-            )
-
-    def snapshot_delete(self, number: int) -> None:
-        if (name := self.pick(number)) is not None:
-            for path in sorted((self.host.snapshot / name).glob("*.xml"))[:1]:
-                path.unlink()
-
-    def rollover(self, number: int) -> None:
-        name = self.pick(number)
-        if name is not None and self.host.log_of(name).exists():
-            self.writes += 1
+def move(libvirtd: Libvirtd, what: str, number: int) -> None:
+    """Something that libvirt, virtlogd, virsh or uuidfs does; ``number`` chooses to what."""
+    host, names = libvirtd.host, sorted(libvirtd.domains)
+    name = names[number % len(names)] if names else None
+    new = f"renamed{number % 3}"
+    if what == "convert":
+        run(convert, host)
+    elif what == "revert":
+        run(revert, host)
+    elif what == "define":
+        if new not in libvirtd.domains:
+            finish(libvirtd.define(new, uuid_for(f"new {libvirtd.writes} {number}")))
+    elif name is None:
+        return
+    elif what == "rename":
+        if new not in libvirtd.domains:
+            finish(libvirtd.rename(name, new, misfile=number % 2 == 0))
+    elif what == "snapshot":
+        finish(libvirtd.snapshot(name, f"s{number % 3}"))
+    elif what == "snapshot_delete":
+        for snapshot in sorted(libvirtd.domains[name].snapshots)[:1]:
+            finish(libvirtd.snapshot_delete(name, snapshot))
+    elif what == "rollover":
+        if host.log_of(name).exists():
+            libvirtd.writes += 1
+            line = f"{libvirtd.domains[name].uuid} {libvirtd.writes}\n".encode()
             for _ in range(1 + number % 3):
-                virtlogd_rollover(self.host, name, f"{self.of[name]} {self.writes}\n".encode())
-
-    def remove_logs(self, number: int) -> None:
-        if (name := self.pick(number)) is not None:
-            for suffix in ("", ".0", ".1", ".2"):
-                self.host.log_of(name, suffix).unlink(missing_ok=True)
-
-    def convert(self, _: int) -> None:
-        run(convert, self.host)
-
-    def revert(self, _: int) -> None:
-        assert revert(system(os.fspath(self.host.root)), Options()).exit_code == EXIT_OK
+                virtlogd_rollover(host, name, line)
+    else:
+        operation: Callable[[str], Steps] = getattr(libvirtd, what)
+        finish(operation(name))
 
 
-MOVES = [
-    "save",
-    "rename",
-    "define_under_old_name",
-    "undefine",
-    "snapshot",
-    "snapshot_delete",
-    "rollover",
-    "remove_logs",
-    "convert",
-    "revert",
-]
+MOVES = st.tuples(
+    st.sampled_from(
+        (
+            "save",
+            "rename",
+            "define",
+            "undefine",
+            "snapshot",
+            "snapshot_delete",
+            "rollover",
+            "remove_logs",
+            "convert",
+            "revert",
+        )
+    ),
+    st.integers(0, 11),
+)
 
 
 @COMMON
-@given(domains(), st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=14))
+@given(domains(), st.lists(MOVES, max_size=14))
 def test_whatever_libvirt_does_a_convert_brings_the_layout_back(
     of: tuple[Domain, ...], moves: list[tuple[str, int]]
 ) -> None:
     with tree(of) as host:
-        libvirt = Libvirt(host, of)
+        libvirtd = Libvirtd(host)
         run(convert, host)
-        for move, number in moves:
-            getattr(libvirt, move)(number)
-        configs = {name: host.config_of(name).read_bytes() for name in libvirt.of}
+        for what, number in moves:
+            move(libvirtd, what, number)
+        configs = {name: host.config_of(name).read_bytes() for name in libvirtd.domains}
         snaps = {
             path: path.read_bytes()
-            for name in libvirt.of
+            for name in libvirtd.domains
             for path in (host.snapshot / name).glob("*.xml")
             if b"<domainsnapshot" in path.read_bytes()
         }
         run(convert, host)
-        assert {name: host.config_of(name).read_bytes() for name in libvirt.of} == configs
+        assert {name: host.config_of(name).read_bytes() for name in libvirtd.domains} == configs
         assert {path: path.read_bytes() for path in snaps} == snaps
-        assert {name: os.readlink(host.config_of(name)) for name in libvirt.of} == {
-            name: f"by-uuid/{uuid}.xml" for name, uuid in libvirt.of.items()
+        assert {name: os.readlink(host.config_of(name)) for name in libvirtd.domains} == {
+            name: f"by-uuid/{known.uuid}.xml" for name, known in libvirtd.domains.items()
         }
         assert check(system(os.fspath(host.root))).findings == ()
         for path in host.log.glob("*.log*"):
-            if path.is_symlink() and (owner := libvirt.of.get(path.name.rpartition(".log")[0])):
-                assert owner in os.readlink(path), "two domains share a log"
+            if path.is_symlink() and (
+                owner := libvirtd.domains.get(path.name.rpartition(".log")[0])
+            ):
+                assert owner.uuid in os.readlink(path), "two domains share a log"
         assert [d.done for d in run(convert, host).domains if d.done] == []
         run(revert, host)
-        assert {name: host.config_of(name).read_bytes() for name in libvirt.of} == configs
+        assert {name: host.config_of(name).read_bytes() for name in libvirtd.domains} == configs
 
 
 @COMMON
 @given(
     domains(),
     st.sampled_from([convert, revert]),
-    st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=8),
+    st.lists(MOVES, max_size=8),
 )
 def test_what_another_run_did_while_this_one_waited_for_a_lock(
     of: tuple[Domain, ...], action: Callable[..., RunResult], moves: list[tuple[str, int]]
 ) -> None:
     """What the first look found is then out of date: stores that were missing are there."""
     with tree(of) as host, pytest.MonkeyPatch.context() as patch:
-        libvirt = Libvirt(host, of)
+        libvirtd = Libvirtd(host)
         if action is revert:
             run(convert, host)
         hold = Locks.hold
@@ -298,10 +259,10 @@ def test_what_another_run_did_while_this_one_waited_for_a_lock(
 
         def waited(locks: Locks, uuid: str) -> AbstractContextManager[None]:
             patch.undo()
-            for move, number in moves:
-                getattr(libvirt, move)(number)
+            for what, number in moves:
+                move(libvirtd, what, number)
             run(convert, host)
-            written.update({name: host.config_of(name).read_bytes() for name in libvirt.of})
+            written.update({name: host.config_of(name).read_bytes() for name in libvirtd.domains})
             return hold(locks, uuid)
 
         patch.setattr(Locks, "hold", waited)
@@ -313,14 +274,14 @@ def test_what_another_run_did_while_this_one_waited_for_a_lock(
 
 
 @COMMON
-@given(domains(), st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=8))
+@given(domains(), st.lists(MOVES, max_size=8))
 def test_a_plan_is_deterministic_and_tidy_means_that_it_is_empty(
     of: tuple[Domain, ...], moves: list[tuple[str, int]]
 ) -> None:
     with tree(of) as host:
-        libvirt = Libvirt(host, of)
-        for move, number in moves:
-            getattr(libvirt, move)(number)
+        libvirtd = Libvirtd(host)
+        for what, number in moves:
+            move(libvirtd, what, number)
         layout = system(os.fspath(host.root))
         with TrustedDirs(layout) as dirs:
             surveyor = Surveyor(dirs, read_lxml)
@@ -334,24 +295,25 @@ def test_a_plan_is_deterministic_and_tidy_means_that_it_is_empty(
 
 
 @COMMON
-@given(domains(), st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 11)), max_size=8))
+@given(domains(), st.lists(MOVES, max_size=8))
 def test_no_rotation_of_a_log_is_ever_lost_or_out_of_order(
     of: tuple[Domain, ...], moves: list[tuple[str, int]]
 ) -> None:
     with tree(of) as host:
-        libvirt = Libvirt(host, of)
-        for move, number in moves:
-            getattr(libvirt, move)(number)
+        libvirtd = Libvirtd(host)
+        for what, number in moves:
+            move(libvirtd, what, number)
         truth = {
             rel: fact
             for rel, fact in facts(host).items()
-            if rel.startswith("var/log/") and os.path.basename(rel).split(".log")[0] in libvirt.of
+            if rel.startswith("var/log/")
+            and os.path.basename(rel).split(".log")[0] in libvirtd.domains
         }
         run(convert, host)
         moved = {rel for rel in truth if lost(host, {rel: truth[rel]})}
         # A name that was another domain's loses its link to a stranger's log, nothing else.
         for rel in moved:
-            owner = libvirt.of[os.path.basename(rel).split(".log")[0]]
+            owner = libvirtd.domains[os.path.basename(rel).split(".log")[0]].uuid
             path = host.root / rel
             assert not path.is_symlink() or owner in os.readlink(path)
             assert not truth[rel].data.startswith(owner.encode())

@@ -23,6 +23,7 @@ from tests.race.workers import (
     version,
     write,
 )
+from tests.support.process import REPOSITORY
 from tests.support.trees import Host, Tree, build, domain_xml, sample, snapshot_xml
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert, revert
@@ -30,7 +31,6 @@ from uuidfs.files import change
 from uuidfs.layout.connections import system
 
 SECONDS = float(os.environ.get("UUIDFS_RACE_SECONDS", "3"))
-REPOSITORY = Path(__file__).resolve().parents[2]
 NAME = "vm0000"
 
 

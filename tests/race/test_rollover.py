@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.race.test_rewrite import SECONDS, converting
 from tests.race.workers import Figures, examples, line, race, repeat, total
-from tests.support.moves import virtlogd_rollover
+from tests.support.libvirt import virtlogd_rollover
 from tests.support.trees import Host, build, sample
 
 NAME = "vm0000"

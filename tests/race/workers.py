@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from tests.support.moves import libvirt_save
+from tests.support.libvirt import libvirt_save
 
 _fork = multiprocessing.get_context("fork")
 _STAMP = re.compile(rb"seq=(\d{12}) crc=([0-9a-f]{8})")

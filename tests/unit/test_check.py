@@ -3,7 +3,7 @@
 import os
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_domrename
+from tests.support.libvirt import libvirt_domrename
 from tests.support.trees import uuid_for
 from uuidfs.check import check
 from uuidfs.convert.half_rename import finish_rename

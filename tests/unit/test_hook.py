@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.daemon import PATIENCE
-from tests.support.process import REPOSITORY, uuidfs
+from tests.support.process import PATIENCE, REPOSITORY, uuidfs
 from tests.support.trees import Domain, Tree, domain_xml, uuid_for
 from tests.support.truth import broken_promises, facts, fingerprint
 from uuidfs.host import hook_file
@@ -117,7 +116,7 @@ def test_a_new_domain_never_writes_into_the_log_of_an_undefined_one(
 def test_the_log_of_a_renamed_domain_follows_it_when_its_old_name_is_taken(
     hook: Path, make_tree: Build
 ) -> None:
-    from tests.support.moves import libvirt_domrename, libvirt_save
+    from tests.support.libvirt import libvirt_domrename, libvirt_save
 
     tree = make_tree()
     uuidfs(tree.host.root, "convert", "--all")
@@ -134,7 +133,7 @@ def test_the_log_of_a_renamed_domain_follows_it_when_its_old_name_is_taken(
 
 
 def test_the_start_of_a_renamed_domain_finds_its_history(hook: Path, make_tree: Build) -> None:
-    from tests.support.moves import libvirt_domrename
+    from tests.support.libvirt import libvirt_domrename
 
     tree = make_tree()
     uuidfs(tree.host.root, "convert", "--all")
@@ -164,7 +163,7 @@ def test_a_converted_domain_needs_no_python_at_any_operation(
 
 
 def test_release_folds_a_log_that_was_rotated_meanwhile(hook: Path, make_tree: Build) -> None:
-    from tests.support.moves import virtlogd_rollover
+    from tests.support.libvirt import virtlogd_rollover
 
     tree = make_tree()
     uuidfs(tree.host.root, "convert", "--all")

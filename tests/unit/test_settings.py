@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_save
+from tests.support.libvirt import libvirt_save
 from tests.support.process import REPOSITORY, uuidfs
 from tests.support.trees import domain_xml, sample
 from uuidfs import durations, settings

@@ -5,13 +5,14 @@ import os
 import shutil
 import signal
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.live import guest
-from tests.live.private_host import ENVIRONMENT, Result, wait_for
+from tests.live.private_host import ENVIRONMENT
+from tests.support import process
+from tests.support.process import Done, wait_for
 
 DEBS = Path(os.environ.get("UUIDFS_DEBS", "/nonexistent"))
 CONFIGS = Path("/etc/libvirt/qemu")
@@ -56,20 +57,14 @@ def deb(version: str) -> Path:
     return next(DEBS.glob(f"uuidfs_*{version}_all.deb"))
 
 
-def run(*command: str, timeout: float = 600, env: dict[str, str] | None = None) -> Result:
+def run(*command: str, timeout: float = 600, env: dict[str, str] | None = None) -> Done:
     """Run a command as an administrator would."""
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
+    return process.run(
+        *command,
         timeout=timeout,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
+        new_session=True,
         env=ENVIRONMENT | {"DEBIAN_FRONTEND": "noninteractive"} | (env or {}),
     )
-    return Result(command, done.returncode, done.stdout, done.stderr)
 
 
 class Machine:
@@ -103,7 +98,7 @@ class Machine:
             self.virsh("start", name).ok()
         self.clean = listing()
 
-    def virsh(self, *words: str) -> Result:
+    def virsh(self, *words: str) -> Done:
         """Run one virsh command."""
         return run("virsh", "--quiet", *words)
 
@@ -173,7 +168,7 @@ class Machine:
 
         What was left goes, too: the next test starts on a clean host in any case.
         """
-        if run("dpkg-query", "-W", "uuidfs").exit == 0:
+        if run("dpkg-query", "-W", "uuidfs").code == 0:
             run("dpkg", "--configure", "-a")
             run("dpkg", "--purge", "uuidfs").ok()
         self.disable_systemd()

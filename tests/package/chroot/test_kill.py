@@ -57,9 +57,9 @@ def killed_at(number: int, *command: str) -> bool:
         reached = int(COUNT.read_text() or 0)
         disarm()
     if reached < number:
-        assert done.exit == 0, done
+        assert done.code == 0, done
         return False
-    assert done.exit == -9, done
+    assert done.code == -9, done
     return True
 
 

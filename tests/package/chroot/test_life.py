@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.private_host import Result, wait_for
 from tests.package.chroot.machine import (
     CONFIGS,
     HOOKS,
@@ -21,11 +20,12 @@ from tests.package.chroot.machine import (
     listing,
     run,
 )
+from tests.support.process import Done, wait_for
 
 FOREIGN = "#!/bin/sh\n# VFIO, not uuidfs\nexit 0\n"
 
 
-def apt(*words: str, **env: str) -> Result:
+def apt(*words: str, **env: str) -> Done:
     """apt-get as an administrator runs it; never asks, as standard input is empty."""
     return run("apt-get", "-y", "-o", "Dpkg::Use-Pty=0", *words, env=env).ok()
 
@@ -53,7 +53,7 @@ def test_installed_and_purged_leaves_the_system_as_it_was(machine: Machine, syst
     assert "200 domains converted" in said.out
     assert f"installed {HOOKS}/qemu" in said.out or "reloaded libvirtd" in said.out
     assert Path("/etc/systemd/system/multi-user.target.wants/uuidfs.service").is_symlink()
-    assert run("uuidfs", "hook", "status").exit == 0
+    assert run("uuidfs", "hook", "status").code == 0
     if systemd:
         wait_for(lambda: reconciler() is not None, "the reconciler runs")
     assert run("uuidfs", "check").ok().out == ""
@@ -133,7 +133,7 @@ def test_a_version_with_another_layout_leaves_it_to_the_next(
     assert "200 domains converted" in said.out
     assert machine.converted()
     assert run("uuidfs", "check").ok().out == ""
-    assert run("uuidfs", "hook", "status").exit == 0
+    assert run("uuidfs", "hook", "status").code == 0
     machine.check_names()
     if systemd:
         wait_for(lambda: reconciler() is not None, "the reconciler runs")

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_clean_up, libvirt_save
+from tests.support.libvirt import (
+    Libvirtd,
+    finish,
+    libvirt_clean_up,
+    libvirt_domrename,
+    libvirt_save,
+    virtlogd_rollover,
+)
 from tests.support.trees import Tree, domain_xml, uuid_for
 from tests.support.truth import broken_promises, facts, trashed
 from uuidfs.convert.results import Options, RunResult
@@ -148,8 +155,6 @@ def test_a_name_that_another_domain_takes_just_before_the_swap_stays_that_ones(
 
 @pytest.mark.usefixtures("exchange")
 def test_a_log_that_rotates_during_a_fold_keeps_its_order(make_tree: Build, at: At) -> None:
-    from tests.support.moves import virtlogd_rollover
-
     tree = make_tree()
     current = tree.host.log_of(NAME).read_bytes()
     at("fold: placeholder made", lambda: virtlogd_rollover(tree.host, NAME, b"new\n"))
@@ -170,14 +175,12 @@ def test_a_save_during_a_revert_goes_back_to_its_name(make_tree: Build, at: At) 
 
 
 def test_two_domains_that_swapped_their_names_keep_their_logs(make_tree: Build) -> None:
-    from tests.support.moves import libvirt_domrename
-
     tree = make_tree()
     run(tree)
     logs = {name: tree.host.log_of(name).read_bytes() for name in ("vm0000", "vm0001")}
-    libvirt_domrename(tree.host, "vm0000", "third")
-    libvirt_domrename(tree.host, "vm0001", "vm0000")
-    libvirt_domrename(tree.host, "third", "vm0001")
+    libvirtd = Libvirtd(tree.host)
+    for old, new in (("vm0000", "third"), ("vm0001", "vm0000"), ("third", "vm0001")):
+        finish(libvirtd.rename(old, new))
     assert run(tree).exit_code == 0
     assert tree.host.log_of("vm0000").read_bytes() == logs["vm0001"]
     assert tree.host.log_of("vm0001").read_bytes() == logs["vm0000"]
@@ -188,8 +191,6 @@ def test_two_domains_that_swapped_their_names_keep_their_logs(make_tree: Build) 
 def test_a_domain_renamed_to_an_undefined_ones_name_brings_its_log_along(
     make_tree: Build,
 ) -> None:
-    from tests.support.moves import libvirt_domrename
-
     tree = make_tree()
     run(tree)
     log = tree.host.log_of("vm0001").read_bytes()

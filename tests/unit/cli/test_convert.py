@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_domrename, libvirt_save
+from tests.support.libvirt import libvirt_domrename, libvirt_save
 from tests.support.process import REPOSITORY, uuidfs
 from tests.support.trees import Domain, Tree, build, domain_xml, sample, uuid_for
 from tests.support.truth import changes, fingerprint, trashed

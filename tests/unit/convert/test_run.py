@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.daemon import wait_for
-from tests.support.process import REPOSITORY, uuidfs
+from tests.support.process import REPOSITORY, uuidfs, wait_for
 from tests.support.trees import Tree, sample
 from tests.support.truth import broken_promises, facts, fingerprint, lost
 from uuidfs import workers

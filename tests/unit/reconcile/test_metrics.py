@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Build
-from tests.support.daemon import Daemon, wait_for
-from tests.support.moves import libvirt_clean_up
+from tests.support.libvirt import libvirt_clean_up
+from tests.support.process import reconciler, wait_for
 from tests.support.trees import Domain, uuid_for
 from uuidfs.errors import SystemCallFailed
 from uuidfs.layout.places import Kind
@@ -76,7 +76,7 @@ def test_the_reconciler_writes_them(make_tree: Build) -> None:
     settings = tree.host.root / "etc/uuidfs/uuidfs.toml"
     settings.parent.mkdir()
     settings.write_text(f'[metrics]\ntextfile = "{file}"\n')
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         wait_for(file.exists, "the file")
         found = values(file)
         assert found[f"uuidfs_domain_info[('name', 'web'), ('uuid', '{web.uuid}')]"] == 1

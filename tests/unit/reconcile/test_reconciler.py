@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.daemon import Daemon, wait_for
-from tests.support.moves import (
+from tests.support.libvirt import (
+    Libvirtd,
+    finish,
     libvirt_clean_up,
-    libvirt_delete_tree,
     libvirt_domrename,
     libvirt_save,
     virtlogd_rollover,
 )
-from tests.support.process import uuidfs
+from tests.support.process import Daemon, reconciler, uuidfs, wait_for
 from tests.support.trees import Domain, Tree, domain_xml, sample, snapshot_xml, uuid_for
 from tests.support.truth import broken_promises, facts, trashed
 
@@ -46,7 +46,7 @@ def linked(path: Path, uuid: str) -> bool:
 def test_it_converts_what_is_there_and_ends_by_sigterm(make_tree: Build) -> None:
     tree = make_tree(*sample(3))
     truth = facts(tree.host)
-    with Daemon(tree.host.root) as daemon:
+    with reconciler(tree.host.root) as daemon:
         assert broken_promises(tree.host, truth, tree.bindings) == []
         assert daemon.end(signal.SIGTERM) == 0
 
@@ -55,7 +55,7 @@ def test_a_save_is_folded_within_milliseconds(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     path = tree.host.config_of("web")
     took = []
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         for number in range(20):
             data = domain_xml("web", WEB.uuid, f"save {number}")
             libvirt_save(path, data)
@@ -69,7 +69,7 @@ def test_a_save_is_folded_within_milliseconds(make_tree: Build) -> None:
 
 def test_the_last_of_many_saves_stays(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         for number in range(300):
             for name, uuid in (("web", WEB.uuid), ("db", DB.uuid)):
                 data = domain_xml(name, uuid, f"save {number}")
@@ -84,7 +84,7 @@ def test_the_last_of_many_saves_stays(make_tree: Build) -> None:
 def test_rename_moves_everything_and_the_log_goes_on(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     history = tree.host.log_of("web").read_bytes()
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         libvirt_domrename(tree.host, "web", "shop")
         wait_for(lambda: linked(tree.host.log_of("shop"), WEB.uuid), "the log's new name")
         wait_for(lambda: clean(tree), "check is clean")
@@ -105,10 +105,10 @@ def test_swapped_names_and_a_new_domain_under_an_old_name_at_once(make_tree: Bui
     tree = make_tree(WEB, DB)
     new = uuid_for("new")
     logs = {name: tree.host.log_of(name).read_bytes() for name in ("web", "db")}
-    with Daemon(tree.host.root):
-        libvirt_domrename(tree.host, "web", "tmp")
-        libvirt_domrename(tree.host, "db", "web")
-        libvirt_domrename(tree.host, "tmp", "db")
+    with reconciler(tree.host.root):
+        libvirtd = Libvirtd(tree.host)
+        for old, name in (("web", "tmp"), ("db", "web"), ("tmp", "db")):
+            finish(libvirtd.rename(old, name))
         wait_for(lambda: clean(tree), "check is clean after the swap")
         assert linked(tree.host.config_of("web"), DB.uuid)
         assert linked(tree.host.config_of("db"), WEB.uuid)
@@ -125,7 +125,7 @@ def test_swapped_names_and_a_new_domain_under_an_old_name_at_once(make_tree: Bui
 
 def test_undefine_goes_to_the_trash_and_the_log_stays(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         libvirt_clean_up(tree.host, "web")
         wait_for(lambda: len(trashed(tree.host)) == 4, "config, snapshots, checkpoint in the trash")
         wait_for(lambda: clean(tree), "check is clean")
@@ -137,7 +137,7 @@ def test_a_taken_names_log_is_settled_before_its_config(make_tree: Build) -> Non
     # The hook starts nothing when both are links: the new domain's log would be the old one's.
     tree = make_tree(WEB, DB)
     config, log = tree.host.config_of("web"), tree.host.log_of("web")
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         libvirt_clean_up(tree.host, "web")
         wait_for(lambda: len(trashed(tree.host)) == 4, "the old domain is in the trash")
         assert linked(log, WEB.uuid)
@@ -149,7 +149,7 @@ def test_a_taken_names_log_is_settled_before_its_config(make_tree: Build) -> Non
 
 def test_a_log_without_a_name_is_seen_when_its_domain_comes_back(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         libvirt_clean_up(tree.host, "web")
         wait_for(lambda: len(trashed(tree.host)) == 4, "the old domain is in the trash")
         for link in tree.host.log.glob("web.log*"):
@@ -163,12 +163,12 @@ def test_a_log_without_a_name_is_seen_when_its_domain_comes_back(make_tree: Buil
 def test_snapshots_come_and_go(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     directory = tree.host.snapshot / "web"
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         libvirt_save(directory / "s3.xml", snapshot_xml("s3", "web", WEB.uuid))
         wait_for(lambda: linked(directory / "s3.xml", WEB.uuid), "a new snapshot's link")
         (directory / "s1.xml").unlink()
         wait_for(lambda: [path.name for path in trashed(tree.host)] == ["s1.xml"], "the trash")
-        libvirt_delete_tree(directory)
+        finish(Libvirtd(tree.host).delete_tree(directory))
         directory.mkdir()
         libvirt_save(directory / "s4.xml", snapshot_xml("s4", "web", WEB.uuid))
         wait_for(lambda: linked(directory / "s4.xml", WEB.uuid), "in a new directory")
@@ -178,7 +178,7 @@ def test_snapshots_come_and_go(make_tree: Build) -> None:
 
 def test_several_rollovers_between_two_looks(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         for number in range(3):
             virtlogd_rollover(tree.host, "web", b"log %d\n" % number)
         wait_for(
@@ -198,7 +198,7 @@ def test_several_rollovers_between_two_looks(make_tree: Build) -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_a_rename_that_was_cut_in_half_is_finished(make_tree: Build, steps: int) -> None:
     tree = make_tree(WEB, DB)
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         libvirt_domrename(tree.host, "web", "shop", steps=steps)
         wait_for(lambda: clean(tree), "one domain, one name")
         there = {name for name in ("web", "shop") if tree.host.config_of(name).exists()}
@@ -208,7 +208,7 @@ def test_a_rename_that_was_cut_in_half_is_finished(make_tree: Build, steps: int)
 
 def test_a_rename_in_flight_is_left_alone(make_tree: Build) -> None:
     tree = make_tree(WEB)
-    with Daemon(tree.host.root) as daemon:
+    with reconciler(tree.host.root) as daemon:
         libvirt_domrename(tree.host, "web", "shop", steps=4)
         written = time.time()
         wait_for(lambda: began(daemon) > written, "a full pass that sees both names")
@@ -221,7 +221,7 @@ def test_a_rename_in_flight_is_left_alone(make_tree: Build) -> None:
 
 def test_killed_at_any_moment_and_started_again(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
-    daemon = Daemon(tree.host.root)
+    daemon = reconciler(tree.host.root)
     with daemon:
         for number in range(8):
             for save in range(10):
@@ -243,7 +243,7 @@ def test_directories_that_come_later_and_are_replaced(make_tree: Build) -> None:
     tree = make_tree(WEB)
     later = tree.host.root / "var/log/libvirt/qemu.later"
     os.rename(tree.host.log, later)
-    with Daemon(tree.host.root):
+    with reconciler(tree.host.root):
         os.rename(later, tree.host.log)
         wait_for(lambda: linked(tree.host.log_of("web"), WEB.uuid), "logs that came later")
         # A restore from a backup: another directory at the same path.
@@ -259,7 +259,7 @@ def test_directories_that_come_later_and_are_replaced(make_tree: Build) -> None:
 def test_a_queue_that_overflows_loses_nothing(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     queue = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    with Daemon(tree.host.root) as daemon:
+    with reconciler(tree.host.root) as daemon:
         passed = daemon.standing()["passed"]
         daemon.signal(signal.SIGSTOP)
         noise = tree.host.config / "noise.xml"
@@ -286,7 +286,7 @@ def test_without_watches_it_polls_and_says_so(make_tree: Build) -> None:
     if subprocess.run([*limit, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no user namespaces here")
     tree = make_tree(*sample(3))
-    with Daemon(tree.host.root, *limit) as daemon:
+    with reconciler(tree.host.root, *limit) as daemon:
         wait_for(lambda: daemon.standing().get("polling"), "it says that it polls")
         assert clean(tree)
         shown = json.loads(uuidfs(tree.host.root, "status", "--json").out)
@@ -295,7 +295,7 @@ def test_without_watches_it_polls_and_says_so(make_tree: Build) -> None:
 
 def test_sighup_looks_everywhere_again(make_tree: Build) -> None:
     tree = make_tree(WEB)
-    with Daemon(tree.host.root) as daemon:
+    with reconciler(tree.host.root) as daemon:
         passed = daemon.standing()["passed"]
         daemon.signal(signal.SIGHUP)
         wait_for(lambda: daemon.standing()["passed"] > passed, "another full pass")
@@ -305,7 +305,7 @@ def test_a_busy_domain_is_left_for_later(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
     lock = tree.host.root / f"run/uuidfs/lock/{WEB.uuid}.lock"
     with (
-        Daemon(tree.host.root),
+        reconciler(tree.host.root),
         subprocess.Popen(
             ["flock", os.fspath(lock), "-c", "echo held; read x"],
             stdin=subprocess.PIPE,
@@ -339,10 +339,9 @@ def test_status_tells_whether_it_runs(make_tree: Build) -> None:
     tree = make_tree(WEB)
     root = tree.host.root
     assert json.loads(uuidfs(root, "status", "--json").out)["reconciler"] is None
-    with Daemon(root) as daemon:
+    with reconciler(root) as daemon:
         shown = json.loads(uuidfs(root, "status", "--json").out)["reconciler"]
-        assert daemon.process is not None
-        assert shown["pid"] == daemon.process.pid
+        assert shown["pid"] == daemon.pid()
         assert "reconciler: " in uuidfs(root, "status").out
         again = uuidfs(root, "reconcile")
         assert (again.code, len(again.err.splitlines())) == (1, 1)
@@ -353,7 +352,7 @@ def test_status_tells_whether_it_runs(make_tree: Build) -> None:
 def test_revert_is_refused_while_it_would_be_undone_at_once(make_tree: Build) -> None:
     tree = make_tree(WEB)
     root = tree.host.root
-    with Daemon(root):
+    with reconciler(root):
         refused = uuidfs(root, "revert", "--all")
         assert (refused.code, refused.out, len(refused.err.splitlines())) == (1, "", 1)
         assert "stop it first" in refused.err

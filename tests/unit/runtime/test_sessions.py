@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_save
+from tests.support.libvirt import libvirt_save
 from tests.support.process import uuidfs
 from tests.support.trees import Domain, domain_xml, uuid_for
 from uuidfs import localmigration as lm

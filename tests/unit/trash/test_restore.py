@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Build
-from tests.support.moves import libvirt_clean_up, libvirt_domrename
+from tests.support.libvirt import libvirt_clean_up, libvirt_domrename
 from tests.support.process import Done, uuidfs
 from tests.support.trees import QEMU_UID, Tree, domain_xml, snapshot_xml, uuid_for
 from tests.support.truth import Fact, fact, fingerprint, trashed
@@ -668,7 +668,7 @@ def test_a_retirement_that_was_killed_is_finished_by_the_next(
     undefine(tree)
     count = len(logs(tree)) // 2
     for _ in range(2 * count - 1):  # each run is killed after one step
-        kill_at(monkeypatch, "retire: step", lambda: retire(tree, 30 * DAY))
+        kill_at(monkeypatch, "attempt: step done", lambda: retire(tree, 30 * DAY))
     assert retire(tree, 30 * DAY).exit_code == 0
     assert logs(tree) == []
     assert len([p for p in trashed(tree.host) if p.name.startswith(f"{UUID}.log")]) == count
