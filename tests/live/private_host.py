@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.process import REPOSITORY, Done, run, wait_for
+from tests.support.process import PATIENCE, REPOSITORY, Done, run, wait_for
 
 KEEPER = Path(__file__).with_name("keeper.py")
 ENVIRONMENT = {
@@ -126,7 +126,7 @@ class PrivateHost:
         *command: str,
         env: dict[str, str] | None = None,
         text: str = "",
-        timeout: float = 300,
+        timeout: float = PATIENCE,
     ) -> Done:
         """Run a command in the namespace, with ``text`` on its standard input."""
         return run(

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Seconds. What takes longer hangs, on a busy machine too; below a reconciler's resync of 600 s.
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def run(
     env: Mapping[str, str] | None = None,
     data: bytes = b"",
     cwd: str | os.PathLike[str] = "/",
-    timeout: float = 300,
+    timeout: float = PATIENCE,
     new_session: bool = False,
 ) -> Done:
     """Run a command to its end, with ``data`` on its standard input; a hang fails the test."""

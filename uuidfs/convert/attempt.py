@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from uuidfs.apply.applier import Applier
 from uuidfs.errors import Changed
+from uuidfs.files import change
 from uuidfs.plan.steps import Plan, Step
 
 TRIES = 5  # looks at a domain that keeps changing, before it is left to the next run
@@ -32,6 +33,7 @@ def attempt(
             for step in plan.steps:
                 applier.run(step)
                 done.append(step)
+                change.trace("attempt: step done")
         except Changed:
             if number == tries:
                 raise

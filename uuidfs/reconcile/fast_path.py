@@ -129,6 +129,8 @@ class _FastPath:
         verdict = (
             self._metadata(changed, kind, uuid) if kind.is_metadata else self._config(changed, uuid)
         )
+        if verdict is None and not self._log_is_right(changed.name, uuid):
+            verdict = Verdict.NEEDS_FULL_PASS
         if verdict is not None:
             return Outcome(changed, verdict, uuid)
         others = self.names.of(uuid)
@@ -153,12 +155,15 @@ class _FastPath:
 
     def _config(self, changed: ChangedName, uuid: str) -> Verdict | None:
         """None when there is a file to fold."""
+        if not self._linked(changed.name):
+            return None
+        # Ours, or libvirt moved the link of another domain here: a pass knows.
+        known = self.names.of(uuid) == (changed.name,)
+        return Verdict.NOTHING_TO_DO if known else Verdict.NEEDS_FULL_PASS
+
+    def _linked(self, name: str) -> bool:
         directory = self.surveyor.dirs.names(Kind.CONFIG)
-        if directory is not None and directory.link_text(f"{changed.name}.xml") is not None:
-            # Ours, or libvirt moved the link of another domain here: a pass knows.
-            known = self.names.of(uuid) == (changed.name,)
-            return Verdict.NOTHING_TO_DO if known else Verdict.NEEDS_FULL_PASS
-        return None if self._own_log(changed.name, uuid) else Verdict.NEEDS_FULL_PASS
+        return directory is not None and directory.link_text(f"{name}.xml") is not None
 
     def _status(self, changed: ChangedName) -> Verdict:
         """A transient domain is bound by its status XML alone: another one may have the name."""
@@ -176,13 +181,15 @@ class _FastPath:
         same = isinstance(identity, Identity) and identity.uuid == known
         return Verdict.NOTHING_TO_DO if same else Verdict.NEEDS_FULL_PASS
 
-    def _own_log(self, name: str, uuid: str) -> bool:
-        """Whether the name's log is this domain's, or it has none.
+    def _log_is_right(self, name: str, uuid: str) -> bool:
+        """Whether the name's log is this domain's, or it has none; or its config is linked.
 
         Prevents a race with a start: the hook takes a config and a log that both are links as
         settled, so the log's link has to be right before the config's is made. A name that
-        another domain had still has that one's.
+        another domain had still has that one's. Folding a snapshot folds a plain config too.
         """
+        if self._linked(name):
+            return True
         directory = self.surveyor.dirs.names(Kind.LOG)
         found = directory.look(f"{name}.log") if directory is not None else None
         if found is None:

@@ -1,6 +1,5 @@
 """Snapshots and checkpoints of one domain: a directory at its name, one in the store."""
 
-from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -47,7 +46,6 @@ def view_metadata(
     subdir = focus or (apart[0] if apart else "")
     here, misfiled = look.names(subdir)
     kept, temps, exists = look.store()
-    known = [pair.at_name for pair in (*here, *misfiled)] + list(kept.values())
     names = scan.names_of.get(uuid, ())
     strays: list[Pair] = []
     if not names or (len(names) == 1 and not scan.incomplete):
@@ -58,7 +56,7 @@ def view_metadata(
         tuple(_joined(kind, subdir, here, kept)),
         tuple(misfiled),
         tuple(strays),
-        tuple(with_twins(temps, known)),
+        tuple(temps),
         exists,
         tuple(look.problems),
     )
@@ -155,14 +153,6 @@ class _Look:
                 elif found is not None:
                     kept[entry] = found
         return kept, temps, True
-
-
-def with_twins(temps: list[Leftover], known: Iterable[Entry | None]) -> list[Leftover]:
-    """Mark the leftovers whose inode has a proper name as well."""
-    others = [entry for entry in known if entry is not None]
-    return [
-        temp._replace(twin=any(temp.found.same_inode(other) for other in others)) for temp in temps
-    ]
 
 
 def _joined(kind: Kind, subdir: str, here: list[Pair], kept: dict[str, Entry]) -> list[Pair]:

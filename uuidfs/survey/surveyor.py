@@ -7,7 +7,7 @@ from uuidfs.layout.names import MOVED_MARK, config_target, log_target
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
-from uuidfs.survey.metadata import view_metadata, with_twins
+from uuidfs.survey.metadata import view_metadata
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.view import Leftover, LogName, Logs, Pair, View
 
@@ -41,8 +41,9 @@ class Surveyor:
             if not scan.leaves_out(kind)
         }
         found = metadata.values()
-        leftovers = self._leftovers(scan, uuid, config, logs)
-        return View(
+        leftovers = self._leftovers(scan, uuid)
+        leftovers += [left for kind in found for left in kind.leftovers]
+        view = View(
             uuid,
             name,
             scan.source_of[name] if name is not None else None,
@@ -58,10 +59,11 @@ class Surveyor:
             misfiled=tuple(pair for kind in found for pair in kind.misfiled),
             strays=tuple(pair for kind in found for pair in kind.strays),
             store_dirs=tuple(kind for kind, view in metadata.items() if view.exists),
-            leftovers=(*leftovers, *(left for kind in found for left in kind.leftovers)),
+            leftovers=tuple(leftovers),
             problems=tuple(problem for kind in found for problem in kind.problems),
             orphan_safe=not scan.incomplete,
         )
+        return view._replace(leftovers=_with_twins(view))
 
     def _config(self, scan: Scan, uuid: str, name: str | None) -> Pair | None:
         names = self.dirs.names(Kind.CONFIG) if not scan.leaves_out(Kind.CONFIG) else None
@@ -132,10 +134,7 @@ class Surveyor:
         store = self.dirs.store(Kind.LOG) if not scan.leaves_out(Kind.LOG) else None
         return store.look(uuid + MOVED_MARK) if store is not None else None
 
-    def _leftovers(self, scan: Scan, uuid: str, config: Pair | None, logs: Logs) -> list[Leftover]:
-        known = [config.at_name, config.in_store] if config is not None else []
-        known += [log.at_name for log in logs.mine]
-        known += [kept for _, kept in logs.store]
+    def _leftovers(self, scan: Scan, uuid: str) -> list[Leftover]:
         result = []
         for kind, waiting, entry in sorted(scan.leftovers.get(uuid, ()), key=str):
             store = self.dirs.store(kind)
@@ -151,4 +150,20 @@ class Surveyor:
                 found = store.look(entry)
             if found is not None:
                 result.append(Leftover(kind, waiting, entry, found))
-        return with_twins(result, known)
+        return result
+
+
+def _with_twins(view: View) -> tuple[Leftover, ...]:
+    """Mark the leftovers whose inode has a proper name as well, of whatever kind: a checkpoint
+    that libvirt misfiled lies in the snapshots' directory while it is being moved."""
+    if not view.leftovers:
+        return ()
+    config = (view.config,) if view.config is not None else ()
+    pairs = (*config, *view.metadata, *view.misfiled)
+    known = [entry for pair in pairs for entry in (pair.at_name, pair.in_store)]
+    known += [log.at_name for log in view.logs]
+    known += [kept for _, kept in view.log_store]
+    return tuple(
+        left._replace(twin=any(left.found.same_inode(entry) for entry in known))
+        for left in view.leftovers
+    )

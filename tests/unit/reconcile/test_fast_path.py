@@ -3,8 +3,8 @@
 import os
 
 from tests.conftest import Build
-from tests.support.libvirt import libvirt_domrename
-from tests.support.trees import Domain, Tree, status_xml, uuid_for
+from tests.support.libvirt import libvirt_domrename, libvirt_save
+from tests.support.trees import Domain, Tree, domain_xml, snapshot_xml, status_xml, uuid_for
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
 from uuidfs.layout.connections import system
@@ -67,3 +67,20 @@ def test_the_status_of_a_persistent_domain_needs_no_look(make_tree: Build) -> No
     names = converted(tree)
     (tree.host.status / "web.xml").write_bytes(b"being written")
     assert verdict(tree, names, ChangedName(None, "web", "web.xml")) is Verdict.NOTHING_TO_DO
+
+
+def test_a_snapshots_fold_leaves_a_config_plain_whose_log_is_a_strangers(make_tree: Build) -> None:
+    """The hook takes two links for settled: the new domain would write into the old one's log."""
+    tree = make_tree(WEB)
+    tree.host.log_of("web").write_bytes(b"of the old domain\n")
+    converted(tree)
+    tree.host.config_of("web").unlink()
+    names = converted(tree)
+    new = uuid_for("new")
+    libvirt_save(tree.host.config_of("web"), domain_xml("web", new))
+    directory = tree.host.snapshot / "web"
+    directory.mkdir(exist_ok=True)
+    (directory / "s1.xml").write_bytes(snapshot_xml("s1", "web", new))
+    spot = ChangedName(Kind.SNAPSHOT, "web", "s1.xml")
+    assert verdict(tree, names, spot) is Verdict.NEEDS_FULL_PASS
+    assert not tree.host.config_of("web").is_symlink()

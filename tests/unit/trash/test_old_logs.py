@@ -14,14 +14,12 @@ from tests.unit.trash.deleted import (
     DAY,
     NAME,
     UUID,
-    KilledError,
     convert,
+    kill_at,
     layout,
 )
-from uuidfs.apply.applier import Applier
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.layout.places import Kind
-from uuidfs.plan.steps import Step
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.trash import entries
 from uuidfs.trash.old_logs import retire_logs
@@ -125,17 +123,8 @@ def test_a_retirement_that_was_killed_is_finished_by_the_next(
 ) -> None:
     undefine(tree)
     count = len(logs(tree)) // 2
-    real = Applier.run
-
-    def killed(self: Applier, step: Step) -> None:
-        real(self, step)
-        raise KilledError
-
     for _ in range(2 * count - 1):  # each run is killed after one step
-        with monkeypatch.context() as context:
-            context.setattr(Applier, "run", killed)
-            with pytest.raises(KilledError):
-                retire(tree, 30 * DAY)
+        kill_at(monkeypatch, "attempt: step done", lambda: retire(tree, 30 * DAY))
     assert retire(tree, 30 * DAY).exit_code == 0
     assert logs(tree) == []
     assert len([p for p in trashed(tree.host) if p.name.startswith(f"{UUID}.log")]) == count
