@@ -48,7 +48,7 @@ def test_rpmlint_finds_nothing(rpm: Path) -> None:
 
 
 SCRIPTS = [
-    *(REPOSITORY / "packaging/deb").glob("uuidfs.p*[tm]"),
+    *(REPOSITORY / f"packaging/deb/uuidfs.{s}" for s in ("preinst", "postinst", "prerm", "postrm")),
     REPOSITORY / "packaging/lifecycle",
     REPOSITORY / "packaging/completions",
     REPOSITORY / "packaging/export",

@@ -38,3 +38,19 @@ def test_no_module_is_longer_than_300_lines() -> None:
         if (lines := len(path.read_text().splitlines())) > 300
     }
     assert long == {}
+
+
+def test_no_test_file_is_longer_than_350_lines() -> None:
+    long = {
+        str(path.relative_to(REPOSITORY)): lines
+        for path in (REPOSITORY / "tests").rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 350
+    }
+    assert long == {}
+
+
+def test_tests_unit_has_no_folder_that_uuidfs_has_not() -> None:
+    unit = REPOSITORY / "tests/unit"
+    folders = {path.parent.relative_to(unit) for path in unit.rglob("test_*.py")}
+    assert folders <= {path.parent.relative_to(ROOT) for path in ROOT.rglob("*.py")}
+    assert len(folders) > 10

@@ -1,4 +1,4 @@
-"""The daemon is told of the first hook: the real signal, to a process that holds the lock."""
+"""The daemon: whether it runs, and how it is told of the first hook; nobody connects to it."""
 
 import subprocess
 import sys
@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.process import uuidfs
 from uuidfs.errors import SystemCallFailed, UsageError
-from uuidfs.host.libvirtd import owe, refuse_elsewhere, send_reload
-from uuidfs.layout.connections import system
+from uuidfs.host.libvirtd import owe, refuse_elsewhere, runs, send_reload
+from uuidfs.layout.connections import session, system
 from uuidfs.layout.places import Layout
 
 DAEMON = """
@@ -92,3 +92,34 @@ def test_elsewhere_there_is_no_daemon_to_tell(tmp_path: Path) -> None:
         refuse_elsewhere(system(str(tmp_path)))
     done = uuidfs(tmp_path, "hook", "install", "--reload")
     assert (done.code, list(tmp_path.iterdir())) == (2, [])
+
+
+HOLDER = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("name", ["libvirtd.pid", "virtqemud.pid"])
+def test_a_daemon_is_told_by_the_lock_on_its_pid_file(tmp_path: Path, name: str) -> None:
+    layout = session({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)})
+    pid_file = tmp_path / "libvirt" / name
+    pid_file.parent.mkdir()
+    assert not runs(layout)
+    pid_file.write_text("1\n")  # stays after a crash: no lock, no daemon
+    assert not runs(layout)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, pid_file],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert runs(layout)
+        assert runs(layout), "the first question took nothing"
+        holder.communicate("")
+    assert not runs(layout)
