@@ -21,7 +21,6 @@ from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Plan
-from uuidfs.runtime import sessions
 from uuidfs.runtime.flock import make_lock_directory, try_lock
 from uuidfs.survey.identity import MAX_BYTES, read_expat
 from uuidfs.survey.scan import Scan
@@ -147,8 +146,7 @@ class _Domain:
 def _lock(layout: Layout, uuid: str, wait: float) -> Iterator[None]:
     place = layout.locks
     make_lock_directory(place)
-    uuid = sessions.real_uuid(layout, uuid)
-    sessions.guard(layout, uuid)  # at once: its owner may be waiting for this very hook
+    uuid = _outside_sessions(layout, uuid)  # at once: its owner may be waiting for this very hook
     path = f"{place.path}/{uuid}.lock"
     deadline = time.monotonic() + wait
     while (fd := try_lock(path)) is None:
@@ -156,7 +154,18 @@ def _lock(layout: Layout, uuid: str, wait: float) -> Iterator[None]:
             raise Busy(path, wait)
         time.sleep(0.02)
     try:
-        sessions.guard(layout, uuid)  # its owner brings everything up to date afterwards
+        _outside_sessions(layout, uuid)  # its owner brings everything up to date afterwards
         yield
     finally:
         os.close(fd)
+
+
+def _outside_sessions(layout: Layout, uuid: str) -> str:
+    """The UUID whose lock is a domain's; raises InSession when it is being moved."""
+    if not os.path.lexists(layout.sessions.path):
+        return uuid
+    from uuidfs.runtime import sessions
+
+    uuid = sessions.real_uuid(layout, uuid)
+    sessions.guard(layout, uuid)
+    return uuid

@@ -6,7 +6,6 @@ from types import TracebackType
 
 from uuidfs.apply import swap
 from uuidfs.apply.open_dirs import OpenDirs, temp_keep, temp_link
-from uuidfs.apply.refile import refile
 from uuidfs.apply.trashing import Trashing
 from uuidfs.errors import Changed, SystemCallFailed
 from uuidfs.files import change
@@ -44,7 +43,7 @@ class Applier:
             Op.DROP_STORE: self._discard,
             Op.DISCARD: self._discard,
             Op.TRASH: self.trashing.trash,
-            Op.REFILE: partial(refile, self.open_dirs, self.trashing),
+            Op.REFILE: self._refile,
             Op.PRUNE: self._prune,
         }
 
@@ -142,6 +141,11 @@ class Applier:
         kept = there is not None and (there.is_file or there.text == text)
         if not kept or keeper.is_same(names):
             raise Changed(step.path(self.layout))
+
+    def _refile(self, step: Step) -> None:
+        from uuidfs.apply.refile import refile  # rare, and the hook has no time
+
+        refile(self.open_dirs, self.trashing, step)
 
     # -- inside the store ----------------------------------------------------------------
 

@@ -10,8 +10,6 @@ The three functions are the steps FOLD, REFOLD and UNFOLD. They raise what
 :meth:`uuidfs.apply.applier.Applier.run` turns into errors, and leave the name as it was then.
 """
 
-from typing import NamedTuple
-
 from uuidfs.apply.open_dirs import OpenDirs, temp_keep, temp_link
 from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files import change
@@ -23,30 +21,24 @@ from uuidfs.plan.steps import Step
 from uuidfs.survey.identity import MAX_BYTES, read_expat
 
 
-class _Job(NamedTuple):
+class _Job:
     """One step with its directories; ``text`` is what the name's link says."""
 
-    dirs: OpenDirs
-    step: Step
-    names: Directory
-    store: Directory
-    text: str
+    def __init__(self, dirs: OpenDirs, step: Step) -> None:
+        self.dirs = dirs
+        self.step = step
+        self.names = dirs.names(step.kind, step.subdir)
+        self.store = dirs.store(step)
+        self.text = dirs.layout.link_text(step.kind, step.uuid, step.store_entry)
 
     def changed(self) -> Changed:
         """The name is not what the step expects."""
         return Changed(self.step.path(self.dirs.layout))
 
 
-def _job(dirs: OpenDirs, step: Step) -> _Job:
-    names = dirs.names(step.kind, step.subdir)
-    store = dirs.store(step)
-    text = dirs.layout.link_text(step.kind, step.uuid, step.store_entry)
-    return _Job(dirs, step, names, store, text)
-
-
 def fold(dirs: OpenDirs, step: Step) -> None:
     """First fold: placeholder at the store's name, then the swap."""
-    job = _job(dirs, step)
+    job = _Job(dirs, step)
     # What lies at the name is looked at after the swap, when nobody can change it any more.
     try:
         change.symlink(job.text, job.store, step.store_entry)
@@ -60,7 +52,7 @@ def fold(dirs: OpenDirs, step: Step) -> None:
 
 def refold(dirs: OpenDirs, step: Step) -> None:
     """The store has an older version: the newer one replaces it under both names."""
-    job = _job(dirs, step)
+    job = _Job(dirs, step)
     dirs.expect(job.names, step)
     if step.kind.is_metadata:
         _refold_by_link(job)
@@ -228,7 +220,7 @@ def _withdraw(job: _Job) -> None:
 
 def unfold(dirs: OpenDirs, step: Step) -> None:
     """The way back: swap the link with the file, then remove the link."""
-    job = _job(dirs, step)
+    job = _Job(dirs, step)
     names, store = job.names, job.store
     dirs.expect(names, step)
     got = store.look(step.store_entry)

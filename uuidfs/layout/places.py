@@ -83,6 +83,11 @@ class Layout(NamedTuple):
     locks: Place
     live: bool
 
+    @property
+    def sessions(self) -> Place:
+        """Where the sessions of local migrations are; there is none before the first of them."""
+        return self.locks.parent.child("local-migration")
+
     def places(self, side: Side) -> dict[Kind, Place]:
         """The directories of one side, by kind."""
         return self.names if side is Side.NAMES else self.stores

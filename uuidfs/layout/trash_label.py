@@ -7,13 +7,11 @@ The hook loads this module, so the time stays text here.
 
 import re
 from enum import Enum
-from typing import NamedTuple
 
 from uuidfs.layout.names import is_uuid
 
-_LABEL = re.compile(
-    r"(.{36})~(\d{8}T\d{6})~([^~]+)(?:~([a-z-]+))?(?:~\d{1,3})?", re.DOTALL | re.ASCII
-)
+# Compiled when first needed, by re's own cache: the hook writes labels and parses none.
+_LABEL = r"(.{36})~(\d{8}T\d{6})~([^~]+)(?:~([a-z-]+))?(?:~\d{1,3})?"
 
 
 class Reason(Enum):
@@ -42,14 +40,15 @@ class Reason(Enum):
         return self.value.replace("-", " ")
 
 
-class TrashLabel(NamedTuple):
+class TrashLabel:
     """``reason`` and ``by`` are text: an older or newer version may know others. ``by`` is ""
     where a version before 0.1.0 wrote the label."""
 
-    uuid: str
-    time: str
-    reason: str
-    by: str
+    def __init__(self, uuid: str, time: str, reason: str, by: str) -> None:
+        self.uuid = uuid
+        self.time = time
+        self.reason = reason
+        self.by = by
 
     def text(self, number: int = 0) -> str:
         """The directory's name; ``number`` from 1 on for further files of one second."""
@@ -59,7 +58,7 @@ class TrashLabel(NamedTuple):
 
 def parse_label(name: str) -> TrashLabel | None:
     """Return the label that a directory's name is, or None when uuidfs did not write it."""
-    match = _LABEL.fullmatch(name)
+    match = re.fullmatch(_LABEL, name, re.DOTALL | re.ASCII)
     if match is None or not is_uuid(match[1]):
         return None
     return TrashLabel(match[1], match[2], match[3], match[4] or "")

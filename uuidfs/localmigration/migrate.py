@@ -136,7 +136,7 @@ def _taken_over(layout: Layout, uuid: str) -> Session:
 
 def directory_of(layout: Layout, uuid: str) -> str:
     """The peer daemon's directory."""
-    return f"{sessions.place(layout).path}/peer-{uuid}"
+    return f"{layout.sessions.path}/peer-{uuid}"
 
 
 def catch_up(layout: Layout, uuid: str) -> None:

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from uuidfs.files.entry import Entry
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.places import STORE, Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.survey.scan import Problem
 
@@ -72,7 +72,9 @@ class Step(NamedTuple):
 
     def uuid_path(self, layout: Layout) -> str:
         """The path in the store."""
-        return f"{layout.store_place(self.kind, self.uuid).path}/{self.store_entry}".rstrip("/")
+        place = layout.store_place(self.kind, self.uuid)
+        place = place.child(STORE) if self.waiting else place
+        return f"{place.path}/{self.store_entry}".rstrip("/")
 
     def describe(self, layout: Layout) -> str:
         """The line that a dry run prints."""

@@ -19,8 +19,6 @@ from uuidfs.runtime import peer_uuids
 from uuidfs.runtime.flock import make_lock_directory
 from uuidfs.runtime.records import LIMIT, parse_record, record_bytes
 
-DIRECTORY = "local-migration"
-
 BEGIN, OUT, PEER, BACK, HOME = "begin", "out", "peer", "back", "home"
 
 PHASES = (BEGIN, OUT, PEER, BACK, HOME)
@@ -95,14 +93,9 @@ def _what(session: Session | None) -> str:
     )
 
 
-def place(layout: Layout) -> Place:
-    """The directory of the sessions."""
-    return layout.locks.parent.child(DIRECTORY)
-
-
 def path_of(layout: Layout, uuid: str) -> str:
     """Where the session of a domain is, when there is one."""
-    return f"{place(layout).path}/{uuid}.json"
+    return f"{layout.sessions.path}/{uuid}.json"
 
 
 def started_at(pid: int) -> int | None:
@@ -121,7 +114,7 @@ def read(layout: Layout, uuid: str) -> Session | None:
 
     Raises Refused when it cannot be understood: then it holds all the same.
     """
-    directory = opened(place(layout))
+    directory = opened(layout.sessions)
     if directory is None:
         return None
     with directory:
@@ -151,7 +144,7 @@ def guard(layout: Layout, uuid: str) -> None:
 
 def real_uuid(layout: Layout, uuid: str) -> str:
     """The domain that a UUID stands for: itself, or the one whose peer it is."""
-    if not os.path.lexists(place(layout).path):
+    if not os.path.lexists(layout.sessions.path):
         return uuid  # nobody ever began one since the boot
     migration = peer_uuids.migration_uuid(layout)
     if migration is None:
@@ -163,7 +156,7 @@ def real_uuid(layout: Layout, uuid: str) -> str:
 def all_sessions(layout: Layout) -> list[Session]:
     """All that can be read, in the order of their UUIDs."""
     found = []
-    for uuid in _uuids(place(layout)):
+    for uuid in _uuids(layout.sessions):
         try:
             session = read(layout, uuid)
         except Refused:
@@ -246,14 +239,13 @@ def change(layout: Layout, session: Session, **fields: Any) -> Session:
 
 def write(layout: Layout, session: Session) -> None:
     """Replace the file: complete or not at all. Raises SystemCallFailed or Refused."""
-    where = place(layout)
-    make_lock_directory(where)
-    replace_file(where, f"{session.uuid}.json", record_bytes(session._asdict()))
+    make_lock_directory(layout.sessions)
+    replace_file(layout.sessions, f"{session.uuid}.json", record_bytes(session._asdict()))
 
 
 def end(layout: Layout, session: Session) -> None:
     """Close a session; one that is closed already is fine."""
-    directory = opened(place(layout))
+    directory = opened(layout.sessions)
     if directory is None:
         return
     with directory:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 
-from uuidfs import workers
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
@@ -51,6 +50,10 @@ class Documents:
 
     def read_ahead(self, directory: Directory, entries: Sequence[str]) -> None:
         """Parse many documents by several processes, where that pays: then identify is quick."""
+        if self._cpus == 1:
+            return
+        from uuidfs import workers  # the hook reads one document, in one process
+
         count = workers.size(len(entries), self._cpus)
         if count > 1:
             for _, read in workers.spread(entries, partial(self._read_part, directory), count):

@@ -1,8 +1,5 @@
 """Snapshots and checkpoints of one domain: a directory at its name, one in the store."""
 
-from enum import Enum
-from typing import NamedTuple
-
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.layout.names import KEEP_TEMP, LINK_TEMP
@@ -12,26 +9,19 @@ from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.view import Leftover, Pair
 
 
-class Verdict(Enum):
-    """What a file in libvirt's directory is."""
-
-    RIGHT = "a file of this kind and domain, or our link to one"
-    MISFILED = "a checkpoint in the snapshots' directory"
-    FOREIGN = "anything else"
-
-
-class MetadataView(NamedTuple):
-    """One kind of metadata of one UUID; the fields are those of a View.
+class MetadataView:
+    """One kind of metadata of one UUID; the attributes are fields of a View.
 
     ``exists`` tells whether the UUID has a directory in the store.
     """
 
-    pairs: tuple[Pair, ...] = ()
-    misfiled: tuple[Pair, ...] = ()
-    strays: tuple[Pair, ...] = ()
-    leftovers: tuple[Leftover, ...] = ()
-    exists: bool = False
-    problems: tuple[Problem, ...] = ()
+    def __init__(self) -> None:
+        self.pairs: list[Pair] = []
+        self.misfiled: list[Pair] = []
+        self.strays: list[Pair] = []
+        self.leftovers: list[Leftover] = []
+        self.exists = False
+        self.problems: list[Problem] = []
 
 
 def view_metadata(
@@ -42,24 +32,19 @@ def view_metadata(
     Raises Refused or SystemCallFailed when a directory cannot be looked at.
     """
     look = _Look(documents, kind, uuid)
+    result = MetadataView()
     apart = [other for k, other in scan.strays.get(uuid, ()) if k is kind]
     subdir = focus or (apart[0] if apart else "")
-    here, misfiled = look.names(subdir)
-    kept, temps, exists = look.store()
+    here, result.misfiled = look.names(subdir)
+    kept, result.leftovers, result.exists = look.store()
+    result.problems = look.problems
     names = scan.names_of.get(uuid, ())
-    strays: list[Pair] = []
     if not names or (len(names) == 1 and not scan.incomplete):
         for other in apart:
             if other != subdir:
-                strays += look.strays(other, kept)
-    return MetadataView(
-        tuple(_joined(kind, subdir, here, kept)),
-        tuple(misfiled),
-        tuple(strays),
-        tuple(temps),
-        exists,
-        tuple(look.problems),
-    )
+                result.strays += look.strays(other, kept)
+    result.pairs = _joined(kind, subdir, here, kept)
+    return result
 
 
 class _Look:
@@ -90,41 +75,47 @@ class _Look:
                 found = directory.look(entry)
                 if found is None or entry.endswith(".xml.new"):
                     continue  # libvirt is writing it: it renames that over the name next
-                verdict, why_not = self._judge(directory, entry, found)
-                pair = Pair(self.kind, subdir, entry, found, entry, None, why_not)
-                (misfiled if verdict is Verdict.MISFILED else pairs).append(pair)
+                if self._is_misfiled(directory, entry, found):
+                    misfiled.append(Pair(self.kind, subdir, entry, found, entry, None))
+                else:
+                    why_not = self._why_not(directory, entry, found)
+                    pairs.append(Pair(self.kind, subdir, entry, found, entry, None, why_not))
         return pairs, misfiled
 
-    def _judge(self, directory: Directory, entry: str, found: Entry) -> tuple[Verdict, str | None]:
-        """What it is, and why it is left alone where it is foreign."""
+    def _is_misfiled(self, directory: Directory, entry: str, found: Entry) -> bool:
+        """A checkpoint of this domain in the snapshots' directory."""
+        if self.kind is not Kind.SNAPSHOT or self._not_libvirts(entry, found) is not None:
+            return False
+        identity = self.documents.identify(directory, entry, found)
+        return (
+            not isinstance(identity, str)
+            and identity.root == "domaincheckpoint"
+            and identity.uuid in {self.uuid, None}
+        )
+
+    def _why_not(self, directory: Directory, entry: str, found: Entry) -> str | None:
+        """Why a file is left alone; None for one of this kind and domain, and for our link."""
         if found.text is not None:
             if found.text == self.layout.link_text(self.kind, self.uuid, entry):
-                return Verdict.RIGHT, None
-            why = "it is a symlink that uuidfs did not make for this domain"
-        elif not found.is_file:
-            why = f"it is {found.noun}, not a regular file"
-        elif found.uid not in self.dirs.trusted:
-            why = f"it belongs to uid {found.uid}, so libvirt did not write it"
-        elif not entry.endswith(".xml"):
-            why = "its name does not end in .xml, so libvirt did not write it"
-        else:
-            return self._judge_document(directory, entry, found)
-        return Verdict.FOREIGN, why
-
-    def _judge_document(
-        self, directory: Directory, entry: str, found: Entry
-    ) -> tuple[Verdict, str | None]:
+                return None
+            return "it is a symlink that uuidfs did not make for this domain"
+        if (why := self._not_libvirts(entry, found)) is not None:
+            return why
         identity = self.documents.identify(directory, entry, found)
         if isinstance(identity, str):
-            return Verdict.FOREIGN, identity
-        if identity.uuid is not None and identity.uuid != self.uuid:
-            why = f"it belongs to the domain with UUID {identity.uuid}"
-            return Verdict.FOREIGN, why
-        if identity.root == f"domain{self.kind.value}":
-            return Verdict.RIGHT, None
-        if self.kind is Kind.SNAPSHOT and identity.root == "domaincheckpoint":
-            return Verdict.MISFILED, None
-        return Verdict.FOREIGN, f"it is a <{identity.root}>"
+            return identity
+        if identity.uuid not in {self.uuid, None}:
+            return f"it belongs to the domain with UUID {identity.uuid}"
+        return None if identity.root == f"domain{self.kind.value}" else f"it is a <{identity.root}>"
+
+    def _not_libvirts(self, entry: str, found: Entry) -> str | None:
+        if not found.is_file:
+            return f"it is {found.noun}, not a regular file"
+        if found.uid not in self.dirs.trusted:
+            return f"it belongs to uid {found.uid}, so libvirt did not write it"
+        if not entry.endswith(".xml"):
+            return "its name does not end in .xml, so libvirt did not write it"
+        return None
 
     def strays(self, subdir: str, kept: dict[str, Entry]) -> list[Pair]:
         """Links to this UUID's metadata in a directory whose name no domain has: what is left

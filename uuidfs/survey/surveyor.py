@@ -9,7 +9,17 @@ from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.metadata import view_metadata
 from uuidfs.survey.scan import Scan
-from uuidfs.survey.view import Leftover, LogName, Logs, Pair, View
+from uuidfs.survey.view import Leftover, LogName, Pair, View
+
+
+class _Logs:
+    """The logs of one UUID; the attributes are fields of a View."""
+
+    def __init__(self) -> None:
+        self.mine: list[LogName] = []
+        self.away: list[LogName] = []
+        self.taken: list[LogName] = []
+        self.store: list[tuple[str, Entry]] = []
 
 
 class Surveyor:
@@ -50,10 +60,10 @@ class Surveyor:
             rivals=names if len(names) > 1 else (),
             linked=tuple(linked),
             config=config,
-            logs=logs.mine,
-            log_store=logs.store,
-            away=logs.away,
-            taken=logs.taken,
+            logs=tuple(logs.mine),
+            log_store=tuple(logs.store),
+            away=tuple(logs.away),
+            taken=tuple(logs.taken),
             moved=self._mark(scan, uuid),
             metadata=tuple(pair for kind in found for pair in kind.pairs),
             misfiled=tuple(pair for kind in found for pair in kind.misfiled),
@@ -96,13 +106,11 @@ class Surveyor:
                 why_not = f"it now describes {identity.name!r}, UUID {identity.uuid}"
         return Pair(Kind.CONFIG, "", entry, at_name, store_entry, in_store, why_not)
 
-    def _logs(self, scan: Scan, uuid: str, name: str | None) -> Logs:
+    def _logs(self, scan: Scan, uuid: str, name: str | None) -> _Logs:
+        logs = _Logs()
         names = self.dirs.names(Kind.LOG) if not scan.leaves_out(Kind.LOG) else None
         if names is None:
-            return Logs()
-        mine: list[LogName] = []
-        away: list[LogName] = []
-        taken: list[LogName] = []
+            return logs
         named = sorted(scan.logs_of_name.get(name or "", ()))
         for suffix, entry in named:
             at_name = names.look(entry)
@@ -110,7 +118,7 @@ class Surveyor:
                 continue
             target = log_target(at_name.text) if at_name.text is not None else None
             is_taken = target is not None and target[0] != uuid
-            (taken if is_taken else mine).append(LogName(entry, suffix, at_name))
+            (logs.taken if is_taken else logs.mine).append(LogName(entry, suffix, at_name))
         # By name, not by what was found: mid-rotation a name can be missing for a moment.
         own = {entry for _, entry in named}
         for entry in sorted(scan.logs_of_uuid.get(uuid, ())):
@@ -119,15 +127,14 @@ class Surveyor:
                 continue
             target = log_target(at_name.text)
             if target is not None and target[0] == uuid:
-                away.append(LogName(entry, target[1], at_name))
-        found: list[tuple[str, Entry]] = []
+                logs.away.append(LogName(entry, target[1], at_name))
         store = self.dirs.store(Kind.LOG)
         if store is not None:
             for suffix in sorted(scan.log_store.get(uuid, ())):
                 kept = store.look(f"{uuid}.log{suffix}")
                 if kept is not None:
-                    found.append((suffix, kept))
-        return Logs(tuple(mine), tuple(away), tuple(taken), tuple(found))
+                    logs.store.append((suffix, kept))
+        return logs
 
     def _mark(self, scan: Scan, uuid: str) -> Entry | None:
         # Not from the scan: another domain's plan may have made it since.

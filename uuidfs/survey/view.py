@@ -40,15 +40,6 @@ class LogName(NamedTuple):
     at_name: Entry
 
 
-class Logs(NamedTuple):
-    """The logs of one UUID; the fields are those of a View."""
-
-    mine: tuple[LogName, ...] = ()
-    away: tuple[LogName, ...] = ()
-    taken: tuple[LogName, ...] = ()
-    store: tuple[tuple[str, Entry], ...] = ()
-
-
 class View(NamedTuple):
     """All that concerns one UUID. ``name`` is None when nothing binds the UUID to a name.
 

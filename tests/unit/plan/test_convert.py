@@ -189,6 +189,11 @@ LEFTOVERS = [
         ["trash: /etc/by-uuid/WEB~keep (left over)"],
         id="the only name that a kill left of a version is kept in the trash",
     ),
+    pytest.param(
+        Found(CONVERTED, {"WEB.xml": "second"}, leftovers={"config/by-uuid/WEB.xml": "first"}),
+        ["trash: /etc/by-uuid/by-uuid/WEB.xml (left over)"],
+        id="what a kill left in the waiting room is named by its own path",
+    ),
 ]
 
 
