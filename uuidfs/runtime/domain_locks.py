@@ -7,9 +7,9 @@ would give two holders of one lock.
 """
 
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from uuidfs.errors import Busy, SystemCallFailed
 from uuidfs.layout.places import Layout
@@ -17,6 +17,9 @@ from uuidfs.runtime import sessions
 from uuidfs.runtime.flock import make_lock_directory, try_lock
 
 DEFAULT_TIMEOUT = 10.0
+
+UNLINKS = (3, 21), (3, 29)  # filelock from the first to before the second removes the file
+_POLL = 0.05  # seconds
 
 
 class Locks:
@@ -50,8 +53,7 @@ class Locks:
             sessions.guard(self._layout, uuid)  # says more than that the lock is held
         path = f"{self._place.path}/{uuid}.lock"
         try:
-            descriptor = try_lock(path)
-            release = partial(os.close, descriptor) if descriptor is not None else self._wait(path)
+            descriptor = self._taken(path)
         except OSError as error:
             raise SystemCallFailed("lock", path, error) from error
         try:
@@ -59,14 +61,38 @@ class Locks:
                 sessions.guard(self._layout, uuid)  # one may have begun and lost its owner
             yield
         finally:
-            release()  # closing the only descriptor releases flock(2)
+            os.close(descriptor)  # closing the only descriptor releases flock(2)
 
-    def _wait(self, path: str) -> Callable[[], None]:
-        import filelock
+    def _taken(self, path: str) -> int:
+        """Take the lock; raises Busy after the timeout."""
+        deadline = time.monotonic() + self._timeout
+        while (descriptor := try_lock(path)) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Busy(path, self._timeout)
+            _wait(path, left)
+        return descriptor
 
-        lock = filelock.FileLock(path)
-        try:
-            lock.acquire(timeout=self._timeout)
-        except filelock.Timeout:
-            raise Busy(path, self._timeout) from None
-        return lock.release
+
+def _wait(path: str, timeout: float) -> None:
+    """Wait until a lock is free, or the time is over.
+
+    filelock only waits: the lock is taken by try_lock, which sees whether the path still leads to
+    what it locked. Some releases of filelock remove the file when they let go, and give two
+    programs one lock; those are not used (pyproject.toml leaves them out as well).
+    """
+    import filelock
+
+    if UNLINKS[0] <= _version(filelock.__version__) < UNLINKS[1]:
+        time.sleep(min(timeout, _POLL))
+        return
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=timeout)
+    except filelock.Timeout:
+        return
+    lock.release()
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())

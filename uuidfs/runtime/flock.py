@@ -36,12 +36,14 @@ def try_lock(path: str) -> int | None:
     """Try once to take the lock; the descriptor that holds it, or None when somebody else does.
 
     The flock(2) that filelock uses, without its import (20 to 60 ms, as long as converting
-    fifty domains): whoever has to wait does that through filelock. Raises OSError.
+    fifty domains): whoever has to wait does that through filelock. What was locked has to be what
+    the path leads to: who clears /run while the lock is open would make two holders. Raises
+    OSError.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(fd).st_nlink:  # as filelock looks whether the path still is what it locked
+        if _leads_to(path, fd):
             return fd
     except BlockingIOError:
         pass
@@ -50,3 +52,12 @@ def try_lock(path: str) -> int | None:
         raise
     os.close(fd)
     return None
+
+
+def _leads_to(path: str, fd: int) -> bool:
+    locked = os.fstat(fd)
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino)
