@@ -5,7 +5,7 @@ its syslog level, <4> or <6>, which journald takes off.
 """
 
 import os
-import sys
+import select
 
 from uuidfs.errors import show
 
@@ -36,13 +36,26 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
+_dropped = 0  # lines since the last one that somebody read
+
+
 def _write(level: int, message: str, fields: dict[str, object]) -> None:
+    """Write a line, or drop it when nobody reads: a log must not hold up what it tells of."""
+    global _dropped  # noqa: PLW0603 - of the process, as standard error is
     prefix = f"<{level}>" if _is_journal() else "uuidfs: "
+    text = f"{prefix}{line(message, fields)}\n"
+    if _dropped:
+        text = f"{prefix}{_dropped} lines were dropped: nobody read them\n{text}"
+    data = text.encode(errors="backslashreplace")
     try:
-        sys.stderr.write(f"{prefix}{line(message, fields)}\n")
-        sys.stderr.flush()
+        # A pipe that is writable takes PIPE_BUF bytes at once (pipe(7)).
+        if not select.select([], [2], [], 0)[1]:
+            _dropped += 1
+            return
+        os.write(2, data if len(data) <= select.PIPE_BUF else data[: select.PIPE_BUF - 1] + b"\n")
     except OSError:
         return  # nobody reads it: no reason to end
+    _dropped = 0
 
 
 def _is_journal() -> bool:
