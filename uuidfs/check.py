@@ -109,7 +109,9 @@ def _domain(
         )
         for p in plan.problems
     ]
-    plain = all(step.op in {Op.FOLD, Op.REFILE} for step in plan.steps) and not uuid_has_store(
+    # What the store notes of directories is no promise: the next conversion brings it up to date.
+    steps = [step for step in plan.steps if step.op is not Op.RECORD]
+    plain = all(step.op in {Op.FOLD, Op.REFILE} for step in steps) and not uuid_has_store(
         scan, uuid
     )
     if not plain:
@@ -122,7 +124,7 @@ def _domain(
                 True,
                 uuid,
             )
-            for step in plan.steps
+            for step in steps
         ]
     findings += _contents(surveyor, view.name, uuid)
     stored = [view.config.in_store] if view.config is not None else []

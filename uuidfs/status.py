@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from uuidfs.errors import UuidfsError
+from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import log_target
 from uuidfs.layout.places import STORE, Kind, Layout
@@ -18,6 +18,8 @@ from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
 from uuidfs.survey.view import LogName, Pair, View
+
+_TRIES = 4
 
 
 class FileState(Enum):
@@ -132,7 +134,7 @@ def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainStatus:
     name = names[0] if names else None
     source = scan.source_of[name] if name is not None else None
     try:
-        view = surveyor.view(scan, uuid)
+        view = _view(surveyor, scan, uuid)
     except UuidfsError as error:
         problem = Problem(error.path, str(error), name)
         return DomainStatus(name, uuid, source, FileState.CONFLICT, (), (problem,))
@@ -153,6 +155,16 @@ def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainStatus:
         if p.why_not
     ]
     return DomainStatus(name, uuid, source, overall(view, files), files, tuple(problems))
+
+
+def _view(surveyor: Surveyor, scan: Scan, uuid: str) -> View:
+    """A view; looks again where libvirt replaces a file meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return surveyor.view(scan, uuid)
+        except Changed:
+            continue
+    return surveyor.view(scan, uuid)
 
 
 def overall(view: View, files: tuple[FileStatus, ...]) -> FileState:

@@ -248,6 +248,9 @@ def _judge_stores(host: Host, used: set[tuple[int, int]]) -> list[str]:
                     problems.append(f"{where!r} is a foreign directory")
                 elif not any(path.iterdir()):
                     problems.append(f"{where!r} is empty")
+            elif path.name == "~directory" and kind not in _STORE_ENTRY:
+                if not path.is_symlink() or not os.readlink(path).isdigit():
+                    problems.append(f"{where!r} notes no inode")
             elif not stat.S_ISREG(found.st_mode):
                 problems.append(f"{where!r} is left over: not a regular file")
             elif kind in _STORE_ENTRY and not _STORE_ENTRY[kind].fullmatch(rel):

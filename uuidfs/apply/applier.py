@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from uuidfs.apply import swap
 from uuidfs.apply.open_dirs import OpenDirs, temp_keep, temp_link
-from uuidfs.apply.trashing import Trashing
 from uuidfs.errors import Changed, SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.change import NoExchangeError
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
+from uuidfs.layout.names import DIRECTORY_MARK, LINK_TEMP
 from uuidfs.layout.places import STORE
 from uuidfs.plan.steps import Op, Step
+
+if TYPE_CHECKING:
+    from uuidfs.apply.trashing import Trashing
 
 
 class Applier:
@@ -30,11 +33,12 @@ class Applier:
         self.dirs = dirs
         self.layout = dirs.layout
         self.open_dirs = OpenDirs(dirs)
-        self.trashing = Trashing(self.open_dirs, by)
+        self._by = by
+        self._trashing: Trashing | None = None
         self._actions: dict[Op, Callable[[Step], None]] = {
-            Op.FOLD: partial(swap.fold, self.open_dirs),
-            Op.REFOLD: partial(swap.refold, self.open_dirs),
-            Op.UNFOLD: partial(swap.unfold, self.open_dirs),
+            Op.FOLD: partial(swap.fold, self.open_dirs, self._keep),
+            Op.REFOLD: partial(swap.refold, self.open_dirs, self._keep),
+            Op.UNFOLD: partial(swap.unfold, self.open_dirs, self._keep),
             Op.ADD_LINK: self._add_link,
             Op.POINT_LINK: self._point_link,
             Op.DROP_LINK: self._drop_link,
@@ -42,10 +46,30 @@ class Applier:
             Op.SHARE: self._share,
             Op.DROP_STORE: self._discard,
             Op.DISCARD: self._discard,
-            Op.TRASH: self.trashing.trash,
+            Op.TRASH: self._trash,
             Op.REFILE: self._refile,
+            Op.RECOVER: self._recover,
+            Op.RECORD: self._record,
             Op.PRUNE: self._prune,
         }
+
+    @property
+    def trashing(self) -> "Trashing":
+        """What puts files into the trash; most domains need none, and the hook has no time."""
+        if self._trashing is None:
+            from uuidfs.apply.trashing import Trashing
+
+            self._trashing = Trashing(self.open_dirs, self._by)
+        return self._trashing
+
+    def _trash(self, step: Step) -> None:
+        self.trashing.trash(step)
+
+    def _recover(self, step: Step) -> None:
+        self.trashing.recover(step)
+
+    def _keep(self, step: Step, store: Directory, held: str) -> None:
+        self.trashing.keep(step, store, held)
 
     def __enter__(self) -> "Applier":
         return self
@@ -98,25 +122,28 @@ class Applier:
         names = self.open_dirs.names(step.kind, step.subdir)
         store = self.open_dirs.store(step)
         text = self.layout.link_text(step.kind, step.uuid, step.store_entry)
+        from uuidfs.apply.take import replace
+
         temp = temp_link(step)
         self.open_dirs.expect(names, step)
         change.unlink(store, temp)
         change.symlink(text, store, temp)
+        done = False
         try:
-            change.exchange(store, temp, names, step.entry)
-        except NoExchangeError:
-            change.rename(store, temp, names, step.entry)
-            return
-        except FileNotFoundError:
-            change.unlink(store, temp)
-            raise Changed(step.path(self.layout)) from None
-        displaced = store.look(temp)
-        if displaced is not None and not displaced.same_inode(step.expect):
-            # virtlogd rotated in between: what it put there goes back.
-            change.exchange(store, temp, names, step.entry)
-            change.unlink(store, temp)
+            if step.expect is not None:
+                done = replace(names, step.entry, step.expect, store, temp)
+        finally:
+            self._put_away(step, store, temp)
+        if not done:  # virtlogd rotated in between: what it put there is there again
             raise Changed(step.path(self.layout))
-        change.unlink(store, temp)
+
+    def _put_away(self, step: Step, store: Directory, held: str) -> None:
+        """What came off a name: a link goes, a file that libvirt has replaced since is kept."""
+        left = store.look(held)
+        if left is not None and left.is_file:
+            self.trashing.keep(step, store, held)
+        else:
+            change.unlink(store, held)
 
     def _drop_link(self, step: Step) -> None:
         names = self.open_dirs.names(step.kind, step.subdir)
@@ -127,7 +154,13 @@ class Applier:
             raise Changed(step.path(self.layout))
         if step.also:
             self._expect_another(step, names)
-        change.unlink(names, step.entry)
+        from uuidfs.apply.take import take_off
+
+        store, held = self.open_dirs.store(step), temp_link(step)
+        done = take_off(names, step.entry, there, store, held)
+        self._put_away(step, store, held)
+        if not done:
+            raise Changed(step.path(self.layout))
 
     def _expect_another(self, step: Step, names: Directory) -> None:
         """The same file has to have a name in another directory, that of the domain.
@@ -193,10 +226,44 @@ class Applier:
                 raise Changed(step.uuid_path(self.layout))
         change.unlink(directory, step.store_entry)
 
+    def _record(self, step: Step) -> None:
+        names = self.open_dirs.names(step.kind, step.subdir)
+        inode = str(names.status().st_ino)
+        if step.also not in {inode, ""}:
+            raise Changed(names.path)
+        store, top = self.open_dirs.store(step), self.open_dirs.top(step.kind)
+        above = self.dirs.names(step.kind)
+        if above is not None:
+            self._note(top, str(above.status().st_ino), step.uuid + LINK_TEMP)
+        self._note(store, inode, LINK_TEMP)
+
+    def _note(self, store: Directory, inode: str, temp: str) -> None:
+        """Make the mark say so; the first time in one call, so that no kill leaves more."""
+        try:
+            change.symlink(inode, store, DIRECTORY_MARK)
+        except FileExistsError:
+            pass
+        else:
+            return
+        if store.link_text(DIRECTORY_MARK) == inode:
+            return
+        change.unlink(store, temp)
+        change.symlink(inode, store, temp)
+        try:
+            change.rename(store, temp, store, DIRECTORY_MARK)
+        except OSError:
+            change.unlink(store, temp)
+            raise
+        self.open_dirs.touch(store.place)
+
     def _prune(self, step: Step) -> None:
         top = self.dirs.store(step.kind)
-        if top is None:
+        directory = top.child(step.uuid) if top is not None else None
+        if top is None or directory is None:
             return
+        with directory:
+            if set(directory.list()) <= {DIRECTORY_MARK}:
+                change.unlink(directory, DIRECTORY_MARK)
         self.open_dirs.close_store(step)
         if change.remove_directory(top, step.uuid):
             self.open_dirs.touch(top.place)

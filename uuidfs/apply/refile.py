@@ -1,6 +1,7 @@
 """A checkpoint that libvirt's rename wrote into the snapshots' directory goes where it belongs."""
 
-from uuidfs.apply.open_dirs import OpenDirs, temp_keep
+from uuidfs.apply.open_dirs import OpenDirs, temp_keep, temp_link
+from uuidfs.apply.take import take_off
 from uuidfs.apply.trashing import Trashing
 from uuidfs.errors import Changed
 from uuidfs.files import change
@@ -12,11 +13,16 @@ from uuidfs.plan.steps import Step
 def refile(open_dirs: OpenDirs, trashing: Trashing, step: Step) -> None:
     """snapshot/NAME/CHK.xml -> the checkpoint store, linked from checkpoint/NAME.
 
+    With a ``reason`` libvirt has deleted the checkpoint since: then to the trash.
+
     Raises as :meth:`uuidfs.apply.applier.Applier.run` says.
     """
     layout = open_dirs.layout
     wrong = open_dirs.names(Kind.SNAPSHOT, step.subdir)
     open_dirs.expect(wrong, step)
+    if step.reason is not None:
+        trashing.retire(Kind.SNAPSHOT, step.uuid, wrong, step.entry, step.reason, step.expect)
+        return
     store = open_dirs.store(step)
     text = layout.link_text(Kind.CHECKPOINT, step.uuid, step.store_entry)
     names = open_dirs.names_made(Kind.CHECKPOINT, step.subdir)
@@ -26,7 +32,7 @@ def refile(open_dirs: OpenDirs, trashing: Trashing, step: Step) -> None:
         there.text == text and kept is not None and kept.same_inode(step.expect)
     ):
         # The checkpoint was redefined since: libvirt wrote that one last.
-        trashing.retire(Kind.SNAPSHOT, step.uuid, wrong, step.entry, Reason.SUPERSEDED)
+        trashing.retire(Kind.SNAPSHOT, step.uuid, wrong, step.entry, Reason.SUPERSEDED, step.expect)
         return
     keep = temp_keep(step)
     change.unlink(store, keep)
@@ -50,5 +56,12 @@ def refile(open_dirs: OpenDirs, trashing: Trashing, step: Step) -> None:
         if there is None or there.text != text:
             raise Changed(step.path(layout)) from None
     change.trace("refile: linked")
-    open_dirs.expect(wrong, step)
-    change.unlink(wrong, step.entry)
+    there = wrong.look(step.entry)
+    held = temp_link(step)
+    if there is None or not there.same_inode(step.expect):
+        raise Changed(step.path(layout))
+    if not take_off(wrong, step.entry, there, store, held):
+        if store.look(held) is not None:  # libvirt has written the name since
+            trashing.keep(step, store, held)
+        raise Changed(step.path(layout))
+    change.unlink(store, held)

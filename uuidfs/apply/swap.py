@@ -10,6 +10,8 @@ The three functions are the steps FOLD, REFOLD and UNFOLD. They raise what
 :meth:`uuidfs.apply.applier.Applier.run` turns into errors, and leave the name as it was then.
 """
 
+from collections.abc import Callable
+
 from uuidfs.apply.open_dirs import OpenDirs, temp_keep, temp_link
 from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files import change
@@ -20,12 +22,16 @@ from uuidfs.layout.places import STORE, Kind
 from uuidfs.plan.steps import Step
 from uuidfs.survey.identity import MAX_BYTES, read_expat
 
+Keep = Callable[[Step, Directory, str], None]
+"""Puts a version that came off a name, and now lies in the store, into the trash."""
+
 
 class _Job:
     """One step with its directories; ``text`` is what the name's link says."""
 
-    def __init__(self, dirs: OpenDirs, step: Step) -> None:
+    def __init__(self, dirs: OpenDirs, keep: Keep, step: Step) -> None:
         self.dirs = dirs
+        self.keep = keep
         self.step = step
         self.names = dirs.names(step.kind, step.subdir)
         self.store = dirs.store(step)
@@ -36,9 +42,9 @@ class _Job:
         return Changed(self.step.path(self.dirs.layout))
 
 
-def fold(dirs: OpenDirs, step: Step) -> None:
+def fold(dirs: OpenDirs, keep: Keep, step: Step) -> None:
     """First fold: placeholder at the store's name, then the swap."""
-    job = _Job(dirs, step)
+    job = _Job(dirs, keep, step)
     # What lies at the name is looked at after the swap, when nobody can change it any more.
     try:
         change.symlink(job.text, job.store, step.store_entry)
@@ -50,9 +56,9 @@ def fold(dirs: OpenDirs, step: Step) -> None:
     _swap(job)
 
 
-def refold(dirs: OpenDirs, step: Step) -> None:
+def refold(dirs: OpenDirs, keep: Keep, step: Step) -> None:
     """The store has an older version: the newer one replaces it under both names."""
-    job = _Job(dirs, step)
+    job = _Job(dirs, keep, step)
     dirs.expect(job.names, step)
     if step.kind.is_metadata:
         _refold_by_link(job)
@@ -122,9 +128,22 @@ def _refold_by_link(job: _Job) -> None:
     elif displaced.is_file and _same_owner(job, displaced, temp):
         change.rename(store, temp, store, step.store_entry)
     else:
-        change.exchange(store, temp, names, step.entry)
-        _withdraw(job)
+        _give_back(job, temp)
         raise job.changed()
+
+
+def _give_back(job: _Job, held: str) -> None:
+    """What the swap took off is not what it is for: it goes back, and nothing newer is lost."""
+    step = job.step
+    placed = job.names.look(step.entry)
+    if placed is not None and placed.text == job.text:
+        from uuidfs.apply.take import give_back  # rare, and the hook has no time
+
+        give_back(job.names, step.entry, job.store, held, placed)
+    left = job.store.look(held)
+    if left is not None and left.text is None:
+        job.keep(step, job.store, held)
+    _withdraw(job)
 
 
 def _adopt(job: _Job) -> None:
@@ -165,11 +184,10 @@ def _swap(job: _Job) -> None:
 def _check_newer(job: _Job, got: Entry | None) -> None:
     """libvirt wrote between look and swap. Its own next version is what we want; any
     other file (the name was given to another domain meanwhile) goes back at once."""
-    step, store = job.step, job.store
+    step = job.step
     if got is not None and got.is_file and _same_owner(job, got, step.store_entry):
         return
-    change.exchange(store, step.store_entry, job.names, step.entry)
-    _withdraw(job)
+    _give_back(job, step.store_entry)
     raise job.changed()
 
 
@@ -218,9 +236,9 @@ def _withdraw(job: _Job) -> None:
         change.unlink(store, step.store_entry)
 
 
-def unfold(dirs: OpenDirs, step: Step) -> None:
+def unfold(dirs: OpenDirs, keep: Keep, step: Step) -> None:
     """The way back: swap the link with the file, then remove the link."""
-    job = _Job(dirs, step)
+    job = _Job(dirs, keep, step)
     names, store = job.names, job.store
     dirs.expect(names, step)
     got = store.look(step.store_entry)
@@ -236,7 +254,10 @@ def unfold(dirs: OpenDirs, step: Step) -> None:
     change.trace("unfold: swapped")
     displaced = store.look(step.store_entry)
     if displaced is not None and not displaced.same_inode(step.expect):
-        # libvirt wrote the name meanwhile: that is newer, it goes back.
-        change.exchange(store, step.store_entry, names, step.entry)
+        from uuidfs.apply.take import give_back
+
+        # libvirt wrote the name meanwhile: that is newer, it goes back. What comes off is an
+        # older version then, and the next try sees it as such.
+        give_back(names, step.entry, store, step.store_entry, got)
         raise job.changed()
     change.unlink(store, step.store_entry)

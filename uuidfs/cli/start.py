@@ -16,12 +16,22 @@ from uuidfs.cli.output import carry_out, configured, cpus, guarded, rooted
 
 def main() -> NoReturn:
     """Run the command line and exit with a documented code; never with a traceback."""
+    _be_utf8()
     root = whole_tree(sys.argv[1:])
     if root is None or sys.stderr.isatty():  # a terminal gets a progress bar, which is typer's
         from uuidfs.cli import app
 
         app.main()
     guarded(lambda: _convert_all(root))
+
+
+def _be_utf8() -> None:
+    """Start again in UTF-8 mode where the locale would have Python take names for another encoding.
+
+    libvirt's names are UTF-8 whatever the locale is; "café" read as Latin-1 is no domain's name.
+    """
+    if sys.getfilesystemencoding().lower().replace("-", "") != "utf8" and not sys.flags.utf8_mode:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this very program
 
 
 def whole_tree(words: Sequence[str]) -> str | None:

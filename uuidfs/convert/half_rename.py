@@ -11,10 +11,12 @@ from uuidfs.apply.applier import Applier
 from uuidfs.convert.results import Options
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
+from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.runtime.domain_locks import Locks
+from uuidfs.survey.identity import MAX_BYTES
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
@@ -44,12 +46,94 @@ def finish_rename(
         names = scan.names_of.get(uuid, [])
         if len(names) < 2:
             return None
+        seen = _Names(dirs, names)
         winner = _winner(dirs, scan, uuid, names, ask(layout, uuid))
         losers = tuple(name for name in names if name != winner)
+        for loser in losers:
+            seen.check(winner, loser)
         with Applier(dirs, options.by) as applier:
             for loser in losers:
-                _retire(dirs, applier, uuid, loser)
+                _retire(dirs, applier, uuid, winner, loser, seen.configs[loser])
         return FinishedRename(uuid, winner, losers)
+
+
+class _Names:
+    """The configs of rival names, as they were before libvirt was asked."""
+
+    def __init__(self, dirs: TrustedDirs, names: list[str]) -> None:
+        self.dirs = dirs
+        self.directory = dirs.names(Kind.CONFIG)
+        self.configs = {name: self._look(name) for name in names}
+        self.documents = {name: self._read(name) for name in names}
+
+    def _look(self, name: str) -> Entry:
+        found = self.directory.look(f"{name}.xml") if self.directory is not None else None
+        if found is None:  # libvirt has finished the rename
+            raise Changed(f"{self.dirs.layout.names[Kind.CONFIG].path}/{name}.xml")
+        return found
+
+    def _read(self, name: str) -> bytes:
+        """The document that a name opens: its own file, or that of the store."""
+        found = self.configs[name]
+        directory, entry = self.directory, f"{name}.xml"
+        if found.text is not None:
+            directory, entry = self.dirs.store(Kind.CONFIG), found.text.rpartition("/")[2]
+        data = directory.read(entry, MAX_BYTES) if directory is not None else None
+        if data is None:
+            raise Changed(f"{self.dirs.layout.names[Kind.CONFIG].path}/{name}.xml")
+        return data
+
+    def check(self, winner: str, loser: str) -> None:
+        """Raise Refused unless the two can be one domain before and after a rename: equal but for
+        the name, and whoever wins has the other one's snapshots and checkpoints. libvirt (9.0 to
+        12.8) writes those first, then the new config with nothing but the name changed."""
+        path = f"{self.dirs.layout.names[Kind.CONFIG].path}/{loser}.xml"
+        advice = (
+            "one may be a copy of the other: give the copy a UUID of its own, or move it away; "
+            "nothing was done to either"
+        )
+        if not equal_but_for_the_name(self.documents[winner], self.documents[loser]):
+            reason = f"it has the UUID of {winner!r}, and differs from it in more than the name"
+            raise Refused(path, reason, advice)
+        if self.configs[winner].text is None:
+            for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
+                missing = self._metadata(kind, loser) - self._metadata(kind, winner)
+                if kind is Kind.CHECKPOINT:  # libvirt writes those of a new name among snapshots
+                    missing -= self._metadata(Kind.SNAPSHOT, winner)
+                if missing:
+                    reason = f"{winner!r} lacks its {kind.value} {min(missing)!r}"
+                    raise Refused(path, reason, advice)
+
+    def _metadata(self, kind: Kind, name: str) -> set[str]:
+        parent = self.dirs.names(kind)
+        directory = parent.child(name) if parent is not None else None
+        if directory is None:
+            return set()
+        with directory:
+            return set(directory.list())
+
+
+def equal_but_for_the_name(one: bytes, other: bytes) -> bool:
+    """Whether two configs say the same, comments and the domain's name left out."""
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_blank_text=True,
+    )
+    texts = []
+    for data in (one, other):
+        try:
+            root = etree.fromstring(data, parser)
+        except etree.XMLSyntaxError:
+            return False
+        for name in root.findall("name"):
+            name.text = ""
+        texts.append(etree.tostring(root, method="c14n"))
+    return texts[0] == texts[1]
 
 
 def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: str | None) -> str:
@@ -81,24 +165,36 @@ def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: st
     )
 
 
-def _retire(dirs: TrustedDirs, applier: Applier, uuid: str, loser: str) -> None:
+def _retire(
+    dirs: TrustedDirs, applier: Applier, uuid: str, winner: str, loser: str, config: Entry
+) -> None:
     """libvirt's fifth step: config, autostart link, snapshot and checkpoint directories."""
-    config = dirs.names(Kind.CONFIG)
-    if config is None:
+    names = dirs.names(Kind.CONFIG)
+    if names is None:
         return
-    retire = applier.trashing.retire
+    trashing = applier.trashing
+    entry = f"{loser}.xml"
     try:
+        autostart = names.child("autostart")
+        links = {}
+        if autostart is not None:
+            links = {e: autostart.look(e) for e in (entry, f"{entry}.once")}
+        if config.text is not None and names.link_text(f"{winner}.xml") is None:
+            # The winner's document will replace this one in the store.
+            trashing.copy(Kind.CONFIG, uuid, f"{uuid}.xml", Reason.LOST_A_RENAME)
         # The config goes first: while it is there, the name is the domain's.
-        retire(Kind.CONFIG, uuid, config, f"{loser}.xml", Reason.LOST_A_RENAME)
-        autostart = config.child("autostart")
+        trashing.retire(Kind.CONFIG, uuid, names, entry, Reason.LOST_A_RENAME, config)
         if autostart is not None:
             with autostart:
-                for entry in (f"{loser}.xml", f"{loser}.xml.once"):
-                    change.unlink(autostart, entry)
+                for link, found in links.items():
+                    if found is not None and found.text is not None and names.look(entry) is None:
+                        trashing.retire(
+                            Kind.CONFIG, uuid, autostart, link, Reason.LOST_A_RENAME, found
+                        )
         for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
             _retire_metadata(dirs, applier, kind, uuid, loser)
     except OSError as error:
-        raise SystemCallFailed(f"finish the rename of {loser!r} in", config.path, error) from error
+        raise SystemCallFailed(f"finish the rename of {loser!r} in", names.path, error) from error
 
 
 def _retire_metadata(

@@ -4,6 +4,7 @@ from uuidfs.errors import SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import Directory, opened
 from uuidfs.files.trusted import TrustedDirs
+from uuidfs.layout.names import DIRECTORY_MARK
 from uuidfs.layout.places import STORE, TRASH, Kind, Place
 
 
@@ -44,6 +45,8 @@ def _empty_store(store: Directory) -> list[str]:
                 change.remove_directory(trash, name)  # a kill left it empty; the others stay
     for name in (STORE, TRASH):
         change.remove_directory(store, name)
+    if set(store.list()) == {DIRECTORY_MARK}:
+        change.unlink(store, DIRECTORY_MARK)
     return [store.at(name) for name in sorted(store.list())]
 
 

@@ -10,7 +10,7 @@ from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scan import Problem
 
-_SILENT = frozenset({Op.PRUNE, Op.MARK})  # no file's place or link changes by them
+_SILENT = frozenset({Op.PRUNE, Op.MARK, Op.RECORD})  # no file's place or link changes by them
 
 
 class DomainResult(NamedTuple):

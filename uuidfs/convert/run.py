@@ -165,4 +165,5 @@ class _Run:
 
 
 def _trashed(plan: Plan) -> set[tuple[object, ...]]:
+    """What a plan takes away because no name refers to it."""
     return {(s.kind, s.store_entry, s.waiting) for s in plan.steps if s.op is Op.TRASH}

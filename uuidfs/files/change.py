@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from uuidfs.files.directory import Directory
 
+_RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _NO_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS})
 
@@ -46,6 +47,21 @@ def exchange(a_dir: Directory, a: str, b_dir: Directory, b: str) -> None:
     if code in _NO_EXCHANGE:
         raise NoExchangeError
     raise OSError(code, os.strerror(code), a, None, b)
+
+
+def rename_new(from_dir: Directory, old: str, to_dir: Directory, new: str) -> None:
+    """Rename to a name that is free: renameat2(2) with RENAME_NOREPLACE, FileExistsError else.
+
+    Where the file system cannot, by a hard link, which fails in the same way, and an unlink.
+    """
+    names = os.fsencode(old), os.fsencode(new)
+    if _renameat2(from_dir.fd, names[0], to_dir.fd, names[1], _RENAME_NOREPLACE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in _NO_EXCHANGE:
+        raise OSError(code, os.strerror(code), old, None, new)
+    link(from_dir, old, to_dir, new)
+    unlink(from_dir, old)
 
 
 def rename(from_dir: Directory, old: str, to_dir: Directory, new: str) -> None:

@@ -8,7 +8,7 @@ import os
 import stat
 from types import TracebackType
 
-from uuidfs.errors import Refused, SystemCallFailed, Unreadable
+from uuidfs.errors import Changed, Refused, SystemCallFailed, Unreadable
 from uuidfs.files.entry import Entry
 from uuidfs.layout.places import Place
 
@@ -90,11 +90,15 @@ class Directory:
             )
 
     def link_text(self, name: str) -> str | None:
-        """The text of a symlink, or None for anything else."""
+        """The text of a symlink, or None for anything else, also for nothing."""
         try:
             return os.readlink(name, dir_fd=self.fd)
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return None
+            raise SystemCallFailed("look at", self.at(name), error) from error
 
     def stat(self, name: str) -> os.stat_result | None:
         """lstat(2) of ``name``; None when there is nothing."""
@@ -112,11 +116,20 @@ class Directory:
         except OSError as error:
             raise SystemCallFailed("list", self.path, error) from error
 
-    def read(self, name: str, limit: int) -> bytes | None:
+    def inodes(self) -> set[int]:
+        """The inodes of all that is in here, as the listing says."""
+        try:
+            with os.scandir(self.fd) as entries:
+                return {entry.inode() for entry in entries}
+        except OSError as error:
+            raise SystemCallFailed("list", self.path, error) from error
+
+    def read(self, name: str, limit: int, expect: Entry | None = None) -> bytes | None:
         """Read a whole regular file of at most ``limit`` bytes; None when it is missing.
 
         A fifo or device does not block (O_NONBLOCK) and is refused, like a symlink. Raises
-        Unreadable for what is no such file.
+        Unreadable for what is no such file, Changed when it is not the inode of ``expect``:
+        between a look and this somebody may have put another file there.
         """
         path = self.at(name)
         try:
@@ -135,6 +148,8 @@ class Directory:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 raise Unreadable(path, "it is not a regular file")
+            if expect is not None and (found.st_dev, found.st_ino) != (expect.dev, expect.ino):
+                raise Changed(path)
             if found.st_size > limit:
                 raise Unreadable(path, f"it is larger than {limit} bytes")
             data = os.read(fd, found.st_size + 1)

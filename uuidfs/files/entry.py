@@ -25,8 +25,18 @@ class Entry(NamedTuple):
         return self.form == stat.S_IFREG
 
     def same_inode(self, other: "Entry | None") -> bool:
-        """Identity is (st_dev, st_ino), nothing else."""
-        return other is not None and (self.dev, self.ino) == (other.dev, other.ino)
+        """Identity is (st_dev, st_ino), and the type, which no inode ever changes: the number of
+        a link that is gone may be a new file's."""
+        return other is not None and (self.dev, self.ino, self.form) == (
+            other.dev,
+            other.ino,
+            other.form,
+        )
+
+    def is_unchanged(self, other: "Entry | None") -> bool:
+        """The same inode with the same change time: for looks that lie seconds apart, in which
+        a number can be used again."""
+        return other is not None and self.same_inode(other) and self.ctime == other.ctime
 
     @property
     def noun(self) -> str:

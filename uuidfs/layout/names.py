@@ -90,4 +90,8 @@ LINK_TEMP = "~link"  # of a config or log: UUID~link; in a metadata store's UUID
 
 KEEP_TEMP = "~keep"
 
+# In a metadata store's UUID directory: a symlink that says the inode of the directory at the name,
+# as it was when something in that proved it to be the domain's.
+DIRECTORY_MARK = "~directory"
+
 MOVED_MARK = "~moved"  # in the log store, UUID~moved: see steps.Op.MARK

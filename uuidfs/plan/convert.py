@@ -8,6 +8,7 @@ a dry run prints exactly what a run does.
 from collections.abc import Container
 
 from uuidfs.files.entry import Entry
+from uuidfs.layout.names import DIRECTORY_MARK
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.draft import (
@@ -20,7 +21,7 @@ from uuidfs.plan.draft import (
     report_rivals,
 )
 from uuidfs.plan.logs import plan_logs
-from uuidfs.plan.steps import Op, Plan
+from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.survey.scan import Problem
 from uuidfs.survey.view import Pair, View
 
@@ -59,8 +60,23 @@ def plan_convert(
             "remove it",
         )
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
-        prune(draft, kind)
+        if not prune(draft, kind):
+            _record(draft, kind)
     return draft.finish()
+
+
+def _record(draft: Draft, kind: Kind) -> None:
+    """Note which directory is the domain's, while something in it proves it."""
+    view = draft.view
+    ops = {step.op for step in draft.steps if step.kind is kind}
+    inodes = dict(view.unrecorded)
+    if view.name is None or not (ops & {Op.FOLD, Op.REFOLD, Op.REFILE} or kind in view.store_dirs):
+        return
+    if kind in inodes or Op.REFILE in ops:
+        inode = str(inodes[kind]) if kind in inodes else ""
+        draft.steps.append(
+            Step(Op.RECORD, kind, view.uuid, view.name, store_entry=DIRECTORY_MARK, also=inode)
+        )
 
 
 def _fold(draft: Draft, pair: Pair) -> None:
@@ -85,6 +101,8 @@ def _fold(draft: Draft, pair: Pair) -> None:
     elif name.text != draft.layout.link_text(pair.kind, view.uuid, pair.store_entry):
         noun = "a symlink that uuidfs did not make" if name.text is not None else name.noun
         draft.leave(pair.kind, pair.subdir, pair.entry, f"{noun} is in the place of the file")
+    elif stored is None and pair.trashed is not None:
+        draft.add(Op.RECOVER, pair, name, also=pair.trashed)
     elif stored is None or holder:
         draft.leave(pair.kind, pair.subdir, pair.entry, "its file is missing from the store")
 
@@ -96,7 +114,10 @@ def _orphan(draft: Draft, pair: Pair, stored: Entry | None, holder: bool) -> Non
         return
     if holder:
         draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
-    elif view.orphan_safe:
+    elif view.orphan_safe and (
+        pair.kind is Kind.CONFIG or view.name is None or pair.kind in view.proven
+    ):
         reason = Reason.UNDEFINED if view.name is None else Reason.DELETED
         draft.trash(pair.kind, pair.store_entry, stored, reason)
-    # Else something could not be read that may refer to it: it is kept, and status shows it.
+    # Else something that may refer to it could not be read, or the directory at the name is not
+    # known to be the domain's: QEMU's user can move those. It is kept, and status shows it.

@@ -147,16 +147,17 @@ def leftovers(draft: Draft) -> None:
             draft.trash(left.kind, left.entry, left.found, Reason.LEFT_OVER, waiting=left.waiting)
 
 
-def prune(draft: Draft, kind: Kind) -> None:
-    """The UUID's metadata directory goes when the steps before leave nothing in it."""
+def prune(draft: Draft, kind: Kind) -> bool:
+    """The UUID's metadata directory goes when the steps before leave nothing in it; tells so."""
     view = draft.view
     kept = {p.store_entry for p in view.metadata if p.kind is kind and p.in_store is not None}
     if kind not in view.store_dirs:
-        return
+        return False
     for step in draft.steps:
         if step.kind is kind and step.op in {Op.TRASH, Op.DISCARD, Op.UNFOLD}:
             kept.discard(step.store_entry)
-        elif step.kind is kind and step.op in {Op.FOLD, Op.REFOLD, Op.REFILE}:
-            return
+        elif step.kind is kind and step.op in {Op.FOLD, Op.REFOLD, Op.REFILE, Op.RECOVER}:
+            return False
     if not kept:
         draft.steps.append(Step(Op.PRUNE, kind, view.uuid))
+    return not kept

@@ -29,7 +29,16 @@ def plan_logs(draft: Draft, bound: Container[str], *, log_link: bool) -> None:
             chain.keep_taken()
         chain.run()
         chain.finish(log_link=log_link)
-    # Undefined: logs stay under their UUID, with their link.
+    else:
+        # Undefined: logs stay under their UUID, with their link. A link without a log was made
+        # for a start that never wrote one, or its log is gone.
+        stored = {suffix for suffix, _ in view.log_store}
+        for log in view.away:
+            target = log_target(log.at_name.text or "")
+            if target is not None and target[1] not in stored and view.moved is None:
+                draft.steps.append(
+                    Step(Op.DROP_LINK, Kind.LOG, view.uuid, "", log.entry, expect=log.at_name)
+                )
     if view.moved is not None:
         draft.in_store(Op.DISCARD, Kind.LOG, view.uuid + MOVED_MARK, view.moved)
 
@@ -225,7 +234,7 @@ class _Chain:
                 # Rotated inside the store (logrotate), or its link was taken: the name follows.
                 self._link(suffix)
                 self.settled.add(suffix)
-            else:
+            elif view.logs_known:
                 self.draft.trash(Kind.LOG, entry, found, Reason.DELETED)
         if log_link and "" not in self.settled | self.blocked:
             self._link("")

@@ -14,6 +14,7 @@ from uuidfs.plan.draft import (
     report_rivals,
 )
 from uuidfs.plan.steps import Op, Plan, Step
+from uuidfs.survey.scan import Problem
 from uuidfs.survey.view import LogName, Pair, View
 
 
@@ -25,16 +26,27 @@ def plan_revert(layout: Layout, view: View) -> Plan:
         report_rivals(draft)  # one file, two names: taking it from either would be a guess
         return draft.finish()
     lonely = drop_strays(draft)
+    misfiled = {pair.entry for pair in view.misfiled}
     for pair in pairs(view):
+        stored, linked = pair.in_store, pair.at_name or lonely.get((pair.kind, pair.entry))
+        if pair.kind is Kind.CHECKPOINT and pair.entry in misfiled and linked is None:
+            if stored is not None:  # libvirt has written it anew, among the snapshots
+                draft.trash(pair.kind, pair.store_entry, stored, Reason.SUPERSEDED)
+            continue
         _unfold(draft, lonely.get((pair.kind, pair.entry), pair))
-    stored = dict(view.log_store)
+    logs = dict(view.log_store)
     for log in (*view.logs, *view.away):
-        _unfold_log(draft, log, stored)
+        _unfold_log(draft, log, logs)
     if view.moved is not None:
         draft.in_store(Op.DISCARD, Kind.LOG, view.uuid + MOVED_MARK, view.moved)
-    for suffix, found in sorted(stored.items()):
+    for suffix, found in sorted(logs.items()):
         entry = f"{view.uuid}.log{suffix}"
-        draft.trash(Kind.LOG, entry, found, Reason.UNNAMED)
+        if view.logs_known:
+            draft.trash(Kind.LOG, entry, found, Reason.UNNAMED)
+        else:
+            path = f"{layout.stores[Kind.LOG].path}/{entry}"
+            why = "no name refers to it, but something that may could not be read"
+            draft.problems.append(Problem(path, why, view.name))
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         prune(draft, kind)
     return draft.finish()
@@ -42,20 +54,52 @@ def plan_revert(layout: Layout, view: View) -> Plan:
 
 def _unfold(draft: Draft, pair: Pair) -> None:
     view, name, stored = draft.view, pair.at_name, pair.in_store
-    if name is not None and name.text is not None:
-        if name.text != draft.layout.link_text(pair.kind, view.uuid, pair.store_entry):
-            draft.leave(pair.kind, pair.subdir, pair.entry, "a symlink that uuidfs did not make")
-        elif stored is None or not stored.is_file:
-            draft.leave(pair.kind, pair.subdir, pair.entry, "its file is missing from the store")
-        else:
-            draft.add(Op.UNFOLD, pair, name)
+    if pair.why_not is not None:
+        # Not what it should be: the store has the only good copy, which stays there.
+        draft.leave(pair.kind, pair.subdir, pair.entry, pair.why_not)
+    elif name is not None and name.text is not None:
+        _unfold_link(draft, pair, name)
     elif stored is not None and is_placeholder(draft.layout, pair, view.uuid):
         draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
     elif stored is not None and stored.is_file:
         if name is not None and name.is_file:  # an older version, as folding would replace it
             draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
+        elif name is None:
+            _unnamed(draft, pair, stored)
         else:
-            draft.trash(pair.kind, pair.store_entry, stored, Reason.UNNAMED)
+            noun = f"{name.noun} is in the place of the file"
+            draft.leave(pair.kind, pair.subdir, pair.entry, noun)
+
+
+def _unfold_link(draft: Draft, pair: Pair, name: Entry) -> None:
+    view, stored = draft.view, pair.in_store
+    if name.text != draft.layout.link_text(pair.kind, view.uuid, pair.store_entry):
+        draft.leave(pair.kind, pair.subdir, pair.entry, "a symlink that uuidfs did not make")
+    elif stored is not None and stored.is_file:
+        draft.add(Op.UNFOLD, pair, name)
+    elif stored is None and pair.trashed is not None:
+        draft.add(Op.RECOVER, pair, name, also=pair.trashed)
+        draft.add(Op.UNFOLD, pair, name)
+    else:
+        draft.leave(pair.kind, pair.subdir, pair.entry, "its file is missing from the store")
+
+
+def _unnamed(draft: Draft, pair: Pair, stored: Entry) -> None:
+    """No name refers to a file of the store. It goes only where that is known for sure; nothing
+    removes it from the trash, since a revert ends what does."""
+    view = draft.view
+    if not view.complete:
+        why = "no name refers to it, but something that may could not be read"
+    elif pair.kind.is_metadata and view.name is not None and pair.kind not in view.proven:
+        why = (
+            "no name refers to it, but the domain's directory is not there, or is another one: put "
+            f"that back, or move this file away where libvirt has no such {pair.kind.value}"
+        )
+    else:
+        draft.trash(pair.kind, pair.store_entry, stored, Reason.UNNAMED)
+        return
+    path = f"{draft.layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}"
+    draft.problems.append(Problem(path, why, view.name))
 
 
 def _unfold_log(draft: Draft, log: LogName, stored: dict[str, Entry]) -> None:

@@ -39,6 +39,12 @@ class Op(Enum):
     REFILE = "refile the checkpoint"
     """A checkpoint that domrename wrote into snapshot/NAME goes where libvirt will look
     (libvirt 9.0 and 11.3, docs/libvirt-facts.md "Renaming loses checkpoints")."""
+    RECOVER = "bring back from the trash"
+    """The name's link leads nowhere, and the trash has its file, under the label ``also``."""
+    RECORD = "remember the directory"
+    """The store notes the inode ``also`` of the directory at the name: only in this one a missing
+    name will mean that libvirt removed it. Without ``also`` it is the directory in which a step
+    before has just made our link."""
     PRUNE = "remove the empty directory"
     """Remove the UUID's directory in the store, when it is empty."""
 
@@ -80,7 +86,7 @@ class Step(NamedTuple):
         """The line that a dry run prints."""
         name, target = self.path(layout), self.uuid_path(layout)
         match self.op:
-            case Op.FOLD | Op.REFOLD | Op.ADD_LINK | Op.POINT_LINK:
+            case Op.FOLD | Op.REFOLD | Op.ADD_LINK | Op.POINT_LINK | Op.RECOVER:
                 return f"{self.op.value}: {name} -> {target}"
             case Op.UNFOLD:
                 return f"{self.op.value}: {target} -> {name}"

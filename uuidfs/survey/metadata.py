@@ -1,8 +1,9 @@
 """Snapshots and checkpoints of one domain: a directory at its name, one in the store."""
 
+from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
-from uuidfs.layout.names import KEEP_TEMP, LINK_TEMP
+from uuidfs.layout.names import DIRECTORY_MARK, KEEP_TEMP, LINK_TEMP
 from uuidfs.layout.places import Kind
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.scan import Problem, Scan
@@ -12,7 +13,10 @@ from uuidfs.survey.view import Leftover, Pair
 class MetadataView:
     """One kind of metadata of one UUID; the attributes are fields of a View.
 
-    ``exists`` tells whether the UUID has a directory in the store.
+    ``exists`` tells whether the UUID has a directory in the store. ``inode`` is that of the
+    directory at the name. ``is_own``: something in it proves it to be the domain's: our link to
+    its file, or a document with its UUID. ``is_recorded``: the store notes it, and the directory
+    above. ``is_proven``: a missing name means that libvirt removed it.
     """
 
     def __init__(self) -> None:
@@ -21,6 +25,10 @@ class MetadataView:
         self.strays: list[Pair] = []
         self.leftovers: list[Leftover] = []
         self.exists = False
+        self.inode: int | None = None
+        self.is_own = False
+        self.is_recorded = False
+        self.is_proven = False
         self.problems: list[Problem] = []
 
 
@@ -29,21 +37,48 @@ def view_metadata(
 ) -> MetadataView:
     """Look at one kind of metadata; ``focus`` is the name whose directory is the domain's.
 
-    Raises Refused or SystemCallFailed when a directory cannot be looked at.
+    A directory that cannot be looked at is a problem of this kind alone: nothing is known of its
+    files then, and nothing is done to them. Raises Changed when libvirt was faster.
     """
+    try:
+        return _view(documents, scan, kind, uuid, focus)
+    except Changed:
+        raise
+    except UuidfsError as error:
+        nothing = MetadataView()
+        nothing.problems.append(Problem(error.path, error.reason, focus))
+        return nothing
+
+
+def _view(
+    documents: Documents, scan: Scan, kind: Kind, uuid: str, focus: str | None
+) -> MetadataView:
     look = _Look(documents, kind, uuid)
     result = MetadataView()
     apart = [other for k, other in scan.strays.get(uuid, ()) if k is kind]
     subdir = focus or (apart[0] if apart else "")
     here, result.misfiled = look.names(subdir)
+    if focus is not None:
+        result.inode, result.is_own = look.inode, look.is_own
     kept, result.leftovers, result.exists = look.store()
+    if focus is not None:
+        above = documents.dirs.names(kind)
+        is_same_kind = above is not None and look.kind_recorded == str(above.status().st_ino)
+        result.is_recorded = (
+            is_same_kind and look.inode is not None and look.recorded == str(look.inode)
+        )
+        result.is_proven = look.is_own or (
+            is_same_kind and (result.is_recorded or look.directory_is_gone())
+        )
     result.problems = look.problems
     names = scan.names_of.get(uuid, ())
     if not names or (len(names) == 1 and not scan.incomplete):
         for other in apart:
             if other != subdir:
                 result.strays += look.strays(other, kept)
-    result.pairs = _joined(kind, subdir, here, kept)
+    result.pairs = [
+        documents.with_trashed(uuid, pair) for pair in _joined(kind, subdir, here, kept)
+    ]
     return result
 
 
@@ -55,6 +90,21 @@ class _Look:
         self.kind = kind
         self.uuid = uuid
         self.problems: list[Problem] = []
+        self.inode: int | None = None
+        self.is_own = False
+        self.recorded: str | None = None
+        self.kind_recorded: str | None = None
+
+    def directory_is_gone(self) -> bool:
+        """Whether the directory that held our links was removed, which only root can do.
+
+        QEMU's user can rename it, but in its own parent only: moving a directory of root's to
+        another one changes what is in it. So its inode would be in this listing.
+        """
+        above = self.dirs.names(self.kind)
+        if above is None or self.recorded is None or not self.recorded.isdigit():
+            return False
+        return int(self.recorded) not in above.inodes()
 
     def names(self, subdir: str) -> tuple[list[Pair], list[Pair]]:
         """What lies in libvirt's directory of one domain: pairs without a store side yet,
@@ -66,11 +116,13 @@ class _Look:
         if directory is None:
             return pairs, misfiled
         with directory:
-            owner = directory.status().st_uid
+            status = directory.status()
+            owner = status.st_uid
             if owner not in self.dirs.trusted:
                 reason = f"this directory belongs to uid {owner}: libvirt did not make it"
                 self.problems.append(Problem(directory.path, reason, subdir))
                 return pairs, misfiled
+            self.inode = status.st_ino
             for entry in sorted(directory.list()):
                 found = directory.look(entry)
                 if found is None or entry.endswith(".xml.new"):
@@ -79,6 +131,7 @@ class _Look:
                     misfiled.append(Pair(self.kind, subdir, entry, found, entry, None))
                 else:
                     why_not = self._why_not(directory, entry, found)
+                    self.is_own = self.is_own or (why_not is None and found.text is not None)
                     pairs.append(Pair(self.kind, subdir, entry, found, entry, None, why_not))
         return pairs, misfiled
 
@@ -106,6 +159,7 @@ class _Look:
             return identity
         if identity.uuid not in {self.uuid, None}:
             return f"it belongs to the domain with UUID {identity.uuid}"
+        self.is_own = self.is_own or identity.uuid == self.uuid
         return None if identity.root == f"domain{self.kind.value}" else f"it is a <{identity.root}>"
 
     def _not_libvirts(self, entry: str, found: Entry) -> str | None:
@@ -121,9 +175,8 @@ class _Look:
         """Links to this UUID's metadata in a directory whose name no domain has: what is left
         of a rename that was killed while it removed the old name's files, or all that is left
         when somebody moved the directory."""
-        told = len(self.problems)
-        pairs, _ = self.names(subdir)
-        del self.problems[told:]  # it is no directory of this domain's: nothing to report
+        other = _Look(self.documents, self.kind, self.uuid)  # what it says is not the domain's
+        pairs, _ = other.names(subdir)
         ours = (p for p in pairs if p.at_name is not None and p.at_name.text is not None)
         return [p._replace(in_store=kept.get(p.entry)) for p in ours if p.why_not is None]
 
@@ -133,13 +186,16 @@ class _Look:
         temps: list[Leftover] = []
         parent = self.dirs.store(self.kind)
         directory = parent.child(self.uuid) if parent is not None else None
-        if directory is None:
+        if parent is None or directory is None:
             return kept, temps, False
+        self.kind_recorded = parent.link_text(DIRECTORY_MARK)
         with directory:
             self.dirs.check_store(directory)
             for entry in sorted(directory.list()):
                 found = directory.look(entry)
-                if found is not None and entry in {LINK_TEMP, KEEP_TEMP}:
+                if found is not None and entry == DIRECTORY_MARK:
+                    self.recorded = found.text
+                elif found is not None and entry in {LINK_TEMP, KEEP_TEMP}:
                     temps.append(Leftover(self.kind, False, entry, found))
                 elif found is not None:
                     kept[entry] = found

@@ -41,6 +41,8 @@ class Scan:
         self.problems: list[Problem] = []
         self.unreadable: set[Kind] = set()  # kinds whose directories cannot be handled
         self.skipped: set[Kind] = set()  # kinds that nobody asked for
+        self.unread_logs = False  # a name of a log could not be read, or the logs not be listed
+        self.status_is_open = False  # QEMU's user can take status files away
         self.rival: str | None = None  # another name whose config still is the store's
         self.incomplete = incomplete  # something that may refer to a store's file could not be read
 
@@ -76,7 +78,7 @@ class Scan:
         """All UUIDs that are bound or have files in a store, in the order of their names."""
         bound = sorted(self.names_of, key=lambda uuid: (self.names_of[uuid][0], uuid))
         rest = {entry[:-4] for entry in self.config_store} | set(self.log_store)
-        rest |= self.moved
+        rest |= self.moved | set(self.logs_of_uuid)
         rest |= set(self.leftovers).union(*self.meta_store.values())
         return bound + sorted(rest.difference(self.names_of))
 

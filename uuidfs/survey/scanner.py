@@ -1,8 +1,9 @@
 """Makes a Scan: lists the whole tree, and reads no more than it needs."""
 
-from uuidfs.errors import UuidfsError
+from uuidfs.errors import Changed, Refused, UuidfsError
 from uuidfs.files.directory import Directory, opened
 from uuidfs.layout.names import (
+    DIRECTORY_MARK,
     KEEP_TEMP,
     LINK_TEMP,
     MOVED_MARK,
@@ -16,6 +17,8 @@ from uuidfs.layout.places import STORE, TRASH, Kind
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Identity
 from uuidfs.survey.scan import Problem, Scan
+
+_TRIES = 8  # looks at a status XML that the daemon replaces again and again
 
 
 def scan_all(documents: Documents) -> Scan:
@@ -106,33 +109,41 @@ class _Scanner:
         return None
 
     def _configs(self, names: Directory) -> None:
-        # libvirt ignores what does not end in .xml too.
-        texts = {e: names.link_text(e) for e in sorted(names.list()) if e.endswith(".xml")}
+        texts: dict[str, str | None] = {}
+        for entry in sorted(names.list()):
+            if entry.endswith(".xml"):  # libvirt ignores all others too
+                try:
+                    texts[entry] = names.link_text(entry)
+                except UuidfsError as error:
+                    self._problem(error.path, error.reason, entry[:-4])
         self.documents.read_ahead(names, [e for e, text in texts.items() if text is None])
         for entry, text in texts.items():
-            name = entry[:-4]
-            path = names.at(entry)
-            if (why := refusal(name)) is not None:
-                self._problem(path, why, name)
-                continue
-            if text is not None and (uuid := config_target(text)) is not None:
-                self.scan.configs[entry] = text
-                self.scan.bind(name, uuid, "config")
-                continue
-            self.scan.configs[entry] = None
-            if text is not None:
-                self._problem(path, "it is a symlink that uuidfs did not make", name)
-                continue
-            identity = self.documents.identify(names, entry)
-            if isinstance(identity, str):
-                self._problem(path, identity, name)
-            elif identity.root != "domain" or identity.uuid is None:
-                self._problem(path, f"it is a <{identity.root}>, not a domain's config", name)
-            elif identity.name != name:
-                what = f"it describes the domain {identity.name!r}"
-                self._problem(path, f"{what}, which libvirt keeps under that name", name)
-            else:
-                self.scan.bind(name, identity.uuid, "config")
+            self._config(names, entry, text)
+
+    def _config(self, names: Directory, entry: str, text: str | None) -> None:
+        name = entry[:-4]
+        path = names.at(entry)
+        if (why := refusal(name)) is not None:
+            self._problem(path, why, name)
+            return
+        if text is not None and (uuid := config_target(text)) is not None:
+            self.scan.configs[entry] = text
+            self.scan.bind(name, uuid, "config")
+            return
+        self.scan.configs[entry] = None
+        if text is not None:
+            self._problem(path, "it is a symlink that uuidfs did not make", name)
+            return
+        identity = self.documents.identify(names, entry)
+        if isinstance(identity, str):
+            self._problem(path, identity, name)
+        elif identity.root != "domain" or identity.uuid is None:
+            self._problem(path, f"it is a <{identity.root}>, not a domain's config", name)
+        elif identity.name != name:
+            what = f"it describes the domain {identity.name!r}"
+            self._problem(path, f"{what}, which libvirt keeps under that name", name)
+        else:
+            self.scan.bind(name, identity.uuid, "config")
 
     def _status(self) -> None:
         """Transient domains have no config; what they are called is in the status XML."""
@@ -141,6 +152,7 @@ class _Scanner:
             status = opened(place)
             if status is not None:
                 with status:
+                    self.scan.status_is_open = status.status().st_uid not in self.dirs.trusted
                     for entry in sorted(status.list()):
                         name = entry[:-4]
                         if entry.endswith(".xml") and name not in self.scan.uuid_of:
@@ -149,17 +161,24 @@ class _Scanner:
             self._problem(place.path, error.reason)
 
     def _status_file(self, status: Directory, entry: str, name: str) -> None:
-        found = status.look(entry)
-        if found is not None and found.uid not in self.dirs.trusted:
-            # From libvirt 11 on this directory belongs to QEMU's user, who could name
-            # domains as they like; the daemon's files are root's.
-            self.scan.incomplete = True
+        for _ in range(_TRIES):
+            found = status.look(entry)
+            if found is not None and found.uid not in self.dirs.trusted:
+                # From libvirt 11 on this directory belongs to QEMU's user, who could name
+                # domains as they like; the daemon's files are root's.
+                self.scan.incomplete = True
+                return
+            try:
+                # Reads the very inode whose owner was judged: that user may swap files, too.
+                identity = self.documents.identify(status, entry, found)
+            except Changed:
+                continue  # the daemon writes it often
+            if not isinstance(identity, Identity) or identity.root != "domstatus":
+                self.scan.incomplete = True
+            elif identity.name == name and identity.uuid is not None and refusal(name) is None:
+                self.scan.bind(name, identity.uuid, "status")
             return
-        identity = self.documents.identify(status, entry, found)
-        if not isinstance(identity, Identity) or identity.root != "domstatus":
-            self.scan.incomplete = True
-        elif identity.name == name and identity.uuid is not None and refusal(name) is None:
-            self.scan.bind(name, identity.uuid, "status")
+        self.scan.incomplete = True
 
     def _config_store(self, kind: Kind) -> None:
         store = self.dirs.store(kind)
@@ -187,7 +206,12 @@ class _Scanner:
         parts = split_log(entry)
         if parts is None:
             return
-        text = names.link_text(entry)
+        try:
+            text = names.link_text(entry)
+        except UuidfsError as error:
+            self._problem(error.path, error.reason, parts[0])
+            self.scan.unread_logs = True
+            return
         self.scan.logs[entry] = text
         self.scan.logs_of_name.setdefault(parts[0], []).append((parts[1], entry))
         if text is not None and (target := log_target(text)) is not None:
@@ -229,7 +253,7 @@ class _Scanner:
         for entry in store.list() if store is not None else ():
             if is_uuid(entry):
                 self.scan.meta_store[kind].add(entry)
-            elif store is not None and entry != TRASH:
+            elif store is not None and entry not in {TRASH, DIRECTORY_MARK}:
                 self.scan.strangers.append(store.at(entry))
 
     def _references(self, kind: Kind, names: Directory, name: str) -> None:
@@ -243,5 +267,7 @@ class _Scanner:
                     parts = (directory.link_text(entry) or "").split("/")
                     if len(parts) > 1 and is_uuid(parts[-2]):
                         self.scan.strays.setdefault(parts[-2], {})[kind, name] = None
-        except UuidfsError:
+        except Refused:
             return  # not a directory: nothing in it refers to anything
+        except UuidfsError as error:
+            self._problem(error.path, error.reason, name)

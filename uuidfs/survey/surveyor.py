@@ -71,9 +71,28 @@ class Surveyor:
             store_dirs=tuple(kind for kind, view in metadata.items() if view.exists),
             leftovers=tuple(leftovers),
             problems=tuple(problem for kind in found for problem in kind.problems),
-            orphan_safe=not scan.incomplete,
+            complete=not scan.incomplete,
+            logs_known=not scan.unread_logs,
+            orphan_safe=self._is_orphan_safe(scan, name, config),
+            proven=frozenset(kind for kind, view in metadata.items() if view.is_proven),
+            unrecorded=tuple(
+                (kind, view.inode)
+                for kind, view in metadata.items()
+                if view.is_own and view.inode is not None and not view.is_recorded
+            ),
         )
         return view._replace(leftovers=_with_twins(view))
+
+    def _is_orphan_safe(self, scan: Scan, name: str | None, config: Pair | None) -> bool:
+        """Whether a UUID without a name has none for sure.
+
+        From libvirt 11 on QEMU's user can take the status XML away, which alone says that a
+        transient domain is there. A config in the store tells that the domain was persistent.
+        """
+        if scan.incomplete:
+            return False
+        was_persistent = config is not None and config.in_store is not None
+        return name is not None or was_persistent or not scan.status_is_open
 
     def _config(self, scan: Scan, uuid: str, name: str | None) -> Pair | None:
         names = self.dirs.names(Kind.CONFIG) if not scan.leaves_out(Kind.CONFIG) else None
@@ -104,7 +123,8 @@ class Surveyor:
                 why_not = identity
             elif (identity.name, identity.uuid) != (name, uuid):
                 why_not = f"it now describes {identity.name!r}, UUID {identity.uuid}"
-        return Pair(Kind.CONFIG, "", entry, at_name, store_entry, in_store, why_not)
+        pair = Pair(Kind.CONFIG, "", entry, at_name, store_entry, in_store, why_not)
+        return self.documents.with_trashed(uuid, pair)
 
     def _logs(self, scan: Scan, uuid: str, name: str | None) -> _Logs:
         logs = _Logs()

@@ -5,6 +5,7 @@ import os
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
+from uuidfs.layout.names import DIRECTORY_MARK
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.scan import Scan
 
@@ -58,11 +59,32 @@ def _metadata(dirs: TrustedDirs, scan: Scan, kind: Kind, name: str, uuid: str) -
             for entry in entries:
                 if readlink(entry, dir_fd=fd) != prefix + entry:
                     return False
+            inode = directory.status().st_ino
     except (OSError, UuidfsError):
         return False
-    kept = _list(store, uuid)
+    kept, recorded = _stored(store, uuid)
     # An empty directory in the store is to be removed.
-    return bool(kept) and len(kept) == len(entries) and set(kept) == set(entries)
+    return (
+        bool(kept)
+        and recorded == str(inode)
+        and store.link_text(DIRECTORY_MARK) == str(names.status().st_ino)
+        and len(kept) == len(entries)
+        and set(kept) == set(entries)
+    )
+
+
+def _stored(store: Directory, uuid: str) -> tuple[list[str], str | None]:
+    """What is in the UUID's directory, and what it says of the one at the name."""
+    try:
+        directory = store.child(uuid)
+        if directory is None:
+            return [], None
+        with directory:
+            kept = directory.list()
+            kept.remove(DIRECTORY_MARK)
+            return kept, directory.link_text(DIRECTORY_MARK)
+    except (ValueError, UuidfsError):
+        return [], None
 
 
 def _list(parent: Directory | None, name: str) -> list[str]:

@@ -20,7 +20,8 @@ class Leftover(NamedTuple):
 class Pair(NamedTuple):
     """A name path and the UUID path that belongs to it, and what lies at each.
 
-    ``why_not`` says why the name's file must not be moved; the plan leaves it alone.
+    ``why_not`` says why the name's file must not be moved; the plan leaves it alone. ``trashed``
+    is the label under which the trash has the file of a link that leads nowhere.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Pair(NamedTuple):
     store_entry: str
     in_store: Entry | None
     why_not: str | None = None
+    trashed: str | None = None
 
 
 class LogName(NamedTuple):
@@ -48,8 +50,12 @@ class View(NamedTuple):
     domain's logs under other names. ``taken`` are names of this domain's logs that link to
     another UUID's. ``moved`` is the mark that another domain took this one's link. ``strays``
     are further links to its metadata, in directories of names that no domain has.
-    ``orphan_safe`` is false when something could not be read that might
-    still refer to this UUID's files.
+    ``complete`` is false when something could not be read that might still refer to this UUID's
+    files; ``orphan_safe`` also when QEMU's user could have made it look nameless; ``logs_known``
+    when a name of a log could not be read. ``proven``
+    are the kinds of metadata whose directory at the name is known to be the domain's: only there
+    a missing name means that libvirt removed it. ``unrecorded`` are those of them, with the
+    directory's inode, that the store does not know yet.
     """
 
     uuid: str
@@ -69,4 +75,8 @@ class View(NamedTuple):
     store_dirs: tuple[Kind, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     problems: tuple[Problem, ...] = ()
+    complete: bool = True
+    logs_known: bool = True
     orphan_safe: bool = True
+    proven: frozenset[Kind] = frozenset()
+    unrecorded: tuple[tuple[Kind, int], ...] = ()

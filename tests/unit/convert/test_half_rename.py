@@ -1,6 +1,7 @@
 """A rename that was cut in half: one name stays, and what is only the other's is kept."""
 
 import os
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from tests.support.truth import broken_promises, fact, facts, trashed
 from uuidfs.convert.half_rename import FinishedRename, finish_rename
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
-from uuidfs.errors import Busy, Refused
+from uuidfs.errors import Busy, Changed, Refused
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.domain_locks import Locks
@@ -121,8 +122,52 @@ def test_a_directory_of_another_user_is_left_alone(tree: Tree) -> None:
 
 def test_of_three_names_two_lose(tree: Tree) -> None:
     third = tree.host.config_of("third")
-    third.write_bytes(domain_xml("third", WEB.uuid))
+    web = tree.host.config_of("web").read_bytes()
+    third.write_bytes(web.replace(b"<name>web</name>", b"<name>third</name>"))
     done = finish(tree, says("web"))
     assert done is not None
     assert (done.winner, sorted(done.losers)) == ("web", ["shop", "third"])
     assert not os.path.lexists(third)
+
+
+def test_a_copy_with_other_disks_is_no_rename_and_both_stay(tree: Tree) -> None:
+    """sed s/web/clone/ web.xml >clone.xml, and the UUID forgotten: on 8923101 the clone won."""
+    shop = tree.host.config_of("shop")
+    shop.write_bytes(domain_xml("shop", WEB.uuid, "of another disk"))
+    before = facts(tree.host)
+    for told in (None, "web", "shop"):
+        with pytest.raises(Refused, match="differs from it in more than the name"):
+            finish(tree, says(told))
+    assert facts(tree.host) == before
+
+
+def test_a_copy_without_the_snapshots_is_no_rename(tree: Tree) -> None:
+    shutil.rmtree(tree.host.snapshot / "shop")
+    before = facts(tree.host)
+    with pytest.raises(Refused, match="'shop' lacks its snapshot"):
+        finish(tree, says(None))
+    assert facts(tree.host) == before
+
+
+def test_a_domain_that_takes_the_old_name_while_virsh_is_asked_keeps_its_config(
+    tree: Tree,
+) -> None:
+    web = tree.host.config_of("web")
+
+    def ask(_layout: Layout, _uuid: str) -> str:
+        web.unlink()
+        web.write_bytes(domain_xml("web", uuid_for("new")))
+        return "shop"
+
+    with pytest.raises(Changed):
+        finish(tree, ask)
+    assert uuid_for("new").encode() in web.read_bytes()
+    assert (tree.host.autostart / "web.xml").is_symlink() == WEB.autostart
+
+
+def test_the_losers_document_is_kept_when_the_winners_takes_its_place(tree: Tree) -> None:
+    convert(layout(tree), Options())
+    old = tree.host.config_of("web").read_bytes()
+    assert finish(tree, says("shop")) is not None
+    convert(layout(tree), Options())
+    assert old in {path.read_bytes() for path in trashed(tree.host)}

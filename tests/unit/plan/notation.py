@@ -62,6 +62,7 @@ class Found(NamedTuple):
     linked: tuple[str, ...] = ()
     marked: bool = False
     orphan_safe: bool = True
+    proven: frozenset[Kind] = frozenset({Kind.SNAPSHOT, Kind.CHECKPOINT})
 
     def view(self) -> View:
         """The View that the surveyor would make of it."""
@@ -87,7 +88,9 @@ class Found(NamedTuple):
                 if any(path.startswith(f"{kind.value}/") for path in self.store)
             ),
             leftovers=tuple(self._leftovers()),
+            complete=self.orphan_safe,
             orphan_safe=self.orphan_safe,
+            proven=self.proven,
         )
 
     def _config(self) -> Pair | None:

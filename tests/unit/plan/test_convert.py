@@ -109,6 +109,11 @@ METADATA = [
         id="a snapshot that libvirt deleted goes to the trash",
     ),
     pytest.param(
+        Found(CONVERTED, {"WEB.xml": "config", "snapshot/s1.xml": "s1"}, proven=frozenset()),
+        [],
+        id="a snapshot stays when the directory at its name is not known to be the domain's",
+    ),
+    pytest.param(
         Found(CONVERTED, {"WEB.xml": "config", "snapshot/s1.xml": "s1"}),
         [
             "trash: /by-uuid/snapshot/WEB/s1.xml (deleted by libvirt)",
@@ -132,6 +137,7 @@ METADATA = [
         [
             "refile the checkpoint: /checkpoint/web/c1.xml",
             "move: /etc/web.xml -> /etc/by-uuid/WEB.xml",
+            "remember the directory: /by-uuid/checkpoint/WEB/~directory",
         ],
         id="a checkpoint that domrename wrote among the snapshots goes to the checkpoints",
     ),
@@ -141,7 +147,10 @@ METADATA = [
             {"WEB.xml": "config", "checkpoint/c1.xml": "before the rename"},
             misfiled={"snapshot/web/c1.xml": "c1"},
         ),
-        ["refile the checkpoint: /checkpoint/web/c1.xml"],
+        [
+            "refile the checkpoint: /checkpoint/web/c1.xml",
+            "remember the directory: /by-uuid/checkpoint/WEB/~directory",
+        ],
         id="the stored version of a misfiled checkpoint is not taken for a deleted one",
     ),
     pytest.param(

@@ -51,6 +51,20 @@ RENAMING = (
             id="what libvirt saved since stays, and the older version goes",
         ),
         pytest.param(
+            Found(
+                {"web.xml": "-> WEB.xml"},
+                {"WEB.xml": "config", "snapshot/s1.xml": "s1"},
+                proven=frozenset(),
+            ),
+            [
+                "move back: /etc/by-uuid/WEB.xml -> /etc/web.xml",
+                "left alone: /by-uuid/snapshot/WEB/s1.xml: no name refers to it, but the domain's "
+                "directory is not there, or is another one: put that back, or move this file away "
+                "where libvirt has no such snapshot",
+            ],
+            id="a snapshot stays in the store when its directory was moved away",
+        ),
+        pytest.param(
             Found({"web.xml": "first"}, {"WEB.xml": "-> WEB.xml"}),
             ["clean up: /etc/by-uuid/WEB.xml"],
             id="the placeholder of a killed fold goes",
