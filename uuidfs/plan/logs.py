@@ -94,7 +94,9 @@ class _Chain:
                 self._emit(Op.DROP_LINK, log.suffix, log)
                 continue
             suffix = target
-            if suffix in self.settled:  # a kill came between the new link and the old one's end
+            if suffix in self.settled or self._twin(target) in self.settled:
+                # A kill came between this very file's new link, which may have another number,
+                # and the old one's end.
                 self._emit(Op.DROP_LINK, log.suffix, log)
                 continue
             if suffix in self.blocked:

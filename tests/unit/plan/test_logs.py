@@ -161,6 +161,19 @@ RENAMES = [
         id="a kill between new link and old one leaves the old one to be removed",
     ),
     pytest.param(
+        Found(
+            {"shop.log": "new", "shop.log.0": "-> WEB.log.0"},
+            {"WEB.log": "log", "WEB.log.0": "log"},
+            name="shop",
+            away={"web.log": "-> WEB.log"},
+        ),
+        [
+            "remove the link: /log/web.log",
+            "move over an older version: /log/shop.log -> /log/by-uuid/WEB.log",
+        ],
+        id="a log that got its link as a rotation before the kill does not get another one",
+    ),
+    pytest.param(
         Found({}, {"WEB.log": "log"}, name="shop", marked=True),
         ["link: /log/shop.log -> /log/by-uuid/WEB.log", "clean up: /log/by-uuid/WEB~moved"],
         id="a log whose link another domain took gets its domain's new name",
