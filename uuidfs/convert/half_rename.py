@@ -11,12 +11,13 @@ from uuidfs.apply.applier import Applier
 from uuidfs.convert.results import Options
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
+from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.runtime.domain_locks import Locks
-from uuidfs.survey.identity import MAX_BYTES
+from uuidfs.survey.identity import MAX_BYTES, read_expat
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
@@ -103,12 +104,23 @@ class _Names:
                 raise Refused(path, reason, advice)
 
     def _snapshots(self, name: str) -> set[str]:
+        """The snapshots under a name; a checkpoint that libvirt misfiled there is none."""
         parent = self.dirs.names(Kind.SNAPSHOT)
         directory = parent.child(name) if parent is not None else None
         if directory is None:
             return set()
         with directory:
-            return set(directory.list())
+            return {entry for entry in directory.list() if self._is_snapshot(directory, entry)}
+
+    def _is_snapshot(self, directory: Directory, entry: str) -> bool:
+        text = directory.link_text(entry)
+        if text is not None:
+            return text.startswith(
+                self.dirs.layout.link_prefix(Kind.SNAPSHOT, "").rstrip("/") + "/"
+            )
+        data = directory.read(entry, MAX_BYTES)
+        identity = read_expat(data) if data is not None else "it is gone"
+        return not isinstance(identity, str) and identity.root == "domainsnapshot"
 
 
 def equal_but_for_the_name(one: bytes, other: bytes) -> bool:
