@@ -11,7 +11,7 @@ from uuidfs.errors import Changed, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import DIRECTORY_MARK, LINK_TEMP
+from uuidfs.layout.names import DIRECTORY_MARK
 from uuidfs.layout.places import STORE
 from uuidfs.plan.steps import Op, Step
 
@@ -234,26 +234,15 @@ class Applier:
         store, top = self.open_dirs.store(step), self.open_dirs.top(step.kind)
         above = self.dirs.names(step.kind)
         if above is not None:
-            self._note(top, str(above.status().st_ino), step.uuid + LINK_TEMP)
-        self._note(store, inode, LINK_TEMP)
+            self._note(top, str(above.status().st_ino))
+        self._note(store, inode)
 
-    def _note(self, store: Directory, inode: str, temp: str) -> None:
-        """Make the mark say so; the first time in one call, so that no kill leaves more."""
-        try:
-            change.symlink(inode, store, DIRECTORY_MARK)
-        except FileExistsError:
-            pass
-        else:
-            return
+    def _note(self, store: Directory, inode: str) -> None:
+        """Make the mark say so. A kill in between leaves none, which proves nothing: harmless."""
         if store.link_text(DIRECTORY_MARK) == inode:
             return
-        change.unlink(store, temp)
-        change.symlink(inode, store, temp)
-        try:
-            change.rename(store, temp, store, DIRECTORY_MARK)
-        except OSError:
-            change.unlink(store, temp)
-            raise
+        change.unlink(store, DIRECTORY_MARK)
+        change.symlink(inode, store, DIRECTORY_MARK)
         self.open_dirs.touch(store.place)
 
     def _prune(self, step: Step) -> None:

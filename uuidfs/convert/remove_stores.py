@@ -45,7 +45,7 @@ def _empty_store(store: Directory) -> list[str]:
                 change.remove_directory(trash, name)  # a kill left it empty; the others stay
     for name in (STORE, TRASH):
         change.remove_directory(store, name)
-    if set(store.list()) == {DIRECTORY_MARK}:
+    if set(store.list()) <= {DIRECTORY_MARK, TRASH}:
         change.unlink(store, DIRECTORY_MARK)
     return [store.at(name) for name in sorted(store.list())]
 
