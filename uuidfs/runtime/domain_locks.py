@@ -79,7 +79,7 @@ def _wait(path: str, timeout: float) -> None:
 
     filelock only waits: the lock is taken by try_lock, which sees whether the path still leads to
     what it locked. Some releases of filelock remove the file when they let go, and give two
-    programs one lock; those are not used (pyproject.toml leaves them out as well).
+    programs one lock; those are not used, and the lock is asked for again and again.
     """
     import filelock
 
