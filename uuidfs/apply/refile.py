@@ -13,16 +13,11 @@ from uuidfs.plan.steps import Step
 def refile(open_dirs: OpenDirs, trashing: Trashing, step: Step) -> None:
     """snapshot/NAME/CHK.xml -> the checkpoint store, linked from checkpoint/NAME.
 
-    With a ``reason`` libvirt has deleted the checkpoint since: then to the trash.
-
     Raises as :meth:`uuidfs.apply.applier.Applier.run` says.
     """
     layout = open_dirs.layout
     wrong = open_dirs.names(Kind.SNAPSHOT, step.subdir)
     open_dirs.expect(wrong, step)
-    if step.reason is not None:
-        trashing.retire(Kind.SNAPSHOT, step.uuid, wrong, step.entry, step.reason, step.expect)
-        return
     store = open_dirs.store(step)
     text = layout.link_text(Kind.CHECKPOINT, step.uuid, step.store_entry)
     names = open_dirs.names_made(Kind.CHECKPOINT, step.subdir)

@@ -188,12 +188,14 @@ def _retire(
         autostart = names.child("autostart")
         links = {}
         if autostart is not None:
-            links = {e: autostart.look(e) for e in (entry, f"{entry}.once")}
+            with autostart:
+                links = {e: autostart.look(e) for e in (entry, f"{entry}.once")}
         if config.text is not None and names.link_text(f"{winner}.xml") is None:
             # The winner's document will replace this one in the store.
             trashing.copy(Kind.CONFIG, uuid, f"{uuid}.xml", Reason.LOST_A_RENAME)
         # The config goes first: while it is there, the name is the domain's.
         trashing.retire(Kind.CONFIG, uuid, names, entry, Reason.LOST_A_RENAME, config)
+        autostart = names.child("autostart")
         if autostart is not None:
             with autostart:
                 for link, found in links.items():
