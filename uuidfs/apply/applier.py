@@ -228,20 +228,22 @@ class Applier:
 
     def _record(self, step: Step) -> None:
         names = self.open_dirs.names(step.kind, step.subdir)
-        inode = str(names.status().st_ino)
+        inode = str(names.inode)
         if step.also not in {inode, ""}:
             raise Changed(names.path)
         store, top = self.open_dirs.store(step), self.open_dirs.top(step.kind)
         above = self.dirs.names(step.kind)
         if above is not None:
-            self._note(top, str(above.status().st_ino))
+            self._note(top, str(above.inode))
         self._note(store, inode)
 
     def _note(self, store: Directory, inode: str) -> None:
         """Make the mark say so. A kill in between leaves none, which proves nothing: harmless."""
-        if store.link_text(DIRECTORY_MARK) == inode:
+        noted = store.link_text(DIRECTORY_MARK)
+        if noted == inode:
             return
-        change.unlink(store, DIRECTORY_MARK)
+        if noted is not None:
+            change.unlink(store, DIRECTORY_MARK)
         change.symlink(inode, store, DIRECTORY_MARK)
         self.open_dirs.touch(store.place)
 

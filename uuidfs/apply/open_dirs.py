@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from uuidfs.errors import Changed, Refused, SystemCallFailed, UuidfsError
+from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import Directory, existing, opened
 from uuidfs.files.trusted import TrustedDirs
@@ -36,18 +36,19 @@ class OpenDirs:
         Raises SystemCallFailed: the changes are visible, but may not survive a power cut.
         """
         touched, self._touched = self._touched, {}
+        below: dict[str, list[Place]] = {}
         for place in touched.values():
-            try:
-                directory = opened(place)
-            except UuidfsError:
-                continue  # replaced since: whoever did that syncs it
-            if directory is None:
-                continue  # removed since: its parent is synced
-            with directory:
-                try:
-                    change.sync_directory(directory)
-                except OSError as error:
-                    raise SystemCallFailed("sync", directory.path, error) from error
+            if place.below:
+                below.setdefault(place.parent.path, []).append(place)
+            else:
+                _sync(_open_again(place, None))
+        for places in below.values():
+            parent = _open_again(places[0].parent, None)
+            if parent is None:
+                continue
+            with parent:
+                for place in places:
+                    _sync(_open_again(place, parent))
 
     def touch(self, place: Place) -> None:
         """Count a directory as touched."""
@@ -177,6 +178,24 @@ class OpenDirs:
         there = directory.look(step.entry)
         if there is None or not there.same_inode(step.expect):
             raise Changed(step.path(self.layout))
+
+
+def _open_again(place: Place, parent: Directory | None) -> Directory | None:
+    """A directory that was touched; None when it was removed or replaced: whoever does syncs it."""
+    try:
+        return opened(place) if parent is None else parent.child(place.below[-1])
+    except Refused:
+        return None
+
+
+def _sync(directory: Directory | None) -> None:
+    if directory is None:
+        return
+    with directory:
+        try:
+            change.sync_directory(directory)
+        except OSError as error:
+            raise SystemCallFailed("sync", directory.path, error) from error
 
 
 def temp_link(step: Step) -> str:

@@ -24,11 +24,12 @@ class Directory:
     component, never a path. What the kernel refuses is raised as SystemCallFailed.
     """
 
-    __slots__ = ("fd", "place")
+    __slots__ = ("_inode", "fd", "place")
 
     def __init__(self, fd: int, place: Place) -> None:
         self.fd = fd
         self.place = place
+        self._inode = 0
 
     @property
     def path(self) -> str:
@@ -56,7 +57,14 @@ class Directory:
 
     def status(self) -> os.stat_result:
         """fstat(2) of the directory itself."""
-        return os.fstat(self.fd)
+        found = os.fstat(self.fd)
+        self._inode = found.st_ino
+        return found
+
+    @property
+    def inode(self) -> int:
+        """Its inode, which an open directory never changes: asked for once."""
+        return self._inode or self.status().st_ino
 
     def is_same(self, other: "Directory") -> bool:
         """Tell whether both are one directory, whatever their paths say."""

@@ -63,7 +63,7 @@ def _view(
     kept, result.leftovers, result.exists = look.store()
     if focus is not None:
         above = documents.dirs.names(kind)
-        is_same_kind = above is not None and look.kind_recorded == str(above.status().st_ino)
+        is_same_kind = above is not None and look.kind_recorded == str(above.inode)
         result.is_recorded = (
             is_same_kind and look.inode is not None and look.recorded == str(look.inode)
         )

@@ -59,7 +59,7 @@ def _metadata(dirs: TrustedDirs, scan: Scan, kind: Kind, name: str, uuid: str) -
             for entry in entries:
                 if readlink(entry, dir_fd=fd) != prefix + entry:
                     return False
-            inode = directory.status().st_ino
+            inode = directory.inode
     except (OSError, UuidfsError):
         return False
     kept, recorded = _stored(store, uuid)
@@ -67,7 +67,7 @@ def _metadata(dirs: TrustedDirs, scan: Scan, kind: Kind, name: str, uuid: str) -
     return (
         bool(kept)
         and recorded == str(inode)
-        and store.link_text(DIRECTORY_MARK) == str(names.status().st_ino)
+        and store.link_text(DIRECTORY_MARK) == str(names.inode)
         and len(kept) == len(entries)
         and set(kept) == set(entries)
     )
