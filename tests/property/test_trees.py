@@ -17,6 +17,7 @@ from tests.support.trees import (
     Host,
     awkward_names,
     build,
+    leave_a_snapshot,
     uuid_for,
 )
 from tests.support.truth import broken_promises, facts, fingerprint, lost
@@ -93,7 +94,9 @@ def _xml(name: str) -> bool:
 def tree(of: tuple[Domain, ...]) -> Iterator[Host]:
     base = Path(tempfile.mkdtemp(prefix="uuidfs-property-"))
     try:
-        yield build(base, of).host
+        host = build(base, of).host
+        leave_a_snapshot(host)
+        yield host
     finally:
         shutil.rmtree(base)
 

@@ -108,7 +108,7 @@ class Applier:
     # -- libvirt's names -----------------------------------------------------------------
 
     def _add_link(self, step: Step) -> None:
-        names = self.open_dirs.names(step.kind, step.subdir)
+        names = self.open_dirs.names(step.kind, step.subdir, step.inside)
         self.open_dirs.store(step)
         text = self.layout.link_text(step.kind, step.uuid, step.store_entry)
         try:
@@ -119,7 +119,7 @@ class Applier:
                 raise Changed(step.path(self.layout)) from None
 
     def _point_link(self, step: Step) -> None:
-        names = self.open_dirs.names(step.kind, step.subdir)
+        names = self.open_dirs.names(step.kind, step.subdir, step.inside)
         store = self.open_dirs.store(step)
         text = self.layout.link_text(step.kind, step.uuid, step.store_entry)
         from uuidfs.apply.take import replace
@@ -146,7 +146,7 @@ class Applier:
             change.unlink(store, held)
 
     def _drop_link(self, step: Step) -> None:
-        names = self.open_dirs.names(step.kind, step.subdir)
+        names = self.open_dirs.names(step.kind, step.subdir, step.inside)
         there = names.look(step.entry)
         if there is None:
             return
@@ -227,7 +227,7 @@ class Applier:
         change.unlink(directory, step.store_entry)
 
     def _record(self, step: Step) -> None:
-        names = self.open_dirs.names(step.kind, step.subdir)
+        names = self.open_dirs.names(step.kind, step.subdir, step.inside)
         inode = str(names.inode)
         if step.also not in {inode, ""}:
             raise Changed(names.path)

@@ -64,8 +64,18 @@ class OpenDirs:
                 for name in names:
                     self.touch(self.layout.name_place(kind, name))
 
-    def names(self, kind: Kind, subdir: str) -> Directory:
-        """libvirt's directory; it exists, or there would be no step."""
+    def names(self, kind: Kind, subdir: str, inside: int = 0) -> Directory:
+        """libvirt's directory; it exists, or there would be no step.
+
+        Raises Changed when it is missing, or not the inode ``inside``: QEMU's user can exchange
+        the directories of two domains, and a document without a domain in it tells nothing.
+        """
+        directory = self._names(kind, subdir)
+        if inside and directory.inode != inside:
+            raise Changed(directory.path)
+        return directory
+
+    def _names(self, kind: Kind, subdir: str) -> Directory:
         key = (kind, Side.NAMES, subdir if kind.is_metadata else "")
         if (known := self._below.get(key)) is not None:
             return known

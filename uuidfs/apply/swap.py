@@ -33,7 +33,7 @@ class _Job:
         self.dirs = dirs
         self.keep = keep
         self.step = step
-        self.names = dirs.names(step.kind, step.subdir)
+        self.names = dirs.names(step.kind, step.subdir, step.inside)
         self.store = dirs.store(step)
         self.text = dirs.layout.link_text(step.kind, step.uuid, step.store_entry)
 

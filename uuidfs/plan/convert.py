@@ -44,7 +44,9 @@ def plan_convert(
     for pair in view.misfiled:
         draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
     refiled = {pair.entry for pair in view.misfiled}
-    lonely = drop_strays(draft, {(Kind.CHECKPOINT, entry) for entry in refiled})
+    # Where the directory at the name is noted below, the one that is noted now is a former one.
+    homes = view.homes if not view.unrecorded else ()
+    lonely = drop_strays(draft, {(Kind.CHECKPOINT, entry) for entry in refiled}, homes)
     for pair in pairs(view):
         if pair.kind is Kind.CHECKPOINT and pair.entry in refiled and pair.at_name is None:
             continue  # else it was redefined since: the misfiled one is for the trash

@@ -39,6 +39,7 @@ class Draft:
                 pair.store_entry,
                 expect,
                 also=also,
+                inside=pair.inside,
             )
         )
 
@@ -109,12 +110,15 @@ def is_placeholder(layout: Layout, pair: Pair, uuid: str) -> bool:
 
 
 def drop_strays(
-    draft: Draft, refiled: Container[tuple[Kind, str]] = ()
+    draft: Draft,
+    refiled: Container[tuple[Kind, str]] = (),
+    homes: Container[int] = (),
 ) -> dict[tuple[Kind, str], Pair]:
     """The domain has another name. Who takes the old one must not get its snapshots.
 
-    ``refiled`` are files that get their names by the steps before. Returns the links that stay
-    because no other one leads to their files.
+    ``refiled`` are files that get their names by the steps before. Returns the links that stay:
+    no other one leads to their files, or they are in the directory that the store notes as the
+    domain's, which only QEMU's user or an administrator can have renamed.
     """
     view, text = draft.view, draft.layout.link_text
     named = {
@@ -122,7 +126,7 @@ def drop_strays(
         for pair in view.metadata
         if pair.at_name is not None
         and (
-            pair.at_name.is_file
+            (pair.at_name.is_file and pair.why_not is None)
             or pair.at_name.text == text(pair.kind, view.uuid, pair.store_entry)
         )
     }
@@ -131,7 +135,7 @@ def drop_strays(
         key = pair.kind, pair.entry
         if pair.in_store is None:
             draft.add(Op.DROP_LINK, pair, pair.at_name)
-        elif key not in named and key not in refiled:
+        elif key not in refiled and (key not in named or pair.inside in homes):
             lonely.setdefault(key, pair)
         elif view.name is not None:
             draft.add(Op.DROP_LINK, pair, pair.at_name, also=view.name)

@@ -56,7 +56,8 @@ class Step(NamedTuple):
     made for: a regular file or link at the name, or the store's file where there is no name.
     ``reason`` is set for TRASH. ``also`` is what a step needs besides: a second name in the
     store (SHARE, DROP_STORE), or the domain's directory that has to have the file (DROP_LINK).
-    ``waiting``: the store's entry is in the waiting room.
+    ``waiting``: the store's entry is in the waiting room. ``inside``: the inode of the directory at
+    the name that was looked at, where QEMU's user can put another one in its place (metadata).
     """
 
     op: Op
@@ -69,6 +70,7 @@ class Step(NamedTuple):
     reason: Reason | None = None
     also: str = ""
     waiting: bool = False
+    inside: int = 0
 
     def path(self, layout: Layout) -> str:
         """The path that changes: the name path, or the UUID path where there is no name."""

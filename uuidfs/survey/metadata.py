@@ -6,6 +6,7 @@ from uuidfs.files.entry import Entry
 from uuidfs.layout.names import DIRECTORY_MARK, KEEP_TEMP, LINK_TEMP
 from uuidfs.layout.places import Kind
 from uuidfs.survey.documents import Documents
+from uuidfs.survey.exchanged import snapshots_are_there
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.view import Leftover, Pair
 
@@ -14,9 +15,10 @@ class MetadataView:
     """One kind of metadata of one UUID; the attributes are fields of a View.
 
     ``exists`` tells whether the UUID has a directory in the store. ``inode`` is that of the
-    directory at the name. ``is_own``: something in it proves it to be the domain's: our link to
-    its file, or a document with its UUID. ``is_recorded``: the store notes it, and the directory
-    above. ``is_proven``: a missing name means that libvirt removed it.
+    directory at the name, ``home`` that of the one that the store notes. ``is_own``: something in
+    it proves it to be the domain's: our link to its file, or a document with its UUID.
+    ``is_recorded``: the store notes it, and the directory above. ``is_proven``: a missing name
+    means that libvirt removed it.
     """
 
     def __init__(self) -> None:
@@ -26,6 +28,7 @@ class MetadataView:
         self.leftovers: list[Leftover] = []
         self.exists = False
         self.inode: int | None = None
+        self.home: int | None = None
         self.is_own = False
         self.is_recorded = False
         self.is_proven = False
@@ -61,14 +64,16 @@ def _view(
     if focus is not None:
         result.inode, result.is_own = look.inode, look.is_own
     kept, result.leftovers, result.exists = look.store()
+    if look.recorded is not None and look.recorded.isdigit():
+        result.home = int(look.recorded)
     if focus is not None:
         above = documents.dirs.names(kind)
         is_same_kind = above is not None and look.kind_recorded == str(above.inode)
         result.is_recorded = (
             is_same_kind and look.inode is not None and look.recorded == str(look.inode)
         )
-        result.is_proven = look.is_own or (
-            is_same_kind and (result.is_recorded or look.directory_is_gone())
+        result.is_proven = is_same_kind and (
+            look.is_own or result.is_recorded or look.directory_is_gone()
         )
     result.problems = look.problems
     names = scan.names_of.get(uuid, ())
@@ -77,7 +82,8 @@ def _view(
             if other != subdir:
                 result.strays += look.strays(other, kept)
     result.pairs = [
-        documents.with_trashed(uuid, pair) for pair in _joined(kind, subdir, here, kept)
+        documents.with_trashed(uuid, pair._replace(inside=look.inode or 0))
+        for pair in _joined(kind, subdir, here, kept)
     ]
     return result
 
@@ -128,22 +134,36 @@ class _Look:
                 if found is None or entry.endswith(".xml.new"):
                     continue  # libvirt is writing it: it renames that over the name next
                 if self._is_misfiled(directory, entry, found):
-                    misfiled.append(Pair(self.kind, subdir, entry, found, entry, None))
+                    misfiled.append(self._pair(subdir, entry, found))
                 else:
                     why_not = self._why_not(directory, entry, found)
                     self.is_own = self.is_own or (why_not is None and found.text is not None)
-                    pairs.append(Pair(self.kind, subdir, entry, found, entry, None, why_not))
+                    pairs.append(self._pair(subdir, entry, found, why_not))
         return pairs, misfiled
 
+    def _pair(self, subdir: str, entry: str, found: Entry, why_not: str | None = None) -> Pair:
+        inside = self.inode or 0
+        return Pair(self.kind, subdir, entry, found, entry, None, why_not, inside=inside)
+
     def _is_misfiled(self, directory: Directory, entry: str, found: Entry) -> bool:
-        """A checkpoint of this domain in the snapshots' directory."""
-        if self.kind is not Kind.SNAPSHOT or self._not_libvirts(entry, found) is not None:
+        """A checkpoint of this domain in the snapshots' directory, or our link to one.
+
+        QEMU's user can exchange the directories snapshot and checkpoint, and all checkpoints seem
+        to be misfiled: it has to be the former, by what the store notes or by what is in it.
+        """
+        if self.kind is not Kind.SNAPSHOT:
+            return False
+        if found.text is not None:
+            wanted = self.layout.link_text(Kind.CHECKPOINT, self.uuid, entry)
+            return found.text == wanted and snapshots_are_there(self.documents)
+        if self._not_libvirts(entry, found) is not None:
             return False
         identity = self.documents.identify(directory, entry, found)
         return (
             not isinstance(identity, str)
             and identity.root == "domaincheckpoint"
             and identity.uuid in {self.uuid, None}
+            and snapshots_are_there(self.documents)
         )
 
     def _why_not(self, directory: Directory, entry: str, found: Entry) -> str | None:
@@ -159,8 +179,10 @@ class _Look:
             return identity
         if identity.uuid not in {self.uuid, None}:
             return f"it belongs to the domain with UUID {identity.uuid}"
+        if identity.root != f"domain{self.kind.value}":
+            return f"it is a <{identity.root}>"
         self.is_own = self.is_own or identity.uuid == self.uuid
-        return None if identity.root == f"domain{self.kind.value}" else f"it is a <{identity.root}>"
+        return None
 
     def _not_libvirts(self, entry: str, found: Entry) -> str | None:
         if not found.is_file:

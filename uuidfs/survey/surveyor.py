@@ -80,6 +80,7 @@ class Surveyor:
                 for kind, view in metadata.items()
                 if view.is_own and view.inode is not None and not view.is_recorded
             ),
+            homes=frozenset(view.home for view in found if view.home is not None),
         )
         return view._replace(leftovers=_with_twins(view))
 

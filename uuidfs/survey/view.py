@@ -21,7 +21,8 @@ class Pair(NamedTuple):
     """A name path and the UUID path that belongs to it, and what lies at each.
 
     ``why_not`` says why the name's file must not be moved; the plan leaves it alone. ``trashed``
-    is the label under which the trash has the file of a link that leads nowhere.
+    is the label under which the trash has the file of a link that leads nowhere. ``inside`` is
+    the inode of the domain's directory, for metadata.
     """
 
     kind: Kind
@@ -32,6 +33,7 @@ class Pair(NamedTuple):
     in_store: Entry | None
     why_not: str | None = None
     trashed: str | None = None
+    inside: int = 0
 
 
 class LogName(NamedTuple):
@@ -55,7 +57,7 @@ class View(NamedTuple):
     when a name of a log could not be read. ``proven``
     are the kinds of metadata whose directory at the name is known to be the domain's: only there
     a missing name means that libvirt removed it. ``unrecorded`` are those of them, with the
-    directory's inode, that the store does not know yet.
+    directory's inode, that the store does not know yet; ``homes`` the inodes that it knows.
     """
 
     uuid: str
@@ -80,3 +82,4 @@ class View(NamedTuple):
     orphan_safe: bool = True
     proven: frozenset[Kind] = frozenset()
     unrecorded: tuple[tuple[Kind, int], ...] = ()
+    homes: frozenset[int] = frozenset()
