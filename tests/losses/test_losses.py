@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
+from uuidfs.reconcile.full_pass import FullPass
+from uuidfs.reconcile.interface import Listener, ReconcilerOptions
+from uuidfs.reconcile.tally import Tally
 
 WEB = Domain("web", uuid_for("web"), snapshots=("s1", "s2"), checkpoints=("c1",))
 DB = Domain("db", uuid_for("db"), snapshots=("s1",))
@@ -215,3 +219,38 @@ def test_names_are_utf8_whatever_the_locale_says(make_tree: Build) -> None:
     done = uuidfs(tree.host.root, "convert", "--all", env=latin)
     assert (done.code, done.err) == (0, "")
     assert tree.host.config_of(name).is_symlink()
+
+
+# -- the clock -----------------------------------------------------------------------------------
+
+
+DEAF = Listener(lambda *_: None, lambda *_: None, lambda _: None)
+
+
+@pytest.mark.parametrize("ahead", [400, -9000], ids=["for a moment", "since it was trashed"])
+def test_a_wrong_clock_empties_no_trash(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """The reconciler's first pass and, after an hour, another one."""
+    name = tree.host.snapshot / "web/s2.xml"
+    wall, monotonic = time.time, time.monotonic
+    shift = ahead * 86400.0
+
+    def trash_one() -> None:
+        name.unlink()
+        assert convert(layout(tree), Options()).exit_code == 0
+
+    if ahead > 0:
+        trash_one()
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: wall() + shift)
+        if ahead < 0:
+            then = time.gmtime(wall() + shift)
+            clock.setattr(time, "gmtime", lambda *_: then)
+            trash_one()
+            clock.undo()
+        passes = FullPass(layout(tree), Tally(DEAF))
+        passes.run(ReconcilerOptions(trash_retention=30 * 86400.0), lambda _done, _all: None)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 3601)
+    passes.run(ReconcilerOptions(trash_retention=30 * 86400.0), lambda _done, _all: None)
+    assert len(trashed(tree.host)) == 1

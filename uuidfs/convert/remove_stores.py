@@ -5,7 +5,7 @@ from uuidfs.files import change
 from uuidfs.files.directory import Directory, opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import DIRECTORY_MARK
-from uuidfs.layout.places import STORE, TRASH, Kind, Place
+from uuidfs.layout.places import RETENTION_FILE, STORE, TRASH, Kind, Place
 
 
 def remove_stores(dirs: TrustedDirs) -> list[str]:
@@ -22,6 +22,7 @@ def remove_stores(dirs: TrustedDirs) -> list[str]:
             kept += _empty_store(store)
         except OSError as error:
             raise SystemCallFailed("clean up", store.path, error) from error
+    _forget_ages(dirs)
     dirs.forget()
     for kind in Kind:
         place = dirs.layout.stores[kind]
@@ -34,6 +35,17 @@ def remove_stores(dirs: TrustedDirs) -> list[str]:
                 path = above.child(place.below[level]).path
                 raise SystemCallFailed("remove", path, error) from error
     return kept
+
+
+def _forget_ages(dirs: TrustedDirs) -> None:
+    """What was seen when in the trash: it all counts as new after a revert."""
+    state = opened(dirs.layout.state)
+    if state is not None:
+        with state:
+            try:
+                change.unlink(state, RETENTION_FILE)
+            except OSError as error:
+                raise SystemCallFailed("remove", state.at(RETENTION_FILE), error) from error
 
 
 def _empty_store(store: Directory) -> list[str]:

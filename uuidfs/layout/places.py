@@ -20,6 +20,7 @@ has the older version take its layout back first (docs/packaging.md)."""
 STORE = "by-uuid"
 
 TRASH = "trash"
+RETENTION_FILE = "retention.json"
 
 
 class Kind(Enum):
@@ -87,6 +88,11 @@ class Layout(NamedTuple):
     def sessions(self) -> Place:
         """Where the sessions of local migrations are; there is none before the first of them."""
         return self.locks.parent.child("local-migration")
+
+    @property
+    def state(self) -> Place:
+        """Our directory in /var/lib/libvirt: the stores of metadata, and what was seen when."""
+        return self.stores[Kind.SNAPSHOT].parent
 
     def places(self, side: Side) -> dict[Kind, Place]:
         """The directories of one side, by kind."""

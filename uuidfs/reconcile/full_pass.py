@@ -16,9 +16,8 @@ from uuidfs.reconcile.interface import ReconcilerOptions
 from uuidfs.reconcile.metrics import Figures
 from uuidfs.reconcile.tally import Tally
 from uuidfs.runtime.reconciler_state import ReconcilerState
-from uuidfs.trash.empty import empty
 from uuidfs.trash.entries import entries
-from uuidfs.trash.old_logs import retire_logs
+from uuidfs.trash.retention import expire
 
 BY = "reconciler"
 RETENTION = 3600.0  # seconds between two looks for what is past its retention
@@ -61,12 +60,19 @@ class FullPass:
     def _retire(self, options: ReconcilerOptions) -> None:
         """Remove what is past its retention."""
         try:
-            for entry in empty(self.layout, options.trash_retention).removed:
+            done = expire(
+                self.layout,
+                options.trash_retention,
+                options.log_retention,
+                Options(reader=options.reader),
+            )
+            if done.told is not None:
+                self.tally.listener.warning(done.told, {"action": "empty-trash"})
+            for entry in done.trash.removed:
                 fields = {"uuid": entry.uuid, "file": entry.file, "action": "empty-trash"}
                 self.tally.listener.info(entry.reason, fields)
-            if options.log_retention is not None:
-                old = Options(reader=options.reader)
-                self.tally.tell(retire_logs(self.layout, options.log_retention, old))
+            if done.logs is not None:
+                self.tally.tell(done.logs)
         except UuidfsError as error:
             self.tally.failed(str(error), action="empty-trash")
 

@@ -1,7 +1,7 @@
 """What goes after its time: entries of the trash, and the logs of domains that are gone."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -42,9 +42,11 @@ def empty(
     *,
     dry_run: bool = False,
     now: float | None = None,
+    due: Callable[[Kind, str], bool] | None = None,
 ) -> EmptyResult:
     """Remove entries that were trashed more than ``older_than`` seconds ago; None removes none.
 
+    By the wall clock, as people count; with ``due`` it is that which tells for a kind's label.
     With ``ids`` exactly those go, whatever their age. Only regular files and symlinks go, from
     directories that nobody else can write to; the rest stays and is reported, and so is what
     cannot be removed, while the others go. ``now`` is in seconds since the epoch. It takes no
@@ -61,13 +63,16 @@ def empty(
         if older_than is None:
             return EmptyResult((), strangers, dry_run)
 
-        def is_old(when: datetime) -> bool:
+        def is_old(kind: Kind, label: str, when: datetime) -> bool:
+            if due is not None:
+                return due(kind, label)
             return now - when.timestamp() > older_than
 
-        result = _empty(dirs, [e for e in found if is_old(e.when)], strangers, dry_run=dry_run)
+        old = [entry for entry in found if is_old(entry.kind, entry.label, entry.when)]
+        result = _empty(dirs, old, strangers, dry_run=dry_run)
         if not dry_run:
             for kind, label, _, when in labels(dirs, []):
-                if is_old(when):
+                if is_old(kind, label, when):
                     _drop(dirs, kind, label)  # a kill left it empty
         return result
 

@@ -1,7 +1,7 @@
 """Logs of domains that are gone: to the trash once they are old."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import ExitStack
 from functools import partial
 
@@ -23,10 +23,26 @@ from uuidfs.survey.view import View
 _BATCH = 64  # logs of domains that one scan is made for, under all their locks
 
 
+def old_logs(dirs: TrustedDirs, older_than: float | None, options: Options) -> set[str]:
+    """The UUIDs without a name whose logs were written last so many seconds ago, or earlier."""
+    scan = scan_all(Surveyor(dirs, options.reader).documents)
+    if older_than is None or scan.incomplete:
+        return set()
+    limit = time.time() - older_than
+    return {uuid for uuid in _unnamed(scan) if _is_old(dirs, uuid, scan.log_store[uuid], limit)}
+
+
 def retire_logs(
-    layout: Layout, older_than: float | None, options: Options, *, now: float | None = None
+    layout: Layout,
+    older_than: float | None,
+    options: Options,
+    *,
+    now: float | None = None,
+    only: Container[str] | None = None,
 ) -> RunResult:
     """Trash the logs of UUIDs without a name, written last more than ``older_than`` seconds ago.
+
+    With ``only`` no others than these.
 
     All files of a UUID go together, or none; first their links. None stands for "for ever".
     Of ``options`` only the reader is used: a domain whose lock is not free is skipped, and
@@ -41,7 +57,12 @@ def retire_logs(
         results: list[DomainResult] = []
         if older_than is not None and not scan.incomplete:
             limit = now - older_than
-            old = [u for u in sorted(_unnamed(scan)) if _is_old(dirs, u, scan.log_store[u], limit)]
+            old = [
+                uuid
+                for uuid in sorted(_unnamed(scan))
+                if (only is None or uuid in only)
+                and _is_old(dirs, uuid, scan.log_store[uuid], limit)
+            ]
             with Applier(dirs, "reconciler") as applier:
                 run = _Retirement(surveyor, applier, limit)
                 for start in range(0, len(old), _BATCH):
