@@ -8,7 +8,7 @@ from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.host.libvirtd import name_of
+from uuidfs.host.libvirtd import checkpoints_of, name_of
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Op, Step
@@ -226,6 +226,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
                 lock_timeout=options.lock_timeout,
                 reader=options.reader,
                 by=options.by,
+                checkpoints=checkpoints_of,
             ),
         )
     after = check(layout, options.reader)

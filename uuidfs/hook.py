@@ -131,7 +131,7 @@ class _Domain:
 
         def look() -> Plan:
             view = self.surveyor.view(self.scan, self.uuid)
-            return plan_convert(layout, view, self.scan.names_of, log_link=log_link)
+            return plan_convert(layout, view, self.scan.names_of, log_link=log_link, refile=False)
 
         with Applier(self.surveyor.dirs, "hook") as applier, _lock(layout, self.uuid, wait):
             plan = attempt(applier, look, [], self._look_again)

@@ -55,6 +55,20 @@ def test_a_converted_domain_keeps_its_checkpoints_when_it_is_renamed(
     converted.uuidfs("check").ok()
 
 
+def test_a_checkpoint_that_was_deleted_after_a_rename_does_not_come_back(
+    converted: PrivateHost,
+) -> None:
+    """libvirt deletes it where there is no file, and leaves the misfiled one."""
+    with_checkpoints(converted)
+    converted.uuidfs("convert", "--all").ok()
+    converted.virsh("domrename", "a", "b").ok()
+    converted.virsh("checkpoint-delete", "b", "c2", "--metadata").ok()
+    converted.uuidfs("convert", "--all").ok()
+    assert listed(converted) == ["c1"]
+    assert not list((converted.root / "lib/qemu/snapshot/b").glob("*"))
+    converted.uuidfs("check").ok()
+
+
 def test_a_renamed_domain_gets_its_checkpoints_back_when_it_is_converted_later(
     make_host: MakeHost, uuidfs_works: None
 ) -> None:

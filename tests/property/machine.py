@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tests.support.libvirt import Libvirtd, Steps, virtlogd_rollover
-from tests.support.trees import build, domain_xml, leave_a_snapshot, uuid_for
+from tests.support.trees import build, domain_xml, uuid_for
 from uuidfs import hook
 from uuidfs.check import repair
 from uuidfs.convert.results import Options
@@ -46,7 +46,6 @@ class HostAtWork(RuleBasedStateMachine):
         super().__init__()
         self.top = Path(tempfile.mkdtemp(prefix="uuidfs-model-"))
         self.host = build(self.top / "host", ()).host
-        leave_a_snapshot(self.host)
         self.layout = system(os.fspath(self.host.root))
         self.libvirtd = Libvirtd(self.host)
         self.names = fast_path.Names()

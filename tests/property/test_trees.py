@@ -17,7 +17,6 @@ from tests.support.trees import (
     Host,
     awkward_names,
     build,
-    leave_a_snapshot,
     uuid_for,
 )
 from tests.support.truth import broken_promises, facts, fingerprint, lost
@@ -94,9 +93,7 @@ def _xml(name: str) -> bool:
 def tree(of: tuple[Domain, ...]) -> Iterator[Host]:
     base = Path(tempfile.mkdtemp(prefix="uuidfs-property-"))
     try:
-        host = build(base, of).host
-        leave_a_snapshot(host)
-        yield host
+        yield build(base, of).host
     finally:
         shutil.rmtree(base)
 

@@ -174,16 +174,6 @@ def snapshot_xml(snap: str, name: str, uuid: str, root: str = "domainsnapshot") 
     ).encode()
 
 
-def leave_a_snapshot(host: Host) -> None:
-    """A snapshot of a domain that is gone: it tells which directory is that of the snapshots.
-
-    Where there is none at all, a checkpoint that libvirt misfiled stays where it is.
-    """
-    host.snapshot.joinpath("gone").mkdir()
-    text = snapshot_xml("left", "gone", uuid_for("gone"))
-    host.snapshot.joinpath("gone/left.xml").write_bytes(text)
-
-
 def _element(name: str, uuid: str, note: str) -> str:
     disks = "".join(
         f"    <disk type='file' device='disk'>\n      <driver name='qemu' type='qcow2'/>\n"

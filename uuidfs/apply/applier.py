@@ -13,6 +13,7 @@ from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import DIRECTORY_MARK
 from uuidfs.layout.places import STORE
+from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.steps import Op, Step
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Applier:
             Op.DISCARD: self._discard,
             Op.TRASH: self._trash,
             Op.REFILE: self._refile,
+            Op.RETIRE: self._retire,
             Op.RECOVER: self._recover,
             Op.RECORD: self._record,
             Op.PRUNE: self._prune,
@@ -180,6 +182,10 @@ class Applier:
 
         refile(self.open_dirs, self.trashing, step)
 
+    def _retire(self, step: Step) -> None:
+        names = self.open_dirs.names(step.kind, step.subdir, step.inside)
+        self.trashing.retire(step.kind, step.uuid, names, step.entry, Reason.DELETED, step.expect)
+
     # -- inside the store ----------------------------------------------------------------
 
     def _mark(self, step: Step) -> None:
@@ -244,7 +250,12 @@ class Applier:
             return
         if noted is not None:
             change.unlink(store, DIRECTORY_MARK)
-        change.symlink(inode, store, DIRECTORY_MARK)
+        try:
+            change.symlink(inode, store, DIRECTORY_MARK)
+        except FileExistsError:
+            # A process beside this one has noted the kind's directory, for another domain.
+            if store.link_text(DIRECTORY_MARK) != inode:
+                raise Changed(store.at(DIRECTORY_MARK)) from None
         self.open_dirs.touch(store.place)
 
     def _prune(self, step: Step) -> None:

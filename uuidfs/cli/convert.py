@@ -16,7 +16,7 @@ from uuidfs.cli.options import (
     layout_of,
     patience,
 )
-from uuidfs.cli.output import carry_out, configured, cpus
+from uuidfs.cli.output import carry_out, configured, cpus, known_checkpoints
 from uuidfs.cli.progress import Progress
 from uuidfs.convert.results import Options, RunResult, with_progress
 from uuidfs.convert.run import convert, revert
@@ -77,7 +77,13 @@ def _options(
     if bool(domains) == all_domains:
         raise UsageError("give either the names or UUIDs of domains, or --all")
     chosen = None if all_domains else tuple(domains or ())
-    return Options(chosen, dry_run=dry_run, lock_timeout=lock_timeout, cpus=cpus())
+    return Options(
+        chosen,
+        dry_run=dry_run,
+        lock_timeout=lock_timeout,
+        cpus=cpus(),
+        checkpoints=known_checkpoints,
+    )
 
 
 def _run(

@@ -13,6 +13,7 @@ from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:
+    from uuidfs.runtime.known_checkpoints import KnownCheckpoints
     from uuidfs.settings import Loaded
     from uuidfs.settings_keys import Configuration
 
@@ -32,6 +33,13 @@ def configured(layout: Layout) -> "Configuration":
     from uuidfs import settings  # tomllib and this cost 15 ms
 
     return settings.load(layout)
+
+
+def known_checkpoints(layout: Layout, uuid: str) -> "KnownCheckpoints | None":
+    """The checkpoints of a domain that libvirt knows: rarely asked for, and slow to import."""
+    from uuidfs.host.libvirtd import checkpoints_of
+
+    return checkpoints_of(layout, uuid)
 
 
 def cpus() -> int:

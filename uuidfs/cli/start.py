@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from uuidfs.cli.output import carry_out, configured, cpus, guarded, rooted
+from uuidfs.cli.output import carry_out, configured, cpus, guarded, known_checkpoints, rooted
 
 
 def main() -> NoReturn:
@@ -52,7 +52,7 @@ def _convert_all(root: str) -> int:
 
     gc.disable()  # a run makes no cycles, and is over soon
     layout = rooted(root) if root else system()
-    options = Options(cpus=cpus())
+    options = Options(cpus=cpus(), checkpoints=known_checkpoints)
     if os.path.lexists(f"{root}/etc/uuidfs/uuidfs.toml"):
         found = configured(layout)
         options = options._replace(lock_timeout=found.lock_timeout, kinds=found.kinds)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.steps import Op, Step
+from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scan import Problem
@@ -70,6 +71,8 @@ class Options(NamedTuple):
 
     ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
     Files of other ``kinds`` are left as they are, plain or converted. ``by`` is who runs this.
+    ``checkpoints`` tells which of a UUID's libvirt knows, None when no daemon runs; it may raise
+    UuidfsError. Without it a misfiled checkpoint counts as one that libvirt knows.
     """
 
     domains: tuple[str, ...] | None = None
@@ -80,6 +83,7 @@ class Options(NamedTuple):
     cpus: int = 1
     kinds: frozenset[Kind] = frozenset(Kind)
     by: str = "convert"
+    checkpoints: Callable[[Layout, str], KnownCheckpoints | None] | None = None
 
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:

@@ -15,6 +15,7 @@ from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.revert import plan_revert
 from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.runtime.domain_locks import Locks
+from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.resolve import uuid_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
@@ -55,6 +56,8 @@ class _Run:
         self.locks = Locks(layout, options.lock_timeout)
         self.scan = self._scan()
         self._second_scan: Scan | None = None
+        self._misfiled: set[str] = set()  # UUIDs; libvirt has not been asked about them yet
+        self._known: dict[str, KnownCheckpoints | None] = {}  # by UUID
 
     def _scan(self) -> Scan:
         scan = scan_all(self.surveyor.documents)
@@ -121,6 +124,8 @@ class _Run:
                     return self._result(name, plan, plan.steps)
             with self.locks.hold(uuid):
                 plan = attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
+            if uuid in self._misfiled:
+                plan = self._see_to_misfiled(uuid, done)
             return self._result(name, plan, done)
         except Busy as error:
             return DomainResult(name, uuid, error=str(error), busy=True)
@@ -128,6 +133,15 @@ class _Run:
             return self._result(name, Plan(uuid, name), done, str(error))
         finally:
             self.applier.close_domain()
+
+    def _see_to_misfiled(self, uuid: str, done: list[Step]) -> Plan:
+        """The rest of a plan that waited for libvirt's answer. It is asked without the lock:
+        it may be waiting itself for the hook, which waits for the lock."""
+        if self.options.checkpoints is not None:
+            self._known[uuid] = self.options.checkpoints(self.layout, uuid)
+        self._misfiled.discard(uuid)
+        with self.locks.hold(uuid):
+            return attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
 
     def _look_again(self) -> None:
         """Rotated or renamed: there are new names as well."""
@@ -153,7 +167,12 @@ class _Run:
         view = self.surveyor.view(scan, uuid)
         if self.action == "revert":
             return plan_revert(self.layout, view)
-        return plan_convert(self.layout, view, scan.names_of)
+        asks = self.options.checkpoints is not None and not self.options.dry_run
+        is_told = not asks or uuid in self._known
+        if view.misfiled and not is_told:
+            self._misfiled.add(uuid)
+        known = self._known.get(uuid)
+        return plan_convert(self.layout, view, scan.names_of, refile=is_told, known=known)
 
     def _result(
         self, name: str | None, plan: Plan, steps: Iterable[Step], error: str | None = None

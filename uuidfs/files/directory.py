@@ -95,6 +95,7 @@ class Directory:
                 found.st_nlink,
                 text,
                 found.st_ctime_ns,
+                found.st_mtime_ns,
             )
 
     def link_text(self, name: str) -> str | None:

@@ -8,7 +8,8 @@ class Entry(NamedTuple):
     """What lies at a name: enough to recognise it again before it is replaced or removed.
 
     ``text`` is set for symlinks only; ``form`` is the S_IFMT part of the mode; ``ctime`` in
-    nanoseconds tells whether a document that was read once has changed since.
+    nanoseconds tells whether a document that was read once has changed since, ``mtime`` when it
+    was written.
     """
 
     form: int
@@ -18,6 +19,7 @@ class Entry(NamedTuple):
     nlink: int
     text: str | None = None
     ctime: int = 0
+    mtime: int = 0
 
     @property
     def is_file(self) -> bool:

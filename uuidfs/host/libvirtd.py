@@ -24,6 +24,7 @@ from uuidfs.files.directory import opened
 from uuidfs.files.small import replace_file
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.flock import make_lock_directory
+from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 
 DAEMONS = ("libvirtd", "virtqemud")
 OWED = "reload-owed"
@@ -32,7 +33,7 @@ TIMEOUT = 10.0  # seconds; a daemon that takes longer has not answered
 
 
 class NoAnswerError(UuidfsError):
-    """A daemon may be running, but did not say what the domain is called."""
+    """A daemon may be running, but did not say what it was asked."""
 
 
 def runs(layout: Layout) -> bool:
@@ -43,10 +44,8 @@ def runs(layout: Layout) -> bool:
     and a daemon that waits for ``uuidfs check`` cannot answer it. F_GETLK takes no lock, so a
     daemon that starts in this moment is not kept from its own.
     """
-    # /run/libvirt/qemu -> /run; for a session RUNTIME/libvirt/qemu/run -> RUNTIME/libvirt.
-    directory = os.path.dirname(os.path.dirname(layout.status.path))
     try:
-        return any(_holder_of(f"{directory}/{name}.pid") is not None for name in DAEMONS)
+        return any(_holder_of(path) is not None for path in _pid_files(layout))
     except SystemCallFailed as error:
         raise NoAnswerError(f"cannot tell whether libvirt runs: {error}") from error
 
@@ -90,29 +89,68 @@ def name_of(layout: Layout, uuid: str) -> str | None:
 
     Raises NoAnswerError when that cannot be told: then nothing may be repaired.
     """
+    return _ask(layout, "the domain's name", "domname", uuid)
+
+
+def checkpoints_of(layout: Layout, uuid: str) -> KnownCheckpoints | None:
+    """The checkpoints that libvirt knows of a domain, or None when no daemon runs for this layout.
+
+    Raises NoAnswerError when that cannot be told.
+    """
+    what = "the domain's checkpoints"
+    since = _running_since(layout)
+    told = _ask(layout, what, "checkpoint-list", "--name", uuid)
+    if told is None or since is None:
+        return None
+    if _running_since(layout) != since:
+        raise NoAnswerError(f"libvirt was restarted while it was asked for {what}")
+    return KnownCheckpoints(frozenset(line for line in told.split("\n") if line), since)
+
+
+def _running_since(layout: Layout) -> int | None:
+    """When the daemon wrote its pid file, in nanoseconds; None when none runs."""
+    for path in _pid_files(layout):
+        with _pid_file(path) as fd:
+            try:
+                if fd is not None and _holder(fd) is not None:
+                    return os.fstat(fd).st_mtime_ns
+            except OSError as error:
+                raise NoAnswerError(f"cannot tell since when libvirt runs: {error}") from error
+    return None
+
+
+def _pid_files(layout: Layout) -> list[str]:
+    # /run/libvirt/qemu -> /run; for a session RUNTIME/libvirt/qemu/run -> RUNTIME/libvirt.
+    directory = os.path.dirname(os.path.dirname(layout.status.path))
+    return [f"{directory}/{name}.pid" for name in DAEMONS]
+
+
+def _ask(layout: Layout, what: str, *command: str) -> str | None:
+    """What virsh prints; None when no daemon runs for this layout. Raises NoAnswerError."""
     if not layout.live or not runs(layout):
         return None
     virsh = shutil.which("virsh")
     if virsh is None:
-        raise NoAnswerError("cannot ask libvirt for the domain's name: virsh is not installed")
-    command = [virsh, "--connect", layout.uri, "--quiet", "domname", uuid]
+        raise NoAnswerError(f"cannot ask libvirt for {what}: virsh is not installed")
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command, and a UUID that was checked
-            command,
+            [virsh, "--connect", layout.uri, "--quiet", *command],
             capture_output=True,
             text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=TIMEOUT,
             check=False,
             env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoAnswerError(f"cannot ask libvirt for the domain's name: {error}") from error
+        raise NoAnswerError(f"cannot ask libvirt for {what}: {error}") from error
     if done.returncode == 0:
         return done.stdout.rstrip("\n")
     if "Failed to connect socket" in done.stderr or "Connection refused" in done.stderr:
         return None
     message = " ".join(done.stderr.split())
-    raise NoAnswerError(f"libvirt did not tell the domain's name: {message}")
+    raise NoAnswerError(f"libvirt did not tell {what}: {message}")
 
 
 @dataclass(frozen=True)

@@ -22,34 +22,51 @@ from uuidfs.plan.draft import (
 )
 from uuidfs.plan.logs import plan_logs
 from uuidfs.plan.steps import Op, Plan, Step
+from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.scan import Problem
 from uuidfs.survey.view import Pair, View
 
 
 def plan_convert(
-    layout: Layout, view: View, bound: Container[str] = (), *, log_link: bool = False
+    layout: Layout,
+    view: View,
+    bound: Container[str] = (),
+    *,
+    log_link: bool = False,
+    refile: bool = True,
+    known: KnownCheckpoints | None = None,
 ) -> Plan:
     """Plan the way to the UUID layout.
 
     ``bound``: the UUIDs that have a name. ``log_link``: the domain is about to start, so its
     log's link has to be there before virtlogd opens the log, even if there is no log yet.
+    ``refile``: whether misfiled checkpoints are seen to; those that libvirt does not know were
+    deleted since. Without ``known`` it knows all.
     """
-    draft = Draft(layout, view)
+    misfiled = {pair.entry for pair in view.misfiled}
+    refiled = {pair.entry for pair in view.misfiled if refile and _knows(known, pair)}
+    later = {(Kind.CHECKPOINT, entry) for entry in misfiled - refiled}
+    draft = Draft(layout, view._replace(strays=_without(view.strays, later)))
     leftovers(draft)
     if view.rivals:
         report_rivals(draft)
         return draft.finish()
     # Logs first: the hook takes a config's link as the sign that the log's link was settled.
     plan_logs(draft, bound, log_link=log_link)
-    for pair in view.misfiled:
-        draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
-    refiled = {pair.entry for pair in view.misfiled}
+    for pair in view.misfiled if refile else ():
+        if pair.entry in refiled:
+            draft.add(Op.REFILE, pair._replace(kind=Kind.CHECKPOINT), pair.at_name)
+        else:
+            draft.add(Op.RETIRE, pair, pair.at_name)
     # Where the directory at the name is noted below, the one that is noted now is a former one.
     homes = view.homes if not view.unrecorded else ()
     lonely = drop_strays(draft, {(Kind.CHECKPOINT, entry) for entry in refiled}, homes)
     for pair in pairs(view):
-        if pair.kind is Kind.CHECKPOINT and pair.entry in refiled and pair.at_name is None:
-            continue  # else it was redefined since: the misfiled one is for the trash
+        if pair.kind is Kind.CHECKPOINT and pair.entry in misfiled and pair.at_name is None:
+            # libvirt wrote it elsewhere: no sign that it was deleted, unless libvirt says so.
+            if refile and pair.entry not in refiled and pair.in_store is not None:
+                draft.trash(pair.kind, pair.store_entry, pair.in_store, Reason.DELETED)
+            continue  # where there is a name it was redefined since: that one is trashed
         if (pair.kind, pair.entry) not in lonely:
             _fold(draft, pair)
     for pair in lonely.values():
@@ -65,6 +82,15 @@ def plan_convert(
         if not prune(draft, kind):
             _record(draft, kind)
     return draft.finish()
+
+
+def _knows(known: KnownCheckpoints | None, pair: Pair) -> bool:
+    written = pair.at_name.mtime if pair.at_name is not None else 0
+    return known is None or known.has(pair.entry, written)
+
+
+def _without(among: tuple[Pair, ...], keys: Container[tuple[Kind, str]]) -> tuple[Pair, ...]:
+    return tuple(pair for pair in among if (pair.kind, pair.entry) not in keys)
 
 
 def _record(draft: Draft, kind: Kind) -> None:

@@ -39,6 +39,9 @@ class Op(Enum):
     REFILE = "refile the checkpoint"
     """A checkpoint that domrename wrote into snapshot/NAME goes where libvirt will look
     (libvirt 9.0 and 11.3, docs/libvirt-facts.md "Renaming loses checkpoints")."""
+    RETIRE = "trash the deleted checkpoint"
+    """A checkpoint that domrename wrote into snapshot/NAME, and that libvirt knows no more: it was
+    deleted in the right place, where there was no file."""
     RECOVER = "bring back from the trash"
     """The name's link leads nowhere, and the trash has its file, under the label ``also``."""
     RECORD = "remember the directory"

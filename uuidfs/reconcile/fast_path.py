@@ -17,12 +17,13 @@ from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import config_target, log_target, refusal, split_log
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
-from uuidfs.plan.steps import Op, Plan
+from uuidfs.plan.steps import Plan
 from uuidfs.reconcile.queue import ChangedName
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity import Identity, Reader
 from uuidfs.survey.scan import scan_files
 from uuidfs.survey.surveyor import Surveyor
+from uuidfs.survey.view import Pair
 
 
 class Verdict(Enum):
@@ -233,13 +234,17 @@ class _FastPath:
         return None if found.is_file else Verdict.NEEDS_FULL_PASS
 
     def _fold(self, changed: ChangedName, kind: Kind, uuid: str) -> Outcome:
+        misfiled: set[Pair] = set()  # what only a full pass may see to
+
         def look() -> Plan:
             scan = scan_files(self.layout, changed.name, uuid, kind)
-            return plan_convert(self.layout, self.surveyor.view(scan, uuid), (uuid,))
+            view = self.surveyor.view(scan, uuid)
+            misfiled.update(view.misfiled)
+            return plan_convert(self.layout, view, (uuid,), refile=False)
 
         with self.locks.hold(uuid):
             plan = attempt(self.applier, look, [])
-        if plan.problems or any(step.op is Op.REFILE for step in plan.steps):
+        if plan.problems or misfiled:
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         self.names.learn(changed.name, uuid)
         verdict = Verdict.FOLDED if plan.steps else Verdict.NOTHING_TO_DO

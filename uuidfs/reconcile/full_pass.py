@@ -10,7 +10,7 @@ from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import UuidfsError
-from uuidfs.host.libvirtd import name_of
+from uuidfs.host.libvirtd import checkpoints_of, name_of
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile.interface import ReconcilerOptions
 from uuidfs.reconcile.metrics import Figures
@@ -45,6 +45,7 @@ class FullPass:
                     progress=between,
                     kinds=options.kinds,
                     by=BY,
+                    checkpoints=checkpoints_of,
                 ),
             )
         except UuidfsError as error:
@@ -95,6 +96,7 @@ def once(layout: Layout, options: Options) -> RunResult:
 
     Raises UuidfsError when nothing could be looked at.
     """
+    options = options._replace(checkpoints=checkpoints_of)
     result = convert(layout, options)
     rivals = [uuid for uuid, names in result.names.items() if len(names) > 1]
     if not rivals:

@@ -4,23 +4,33 @@ Both are in a directory of QEMU's user, who can exchange them, and others of tha
 """
 
 import stat
+from collections.abc import Iterator
 
-from uuidfs.files.directory import Directory
+from uuidfs.files.directory import Directory, opened
 from uuidfs.layout.names import DIRECTORY_MARK
 from uuidfs.layout.places import Kind
 from uuidfs.survey.documents import Documents
 
 
 def snapshots_are_there(documents: Documents) -> bool:
-    """Whether the directory called snapshot is that of the snapshots.
+    """Whether the directory called snapshot is that of the snapshots, as far as can be told.
 
-    The store notes either one's inode while it has files of that kind. Without a note, one
-    snapshot of any domain is enough, which that user cannot put there. Raises UuidfsError.
+    The store notes its inode, and that of checkpoint, while it has files of that kind. Without a
+    note, one snapshot of any domain tells where it is, which that user cannot put anywhere. On a
+    host without any the name is believed. Raises UuidfsError.
     """
     known = [_is_noted(documents, kind) for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT)]
-    if False in known:
+    if known != [None, None]:
+        return False not in known
+    top = documents.dirs.names(Kind.SNAPSHOT)
+    if top is None or _has_one(documents, top):
+        return True
+    above = opened(top.place.parent)
+    if above is None:
         return False
-    return True in known or _has_one(documents)
+    with above:
+        others = _below(documents, above, of_anybody=True)
+        return not any(_has_one(documents, other) for other in others)
 
 
 def _is_noted(documents: Documents, kind: Kind) -> bool | None:
@@ -30,20 +40,29 @@ def _is_noted(documents: Documents, kind: Kind) -> bool | None:
     return None if noted is None else names is not None and noted == str(names.inode)
 
 
-def _has_one(documents: Documents) -> bool:
-    top = documents.dirs.names(Kind.SNAPSHOT)
-    for name in top.list() if top is not None else ():
-        found = top.look(name) if top is not None else None
-        if top is None or found is None or not stat.S_ISDIR(found.form):
-            continue
-        if found.uid not in documents.dirs.trusted:
+def _has_one(documents: Documents, top: Directory) -> bool:
+    """Whether a snapshot of a domain lies where it would in the directory of the snapshots."""
+    return any(
+        _is_snapshot(documents, directory, entry)
+        for directory in _below(documents, top)
+        for entry in directory.list()
+    )
+
+
+def _below(
+    documents: Documents, top: Directory, *, of_anybody: bool = False
+) -> Iterator[Directory]:
+    """The directories in one, libvirt's own or ``of_anybody``; each is open until the next."""
+    for name in top.list():
+        found = top.look(name)
+        if found is None or not stat.S_ISDIR(found.form):
             continue
         directory = top.child(name)
-        if directory is not None:
-            with directory:
-                if any(_is_snapshot(documents, directory, entry) for entry in directory.list()):
-                    return True
-    return False
+        if directory is None:
+            continue
+        with directory:
+            if of_anybody or directory.status().st_uid in documents.dirs.trusted:
+                yield directory
 
 
 def _is_snapshot(documents: Documents, directory: Directory, entry: str) -> bool:

@@ -61,6 +61,7 @@ def test_a_killed_process_does_not_stop_the_run(
 
     monkeypatch.setattr(OpenDirs, "sync", killed_in_sync)
     result = convert(system(str(tree.host.root)), options(2))
+    assert [domain.error for domain in result.domains if domain.error] == []
     assert result.exit_code == 0
     assert len(result.domains) == len(tree.bindings)
     assert broken_promises(tree.host, truth, tree.bindings) == []

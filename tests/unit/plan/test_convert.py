@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.plan.notation import LAYOUT, Found, told
 from uuidfs.plan.convert import plan_convert
+from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 
 CONVERTED = {"web.xml": "-> WEB.xml"}
 RENAMING = (
@@ -209,3 +210,37 @@ LEFTOVERS = [
 @pytest.mark.parametrize(("found", "lines"), [*CONFIGS, *METADATA, *LEFTOVERS])
 def test_convert(found: Found, lines: list[str]) -> None:
     assert told(plan_convert(LAYOUT, found.view())) == lines
+
+
+MISFILED = Found(
+    CONVERTED,
+    {"WEB.xml": "config", "checkpoint/c1.xml": "before the rename"},
+    misfiled={"snapshot/web/c1.xml": "c1"},
+    strays={"checkpoint/old/c1.xml": "-> c1.xml"},
+)
+WRITTEN = 5
+
+
+@pytest.mark.parametrize(
+    ("names", "since", "line"),
+    [
+        ({"c1"}, WRITTEN - 1, "refile the checkpoint: /checkpoint/web/c1.xml"),
+        ({"c2"}, WRITTEN - 1, "trash the deleted checkpoint: /snapshot/web/c1.xml"),
+        (set(), WRITTEN, "refile the checkpoint: /checkpoint/web/c1.xml"),
+    ],
+    ids=["libvirt knows it", "it was deleted since", "the daemon was started since"],
+)
+def test_a_misfiled_checkpoint_that_a_daemon_was_asked_about(
+    names: set[str], since: int, line: str
+) -> None:
+    view = MISFILED.view()
+    pair = view.misfiled[0]
+    assert pair.at_name is not None
+    written = pair._replace(at_name=pair.at_name._replace(mtime=WRITTEN))
+    known = KnownCheckpoints(frozenset(names), since)
+    plan = plan_convert(LAYOUT, view._replace(misfiled=(written,)), known=known)
+    assert told(plan)[0] == line
+
+
+def test_nothing_is_done_to_a_misfiled_checkpoint_before_libvirt_was_asked() -> None:
+    assert told(plan_convert(LAYOUT, MISFILED.view(), refile=False)) == []
