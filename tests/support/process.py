@@ -167,6 +167,14 @@ class Daemon:
         """Send a signal."""
         os.kill(self.pid(), number)
 
+    def ended(self) -> int:
+        """The exit code, when it ends by itself."""
+        process = self.process
+        assert process is not None
+        wait_for(lambda: process.poll() is not None, "it ends by itself")
+        self.process = None
+        return process.returncode
+
     def end(self, number: int) -> int:
         """Send a signal that ends it, and return the exit code."""
         self.signal(number)

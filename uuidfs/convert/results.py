@@ -15,13 +15,17 @@ _SILENT = frozenset({Op.PRUNE, Op.MARK, Op.RECORD})  # no file's place or link c
 
 
 class DomainResult(NamedTuple):
-    """What happened to one domain: the steps that were done, or would be in a dry run."""
+    """What happened to one domain: the steps that were done, or would be in a dry run.
+
+    ``error`` also tells what was left alone; ``failed`` is set where a step or a look failed.
+    """
 
     name: str | None
     uuid: str
     done: tuple[Step, ...] = ()
     error: str | None = None
     busy: bool = False
+    failed: bool = False
 
     @property
     def files(self) -> int:

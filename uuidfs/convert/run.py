@@ -130,7 +130,7 @@ class _Run:
         except Busy as error:
             return DomainResult(name, uuid, error=str(error), busy=True)
         except UuidfsError as error:
-            return self._result(name, Plan(uuid, name), done, str(error))
+            return self._result(name, Plan(uuid, name), done, str(error))._replace(failed=True)
         finally:
             self.applier.close_domain()
 

@@ -1,5 +1,6 @@
 """What the reconciler looks after every two seconds, besides files: renames and migrations."""
 
+import os
 from collections.abc import Iterable
 
 from uuidfs.convert.half_rename import finish_rename
@@ -73,3 +74,15 @@ class Orphans:
             self._listener.info("a local migration has lost its owner", fields)
         recover()
         return True
+
+
+def read_only(layout: Layout) -> frozenset[str]:
+    """Those of libvirt's directories that this process sees on a read-only mount."""
+    return frozenset(place.path for place in layout.names.values() if _is_read_only(place.path))
+
+
+def _is_read_only(path: str) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False  # missing: the watcher waits for it

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from uuidfs.errors import EXIT_OK, UuidfsError
+from uuidfs.errors import EXIT_OK, Refused, UuidfsError
 from uuidfs.layout.places import Layout
-from uuidfs.reconcile.chores import HalfRenames, Orphans
+from uuidfs.reconcile.chores import HalfRenames, Orphans, read_only
 from uuidfs.reconcile.fast_path import Names, Outcome, Verdict, fold_changed
 from uuidfs.reconcile.full_pass import FullPass
 from uuidfs.reconcile.interface import Listener, ReconcilerOptions
@@ -57,16 +57,23 @@ class Reconciler:
         self._half_renames = HalfRenames(layout, listener)
         self._orphans = Orphans(layout, listener)
         self._state = ReconcilerState(os.getpid(), time.time())
+        self._failing: set[str] = set()  # domains that could not be brought right
+        self._read_only: frozenset[str] = frozenset()  # of libvirt's directories, at the start
         self._oldest: float | None = None  # when the first of the changes that wait came
         self._stop = False
         self._again = False
         self._last_heartbeat = 0.0
 
     def run(self) -> None:
-        """Reconcile until SIGTERM or SIGINT. Raises UuidfsError when it cannot even begin."""
+        """Reconcile until SIGTERM or SIGINT.
+
+        Raises UuidfsError when it cannot even begin, and later Refused when a directory became
+        read-only: a new process sees what is there then.
+        """
         lock = reconciler_state.claim(self.layout)
         try:
             with self._signals():
+                self._read_only = read_only(self.layout)
                 self._watcher.start()
                 self._schedule.resync(time.monotonic())
                 self._loop()
@@ -106,6 +113,7 @@ class Reconciler:
             if now - tended >= TEND:
                 tended = now
                 self._watcher.tend()
+                self._expect_writable()
                 if self._half_renames.look(self._names.rivals(), now):
                     self._schedule.resync(now)
                 if self._orphans.look(now):
@@ -117,6 +125,17 @@ class Reconciler:
             self._heartbeat()
             wait = max(0.0, min(self._schedule.wait(time.monotonic()), TEND))
             select.select([self._changes], [], [], wait)
+
+    def _expect_writable(self) -> None:
+        """The unit may write to libvirt's directories only, each a mount of its own. When one is
+        replaced, restored from a backup for example, its mount stays on the former one."""
+        for path in sorted(read_only(self.layout) - self._read_only):
+            raise Refused(
+                path,
+                "it cannot be written to any more: it was replaced, or its file system was "
+                "remounted",
+                "the reconciler ends, for systemd to start it anew with what is there now",
+            )
 
     def _reread(self) -> None:
         if self._reload is not None:
@@ -142,18 +161,20 @@ class Reconciler:
                 for changed in found[start : start + BATCH]
                 if changed.kind is None or changed.kind in self.options.kinds
             ]
-            self._state = self._state._replace(pending=len(found) - start)
+            self._state = self._state._replace(pending=len(found) - start + len(self._failing))
             for outcome in fold_changed(self.layout, self._names, part, self.options.reader):
                 self._note(outcome)
             if self._stop:
                 raise _Stopped
             self._heartbeat()
-        self._oldest = None
-        self._state = self._state._replace(pending=0)
+        self._oldest = None if not self._failing else self._oldest or now
+        self._state = self._state._replace(pending=len(self._failing))
 
     def _note(self, outcome: Outcome) -> None:
         name, uuid = outcome.changed.name, outcome.uuid or ""
         now = time.monotonic()
+        if outcome.verdict in {Verdict.FOLDED, Verdict.NOTHING_TO_DO}:
+            self._failing.discard(name)
         match outcome.verdict:
             case Verdict.FOLDED:
                 self._tally.done(outcome.files, name, uuid, "fold")
@@ -162,6 +183,7 @@ class Reconciler:
             case Verdict.BUSY:
                 self._schedule.retry(now)
             case Verdict.FAILED:
+                self._failing.add(name)
                 self._tally.failed(outcome.reason, name=name, uuid=uuid, action="fold")
                 self._schedule.retry(now)
 
@@ -175,7 +197,12 @@ class Reconciler:
         if result is None:
             return
         self._names.replace(result.names.items())
+        # A problem of the scan is that of any domain: a name that failed before may still fail.
+        before = self._failing if result.problems else set[str]()
+        self._failing = before | {domain.label for domain in result.domains if domain.failed}
+        self._oldest = (self._oldest or began) if self._failing else None
         self._state = self._state._replace(
+            pending=len(self._failing),
             passed=time.time(),
             took=took,
             domains=len(self._names),

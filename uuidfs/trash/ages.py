@@ -17,12 +17,11 @@ DAY = 86400.0  # seconds of running time that lie between two looks before somet
 
 class Clock(NamedTuple):
     """What the clocks say: ``wall`` since the epoch, ``up`` and ``awake`` since the boot, in
-    seconds, with the time in suspend and without it; ``boot`` tells boots apart."""
+    seconds, with the time in suspend and without it."""
 
     wall: float
     up: float
     awake: float
-    boot: str
 
 
 class Ages(NamedTuple):
@@ -33,7 +32,7 @@ class Ages(NamedTuple):
     holds, by key, ``counted`` and ``running`` at the first look.
     """
 
-    last: Clock = Clock(0.0, 0.0, 0.0, "")
+    last: Clock = Clock(0.0, 0.0, 0.0)
     counted: float = 0.0
     running: float = 0.0
     gap: float = 0.0
@@ -41,11 +40,8 @@ class Ages(NamedTuple):
 
 
 def read_clock() -> Clock:
-    """The clocks of this host (clock_gettime(2), proc_sys_kernel(5)). Raises OSError."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        boot = file.read().strip()
-    up = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return Clock(time.time(), up, time.monotonic(), boot)
+    """The clocks of this host (clock_gettime(2)). The unit cannot read the boot's id in /proc."""
+    return Clock(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic())
 
 
 def look(ages: Ages, clock: Clock, keys: Collection[str]) -> tuple[Ages, str | None]:
@@ -61,10 +57,10 @@ def look(ages: Ages, clock: Clock, keys: Collection[str]) -> tuple[Ages, str | N
 
 def _count(ages: Ages, clock: Clock) -> tuple[Ages, str | None]:
     last = ages.last
-    if not last.boot:
+    if not last.up:
         return ages, None
     passed = clock.wall - last.wall
-    if clock.boot != last.boot:
+    if clock.up < last.up:  # another boot; one that is up for longer counts as the same, for less
         off = passed - clock.up
         is_true = 0 <= off <= OFF
         gap = off if is_true else 0.0

@@ -49,11 +49,7 @@ def expire(
     with TrustedDirs(layout) as dirs:
         trashed = {_key(kind, label) for kind, label, _, _ in labels(dirs, [])}
         old = old_logs(dirs, logs, options)
-    try:
-        now = clock()
-    except OSError as error:
-        raise SystemCallFailed("read", "/proc/sys/kernel/random/boot_id", error) from error
-    ages, told = look(_load(layout), now, trashed | {_LOG + uuid for uuid in old})
+    ages, told = look(_load(layout), clock(), trashed | {_LOG + uuid for uuid in old})
     # Saved first: what cannot be noted is not removed either.
     _save(layout, ages)
     removed = EmptyResult(())
@@ -89,9 +85,9 @@ def _load(layout: Layout) -> Ages:
 
 def _typed(read: Ages) -> Ages:
     """JSON knows no tuples, and the file may say anything."""
-    wall, up, awake, boot = read.last
+    wall, up, awake = read.last
     return Ages(
-        Clock(float(wall), float(up), float(awake), str(boot)),
+        Clock(float(wall), float(up), float(awake)),
         float(read.counted),
         float(read.running),
         float(read.gap),

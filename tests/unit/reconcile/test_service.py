@@ -137,6 +137,43 @@ def test_status_tells_whether_it_runs(make_tree: Build) -> None:
         assert json.loads(uuidfs(root, "status", "--json").out)["reconciler"] is None
 
 
+def test_what_cannot_be_folded_counts_as_pending(make_tree: Build) -> None:
+    tree = make_tree(WEB, DB)
+    root = tree.host.root
+    with reconciler(root):
+        wait_for(lambda: clean(tree), "all is converted")
+        store = tree.host.config / "by-uuid"
+        store.chmod(0o777)  # anybody's: nothing is put there
+        libvirt_save(tree.host.config_of("web"), domain_xml("web", WEB.uuid, "saved"))
+        wait_for(lambda: "1 pending" in uuidfs(root, "status").out, "the failing fold is told")
+        store.chmod(0o755)
+        wait_for(lambda: clean(tree), "it is tried again")
+        wait_for(lambda: "0 pending" in uuidfs(root, "status").out, "nothing waits")
+
+
+def test_it_ends_when_a_directory_is_replaced_under_its_mount(make_tree: Build) -> None:
+    """As under the unit: each of libvirt's directories is a mount, all the rest is read-only."""
+    tree = make_tree(WEB)
+    root = tree.host.root
+    names = [
+        f"{root}/{name}" for name in ("etc/libvirt/qemu", "var/log/libvirt/qemu", "var/lib/libvirt")
+    ]
+    binds = "".join(f"mount --bind '{path}' '{path}'; " for path in (root, *names, f"{root}/run"))
+    script = f"set -e; {binds} mount -o remount,bind,ro '{root}'; exec \"$@\""
+    mounted = ["unshare", "-m", "sh", "-c", script, "sh"]
+    (root / "run/uuidfs").mkdir(parents=True)
+    if subprocess.run([*mounted, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted for one process here")
+    with reconciler(root, *mounted) as daemon:
+        wait_for(lambda: linked(tree.host.config_of("web"), WEB.uuid), "it works")
+        config = tree.host.config
+        shutil.copytree(config, config.with_name("copy"), symlinks=True)
+        config.rename(config.with_name("former"))
+        config.with_name("copy").rename(config)
+        assert daemon.ended() == 1, "systemd starts it anew"
+        assert "it was replaced" in daemon.said()
+
+
 def test_revert_is_refused_while_it_would_be_undone_at_once(make_tree: Build) -> None:
     tree = make_tree(WEB)
     root = tree.host.root

@@ -5,7 +5,7 @@ import pytest
 from uuidfs.trash.ages import DAY, Ages, Clock, is_past, is_seen_again, look
 
 HOUR, YEAR_2026 = 3600.0, 1.8e9
-START = Clock(YEAR_2026, 1000.0, 900.0, "one")
+START = Clock(YEAR_2026, 1000.0, 900.0)
 
 
 def begun(clock: Clock = START) -> Ages:
@@ -14,7 +14,7 @@ def begun(clock: Clock = START) -> Ages:
 
 def later(clock: Clock, seconds: float, *, wall: float = 0.0, awake: float | None = None) -> Clock:
     ran = seconds if awake is None else awake
-    return Clock(clock.wall + seconds + wall, clock.up + seconds, clock.awake + ran, clock.boot)
+    return Clock(clock.wall + seconds + wall, clock.up + seconds, clock.awake + ran)
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def later(clock: Clock, seconds: float, *, wall: float = 0.0, awake: float | Non
         ),
         pytest.param(later(START, HOUR, wall=-7 * DAY), HOUR, HOUR, "back by 7 days", id="back"),
         pytest.param(
-            Clock(START.wall + 2 * DAY, 60.0, 50.0, "two"), 2 * DAY, 50.0, "", id="off for two days"
+            Clock(START.wall + 2 * DAY, 60.0, 50.0), 2 * DAY, 50.0, "", id="off for two days"
         ),
         pytest.param(
-            Clock(9.5e8, 60.0, 50.0, "two"), 60.0, 50.0, "back by", id="booted with a dead battery"
+            Clock(9.5e8, 60.0, 50.0), 60.0, 50.0, "back by", id="booted with a dead battery"
         ),
         pytest.param(
-            Clock(START.wall + 400 * DAY, 60.0, 50.0, "two"),
+            Clock(START.wall + 400 * DAY, 60.0, 50.0),
             60.0,
             50.0,
             "ahead by 400 days",
@@ -50,10 +50,10 @@ def test_what_counts(clock: Clock, counted: float, running: float, told: str) ->
 
 
 def test_a_gap_that_a_wrong_clock_made_is_taken_back_when_the_clock_is_set() -> None:
-    booted = Clock(START.wall + 40 * DAY, 60.0, 60.0, "two")
+    booted = Clock(START.wall + 40 * DAY, 60.0, 60.0)
     ages, _ = look(begun(), booted, ["x"])
     assert ages.counted == 40 * DAY
-    right = Clock(START.wall + 660.0, 660.0, 660.0, "two")
+    right = Clock(START.wall + 660.0, 660.0, 660.0)
     ages, told = look(ages, right, ["x"])
     assert told is not None
     assert "back by 39 days" in told or "back by 40 days" in told

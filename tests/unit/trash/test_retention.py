@@ -26,10 +26,9 @@ class Host:
     tree: Tree
     wall: float = 1.8e9
     up: float = 100.0
-    boot: int = 1
 
     def look(self, *, logs: float | None = None) -> Expired:
-        clock = Clock(self.wall, self.up, self.up, str(self.boot))
+        clock = Clock(self.wall, self.up, self.up)
         return expire(self.layout, MONTH, logs, Options(), clock=lambda: clock)
 
     def run(self, seconds: float) -> None:
@@ -37,7 +36,7 @@ class Host:
         self.up += seconds
 
     def reboot(self, wall: float) -> None:
-        self.wall, self.up, self.boot = wall, 20.0, self.boot + 1
+        self.wall, self.up = wall, 20.0
 
 
 @pytest.fixture
