@@ -1,7 +1,10 @@
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import uuidfs
+from tests.support.process import REPOSITORY
 
 ROOT = Path(uuidfs.__file__).parent
 CHANGE_NAMES = {
@@ -45,3 +48,45 @@ def test_the_search_finds_what_it_is_to_find() -> None:
     assert calls("import os\nos.unlink('x')") == ["os.unlink"]
     assert calls("from shutil import rmtree") == ["from shutil import rmtree"]
     assert calls("Path('x').write_text('y')") == [".write_text"]
+
+
+TAKES_AWAY = {"exchange", "remove_directory", "rename", "rename_new", "unlink"}
+ROW = re.compile(r"\| (\S+\.py) (\w+) \| ([a-z_, ]+) \| \w.+ \|")
+
+
+def taken_in(tree: ast.AST, bare: set[str], function: str = "") -> Iterator[tuple[str, str]]:
+    """Function and call, for each call of files/change.py that takes a name away; ``bare`` are
+    the functions that the module imports by themselves."""
+    for node in ast.iter_child_nodes(tree):
+        inside = node.name if isinstance(node, ast.FunctionDef) else function
+        if isinstance(node, ast.Call):
+            owner, _, call = ast.unparse(node.func).rpartition(".")
+            if call in TAKES_AWAY and (owner == "change" or (not owner and call in bare)):
+                yield function, call
+        yield from taken_in(node, bare, inside)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """What a module imports of files/change.py by itself; never by another name."""
+    aliases = [
+        alias
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "uuidfs.files.change"
+        for alias in node.names
+    ]
+    assert all(alias.asname is None for alias in aliases)
+    return {alias.name for alias in aliases}
+
+
+def test_every_call_that_takes_a_name_away_is_argued_for() -> None:
+    there: dict[tuple[str, str], set[str]] = {}
+    for path in ROOT.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for function, call in taken_in(tree, imported(tree)):
+            there.setdefault((str(path.relative_to(ROOT)), function), set()).add(call)
+    listed = {
+        (row[1], row[2]): set(row[3].split(", "))
+        for line in (REPOSITORY / "docs/design.md").read_text().splitlines()
+        if (row := ROW.fullmatch(line))
+    }
+    assert listed == there
