@@ -120,12 +120,16 @@ class _Run:
         try:
             if self.options.dry_run or not names:
                 plan = self._plan(uuid)
+                if self._asks(uuid):
+                    plan = self._plan(uuid)
                 if self.options.dry_run or not plan.steps:
                     return self._result(name, plan, plan.steps)
             with self.locks.hold(uuid):
                 plan = attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
-            if uuid in self._misfiled:
-                plan = self._see_to_misfiled(uuid, done)
+            # Without the lock: libvirt may be waiting for the hook, which waits for the lock.
+            if self._asks(uuid):
+                with self.locks.hold(uuid):
+                    plan = attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
             return self._result(name, plan, done)
         except Busy as error:
             return DomainResult(name, uuid, error=str(error), busy=True)
@@ -134,14 +138,13 @@ class _Run:
         finally:
             self.applier.close_domain()
 
-    def _see_to_misfiled(self, uuid: str, done: list[Step]) -> Plan:
-        """The rest of a plan that waited for libvirt's answer. It is asked without the lock:
-        it may be waiting itself for the hook, which waits for the lock."""
-        if self.options.checkpoints is not None:
-            self._known[uuid] = self.options.checkpoints(self.layout, uuid)
+    def _asks(self, uuid: str) -> bool:
+        """Ask libvirt what a plan waits for, if it does; tells so. Raises UuidfsError."""
+        if uuid not in self._misfiled or self.options.checkpoints is None:
+            return False
+        self._known[uuid] = self.options.checkpoints(self.layout, uuid)
         self._misfiled.discard(uuid)
-        with self.locks.hold(uuid):
-            return attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
+        return True
 
     def _look_again(self) -> None:
         """Rotated or renamed: there are new names as well."""
@@ -167,8 +170,7 @@ class _Run:
         view = self.surveyor.view(scan, uuid)
         if self.action == "revert":
             return plan_revert(self.layout, view)
-        asks = self.options.checkpoints is not None and not self.options.dry_run
-        is_told = not asks or uuid in self._known
+        is_told = self.options.checkpoints is None or uuid in self._known
         if view.misfiled and not is_told:
             self._misfiled.add(uuid)
         known = self._known.get(uuid)
