@@ -1,0 +1,1 @@
+"""A power cut between any two writes: see README.md here. ``make test-power`` runs it."""

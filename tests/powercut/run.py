@@ -1,0 +1,219 @@
+"""Records a scenario on a logged disk, and checks what each cut of the power leaves."""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.powercut.disk import FileSystem, call, logged, mounted, new_image
+from tests.powercut.replay import Point, cuts, entries, put
+from tests.powercut.scenarios import Scenario, Truth, read_before
+from tests.powercut.syncing import Syncer, patched
+from tests.support.trees import Host
+from tests.support.truth import facts, fingerprint
+
+_CHUNK = 1 << 16
+
+
+@dataclass
+class Figures:
+    """What was seen. ``trees``: different states that a mount showed, each recovered from."""
+
+    entries: int = 0
+    points: int = 0
+    trees: int = 0
+    early: int = 0  # trees in which a name does not open before the recovery
+    failures: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.entries:6} log entries {self.points:6} cuts {self.trees:5} trees"
+            f" {self.early:4} early {len(self.failures):4} failed"
+        )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The image as it was before, the log since, and the truth."""
+
+    base: Path
+    log: Path
+    notes: Path
+    truth: Truth
+
+    def where(self, entry: int) -> str:
+        """The last call that was committed when this entry of the log was written."""
+        last = "the mount"
+        if self.notes.exists():
+            for line in self.notes.read_text().splitlines():
+                number, what = line.split(" ", 1)
+                if int(number) > entry:
+                    return f"before the end of {what}"
+                last = what
+        return f"after {last}"
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory in memory, where there is one: images are copied for each point."""
+    memory = Path("/dev/shm")
+    parent = memory if os.access(memory, os.W_OK) else None
+    directory = Path(tempfile.mkdtemp(prefix="uuidfs-power-", dir=parent))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def explore(system: FileSystem, scenario: Scenario, mode: str) -> Figures:
+    """Record one run, and try every cut of it."""
+    with scratch() as directory:
+        return check(system, scenario, record(system, scenario, mode, directory), directory)
+
+
+# -- recording --------------------------------------------------------------------------------
+
+
+def record(system: FileSystem, scenario: Scenario, mode: str, directory: Path) -> Recording:
+    """Run a scenario's actions on a logged disk."""
+    image, mount = new_image(system, directory / "image"), directory / "mount"
+    with mounted(system, image, mount):
+        call("cp", "-a", scenario.template, mount / "root")
+    base, notes = _sparse_copy(image, directory / "base"), directory / "notes"
+    host = Host(mount / "root")
+    with logged(image, directory) as disk:
+        with mounted(system, disk.device, mount, loop=False):
+            before, stored = read_before(host)
+
+            def act() -> None:
+                syncer = Syncer(mount, disk.log, notes)
+                patched(syncer, exchange=scenario.exchange)
+                for action in scenario.actions:
+                    # What libvirt does is not judged: it is committed in its order.
+                    syncer.mode = "all" if mode != "end" else "end"
+                    words = action(host)
+                    syncer.mode = mode
+                    if words is not None:
+                        code, said = forked(lambda words=words: _uuidfs(host, words))
+                        assert code == 0, f"{words}: exit {code}, {said}"
+
+            code, said = forked(act)
+            assert code == 0, said
+            truth = Truth(before, stored, facts(host))
+    image.unlink()
+    return Recording(base, disk.log, notes, truth)
+
+
+def _uuidfs(host: Host, words: Sequence[str]) -> None:
+    from uuidfs.cli.start import main
+
+    assert sys.getfilesystemencoding().lower() == "utf-8", "it would start again, unpatched"
+    sys.argv = ["uuidfs", "--root", os.fspath(host.root), *words]
+    main()
+
+
+def forked(function: Callable[[], object]) -> tuple[int, str]:
+    """Call it in a process of its own: its exit code, and what it said."""
+    with tempfile.TemporaryFile() as output:
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            sys.stdout, sys.stderr = (os.fdopen(fd, "w", closefd=False) for fd in (1, 2))
+            os._exit(_code(function))
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        output.seek(0)
+        return code, output.read().decode(errors="replace")
+
+
+def _code(function: Callable[[], object]) -> int:
+    code = 0
+    try:
+        function()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 99
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _sparse_copy(source: Path, target: Path) -> Path:
+    zeros = bytes(_CHUNK)
+    with source.open("rb") as old, target.open("wb") as new:
+        while chunk := old.read(_CHUNK):
+            if chunk == zeros[: len(chunk)]:
+                new.seek(len(chunk), os.SEEK_CUR)
+            else:
+                new.write(chunk)
+        new.truncate(source.stat().st_size)
+    return target
+
+
+# -- checking ---------------------------------------------------------------------------------
+
+
+def check(
+    system: FileSystem, scenario: Scenario, recording: Recording, directory: Path
+) -> Figures:
+    """Mount what each cut leaves; recover from every tree that was not seen before."""
+    figures, seen = Figures(), set[bytes]()
+    log = list(entries(recording.log))
+    figures.entries = len(log)
+    with recording.base.open("r+b") as base:
+        for point in cuts(log, base):
+            figures.points += 1
+            problems = _at(system, scenario, recording, directory, point, seen, figures)
+            if problems:
+                where = recording.where(point.entry)
+                figures.failures[f"{scenario.name}, {point}, {where}"] = problems
+    figures.trees = len(seen)
+    return figures
+
+
+def _at(
+    system: FileSystem,
+    scenario: Scenario,
+    recording: Recording,
+    directory: Path,
+    point: Point,
+    seen: set[bytes],
+    figures: Figures,
+) -> list[str]:
+    copy = directory / "copy"
+    call("cp", "--sparse=always", recording.base, copy)
+    with copy.open("r+b") as file:
+        put(file, point.writes)
+    try:
+        with mounted(system, copy, directory / "mount") as mount:
+            host = Host(mount / "root")
+            tree = hashlib.sha256(repr(fingerprint(mount)).encode()).digest()
+            if tree in seen:
+                return []
+            seen.add(tree)
+            early = scenario.early(host, recording.truth)
+            figures.early += bool(early)
+            problems = _recovered(scenario, host, recording.truth)
+            return [*problems, *(f"early: {each}" for each in early)] if problems else []
+    except OSError as error:
+        return [f"the file system: {error}"]
+    finally:
+        copy.unlink()
+
+
+def _recovered(scenario: Scenario, host: Host, truth: Truth) -> list[str]:
+    shutil.rmtree(host.root / "run/uuidfs", ignore_errors=True)  # /run is empty after a cut
+    code, said = forked(lambda: _uuidfs(host, scenario.recovery))
+    problems = scenario.judge(host, truth)
+    if "Traceback" in said or (code != 0 and not scenario.may_fail):
+        problems.append(f"the recovery: exit {code}, {said}")
+    return problems
