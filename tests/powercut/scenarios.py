@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.crash import scenarios as kills
@@ -36,7 +36,7 @@ class Scenario:
     ``early`` tells what names do not open before it, where names do not change."""
 
     name: str
-    template: Path
+    root: Path
     actions: tuple[Action, ...]
     judge: Callable[[Host, Truth], list[str]]
     early: Callable[[Host, Truth], list[str]]
@@ -189,6 +189,20 @@ def _converted(root: Path) -> Host:
         for path in sorted(left.rglob("*"), reverse=True):
             os.rmdir(path) if path.is_dir() else os.unlink(path)
     return host
+
+
+# -- the bench itself --------------------------------------------------------------------------
+
+
+def careless(directory: Path) -> Scenario:
+    """Not uuidfs: for a moment a config is where nobody looks. The bench has to see it."""
+    plain = first_convert(directory)
+
+    def take_away(host: Host) -> None:
+        os.rename(host.config_of(OLD), host.root / "nowhere")
+        os.rename(host.root / "nowhere", host.config_of(OLD))
+
+    return replace(plain, name="careless", actions=(take_away, *plain.actions))
 
 
 ALL = (first_convert, mixed, reverted, without_exchange, renamed, trashed)

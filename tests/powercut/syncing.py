@@ -25,12 +25,22 @@ _CALLS = ("rename", "link", "symlink", "unlink", "mkdir", "rmdir", "fchmod", "fc
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def everything(mount: Path) -> None:
+    """syncfs(2)."""
+    fd = os.open(mount, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _libc.syncfs(fd) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs")
+    finally:
+        os.close(fd)
+
+
 class Syncer:
     """Commits after each call, and notes in a file which entry of the log ends which call."""
 
     def __init__(self, mount: Path, log: Path, notes: Path) -> None:
         self.mode = "end"
-        self._mount = os.open(mount, os.O_RDONLY | os.O_DIRECTORY)
+        self._mount = mount
         self._log = log
         self._notes = notes
 
@@ -40,7 +50,7 @@ class Syncer:
             case "end":
                 return
             case "all":
-                self.everything()
+                everything(self._mount)
             case "source" if source is not None:
                 os.fsync(source)
             case "target" if target is not None:
@@ -49,11 +59,6 @@ class Syncer:
                 self._file(target, name)
         with self._notes.open("a") as notes:
             notes.write(f"{entries_in(self._log)} {self.mode} {what!r}\n")
-
-    def everything(self) -> None:
-        """syncfs(2)."""
-        if _libc.syncfs(self._mount) != 0:
-            raise OSError(ctypes.get_errno(), "syncfs")
 
     @staticmethod
     def _file(directory: int, name: str) -> None:
