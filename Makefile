@@ -3,6 +3,7 @@
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
+# make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
 # make deb    the Debian package, in dist/deb
 # make rpm    the RPM package, in dist/rpm
 # make bench  the figures of docs/performance.md
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie test-packages test-package-short deb rpm bench clean
+.PHONY: demo test lint test-debian test-trixie test-packages test-package-short test-power deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +50,9 @@ test-packages: $(STAMP)
 	tests/package/run bookworm --installed tests/live
 	tests/package/run trixie --installed tests/live
 	$(BIN)/python -m pytest tests/package
+
+test-power: $(STAMP)
+	UUIDFS_POWER=1 $(BIN)/python -m pytest -s tests/powercut $(PYTEST_ARGS)
 
 deb:
 	packaging/build-deb dist/deb

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -111,7 +112,7 @@ def record(
                     words = action(host)
                     syncer.mode = mode
                     if words is not None:
-                        code, said = forked(lambda words=words: _uuidfs(host, words))
+                        code, said = forked(partial(_uuidfs, host, words))
                         assert code == 0, f"{words}: exit {code}, {said}"
 
             code, said = forked(act)
@@ -244,7 +245,7 @@ def _at(
 
 def _recovered(scenario: Scenario, host: Host, truth: Truth) -> list[str]:
     shutil.rmtree(host.root / "run/uuidfs", ignore_errors=True)  # /run is empty after a cut
-    code, said = forked(lambda: _uuidfs(host, scenario.recovery))
+    code, said = forked(partial(_uuidfs, host, scenario.recovery))
     problems = scenario.judge(host, truth)
     if "Traceback" in said or (code != 0 and not scenario.may_fail):
         problems.append(f"the recovery: exit {code}, {said}")

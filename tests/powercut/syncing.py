@@ -74,7 +74,8 @@ def patched(syncer: Syncer, *, exchange: bool) -> None:
     """From now on every change of names in this process is followed by a commit."""
     for name in _CALLS:
         setattr(os, name, _following(syncer, name, getattr(os, name)))
-    change._renameat2 = _exchange(syncer, change._renameat2, works=exchange)
+    exchanging = _exchange(syncer, change._renameat2, works=exchange)
+    change._renameat2 = exchanging  # type: ignore[assignment]  # stands for C
 
 
 def _following(syncer: Syncer, call: str, real: Callable[..., Any]) -> Callable[..., Any]:
