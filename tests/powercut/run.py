@@ -34,6 +34,7 @@ class Figures:
     points: int = 0
     trees: int = 0
     early: int = 0  # trees in which a name does not open before the recovery
+    last: bytes = b""
     failures: dict[str, list[str]] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -53,6 +54,7 @@ class Recording:
     notes: Path
     start: int  # the first entry of the log after the mount
     truth: Truth
+    end: bytes  # the tree after the run, which the last cut has to show
 
     def where(self, entry: int) -> str:
         """The last call that was committed when this entry of the log was written."""
@@ -118,8 +120,9 @@ def record(
             code, said = forked(act)
             assert code == 0, said
             truth = Truth(before, stored, facts(host))
+            end = _tree(mount)
     image.unlink()
-    return Recording(scenario, base, disk.log, notes, start, truth)
+    return Recording(scenario, base, disk.log, notes, start, truth, end)
 
 
 def _uuidfs(host: Host, words: Sequence[str]) -> None:
@@ -196,25 +199,29 @@ def check(system: FileSystem, recording: Recording, directory: Path) -> Figures:
     figures, seen = Figures(), set[bytes]()
     log = list(entries(recording.log))
     figures.entries = len(log) - recording.start
-    path = directory / "copy"
-    with recording.base.open("r+b") as base, path.open("w+b", buffering=0) as copy:
-        _copy_over(base, copy)
-        with attached(path) as device:
-            reordered = 0
-            for point in cuts(log, base):
-                if point.entry < recording.start:
+    reordered, whole = 0, b""
+    with recording.base.open("r+b") as base:
+        for point in cuts(log, base):
+            if point.entry < recording.start:
+                continue
+            if point.kind != "prefix":
+                reordered += 1
+                if reordered % STRIDE:
                     continue
-                if point.kind != "prefix":
-                    reordered += 1
-                    if reordered % STRIDE:
-                        continue
-                figures.points += 1
+            figures.points += 1
+            # A new file and device each time: the kernel may keep pages of one that was used.
+            path = directory / f"copy-{figures.points}"
+            with path.open("w+b", buffering=0) as copy:
                 _copy_over(base, copy)
                 put(copy, point.writes)
-                problems = _at(system, recording, device, directory / "mount", seen, figures)
-                if problems:
-                    where = recording.where(point.entry)
-                    figures.failures[f"{point}, {where}"] = problems
+            problems = _at(system, recording, path, directory / "mount", seen, figures)
+            path.unlink()
+            if problems:
+                where = recording.where(point.entry)
+                figures.failures[f"{point}, {where}"] = problems
+            if point.kind == "prefix":
+                whole = figures.last
+    assert whole == recording.end, "the disk shows an older tree than the run has left"
     figures.trees = len(seen)
     return figures
 
@@ -222,15 +229,15 @@ def check(system: FileSystem, recording: Recording, directory: Path) -> Figures:
 def _at(
     system: FileSystem,
     recording: Recording,
-    device: Path,
+    image: Path,
     where: Path,
     seen: set[bytes],
     figures: Figures,
 ) -> list[str]:
     scenario = recording.scenario
     try:
-        with mounted(system, device, where) as mount:
-            tree = hashlib.sha256(repr(fingerprint(mount)).encode()).digest()
+        with attached(image) as device, mounted(system, device, where) as mount:
+            figures.last = tree = _tree(mount)
             if tree in seen:
                 return []
             seen.add(tree)
@@ -241,6 +248,10 @@ def _at(
             return [*problems, *(f"early: {each}" for each in early)] if problems else []
     except OSError as error:
         return [f"the file system: {error}"]
+
+
+def _tree(mount: Path) -> bytes:
+    return hashlib.sha256(repr(fingerprint(mount)).encode()).digest()
 
 
 def _recovered(scenario: Scenario, host: Host, truth: Truth) -> list[str]:
