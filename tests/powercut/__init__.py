@@ -1,1 +1,1 @@
-"""A power cut between any two writes: see README.md here. ``make test-power`` runs it."""
+"""A power cut between any two writes to a disk; README.md here tells how. ``make test-power``."""
