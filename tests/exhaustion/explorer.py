@@ -1,0 +1,422 @@
+"""Visits every interleaving of libvirt's and uuidfs's system calls, within a bound.
+
+uuidfs cannot be cloned, so each run builds the tree anew and replays a schedule: at some of the
+choices something else is done than to go on. Where a run comes to a state that is new, each
+other choice there becomes a schedule. A state is the tree, what libvirt has done and knows, and
+all that each process of uuidfs has seen: nothing else decides what comes next.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.exhaustion.picture import Picture
+from tests.exhaustion.promises import Broken, at_the_end, in_between
+from tests.exhaustion.scenarios import Scenario
+from uuidfs import check
+from uuidfs.apply import trashing
+from uuidfs.apply.open_dirs import OpenDirs
+from uuidfs.convert import run as convert_run
+from uuidfs.errors import UuidfsError
+from uuidfs.files import change
+from uuidfs.files.directory import Directory
+from uuidfs.files.entry import Entry
+from uuidfs.reconcile import full_pass
+
+CALLS = (
+    "exchange",
+    "rename",
+    "rename_new",
+    "link",
+    "symlink",
+    "unlink",
+    "make_directory",
+    "remove_directory",
+)
+LOOKS = ("look", "link_text", "stat", "list", "inodes", "read", "child", "status", "is_same")
+Choice = tuple[str, int]  # go, kill, fail (of the process with that number) or libvirt
+Schedule = tuple[tuple[int, Choice], ...]  # at the choice of that number something else is done
+LIBVIRT: Choice = ("libvirt", 0)
+
+
+class Stopped(BaseException):
+    """A kill, or the run is over: nothing of this process runs any more."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """``bursts``: how often libvirt may work between two looks; between two changes it may
+    always. ``faults``: kills and errors in one run. ``switches``: from one uuidfs to another."""
+
+    bursts: int = 0
+    faults: int = 1
+    switches: int = 3
+
+
+@dataclass
+class Figures:
+    """What was visited. ``ends`` are distinct trees in which nothing of uuidfs runs any more."""
+
+    states: int = 0
+    ends: int = 0
+    kills: int = 0
+    errors: int = 0
+    runs: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def counts(self) -> list[int]:
+        return [self.states, self.ends, self.kills, self.errors]
+
+
+class Process:
+    """One uuidfs, in a thread that has the turn or waits for it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.turn = threading.Semaphore(0)
+        self.told = "go"
+        self.seen = number  # a hash of all answers that it got
+        self.calls = 0
+        self.over = False
+
+    def sees(self, what: object) -> None:
+        self.seen = hash((self.seen, what))
+
+
+_here = threading.local()
+
+
+class Explorer:
+    """All runs of one scenario."""
+
+    def __init__(self, scenario: Scenario, root: Path, bound: Bound, most_failures: int = 1) -> None:
+        self.scenario, self.root, self.bound = scenario, root, bound
+        self.template = scenario.template(root)
+        self.most_failures = most_failures
+        self.todo: list[Schedule] = [()]
+        self.states: set[object] = set()
+        self.judged: set[tuple[int, int]] = set()
+        self.ended: set[tuple[int, int]] = set()
+        self.finished: set[tuple[int, int]] = set()  # where libvirt has nothing more to do
+        self.figures = Figures()
+
+    def explore(self) -> Figures:
+        with _hooked():
+            while self.todo and len(self.figures.failures) < self.most_failures:
+                self.figures.runs += 1
+                Run(self, self.todo.pop()).go()
+        return self.figures
+
+
+class Run:
+    """One schedule, from a new tree to its end or to a state that was visited before."""
+
+    def __init__(self, explorer: Explorer, schedule: Schedule) -> None:
+        explorer.template.build(explorer.root)
+        self.explorer, self.bound = explorer, explorer.bound
+        self.other = dict(schedule)
+        self.schedule = schedule
+        self.known = schedule[-1][0] + 1 if schedule else 0
+        self.count = 0
+        self.story: list[str] = []
+        self.daemon = explorer.scenario.daemon(explorer.root)
+        self.picture = Picture(explorer.root)
+        self.processes = [Process(n) for n in range(len(explorer.scenario.operations))]
+        self.running: Process | None = None
+        self.over = threading.Semaphore(0)
+        self.stopped = False
+        self.bursts, self.faults = explorer.bound.bursts, explorer.bound.faults
+        self.switches = explorer.bound.switches
+        self.in_burst = False
+        self.problem: BaseException | None = None
+
+    def go(self) -> None:
+        _here.run, _here.process = self, None
+        threads = [threading.Thread(target=self._process, args=(p,)) for p in self.processes]
+        for thread in threads:
+            thread.start()
+        try:
+            self._hand_over()
+        except Stopped:
+            self._stop()
+        self.over.acquire()
+        self._stop()
+        for thread in threads:
+            thread.join()
+        try:
+            if self.problem is not None:
+                raise self.problem
+            if all(process.over for process in self.processes):
+                self._end()
+        except Broken as broken:
+            text = "\n  ".join([str(broken), *self.story])
+            self.explorer.figures.failures.append(f"schedule {self.schedule}\n  {text}")
+
+    def _stop(self) -> None:
+        self.stopped = True
+        for process in self.processes:
+            process.turn.release()
+        self.over.release()
+
+    def _end(self) -> None:
+        key = self.picture.key(), self.daemon.key()
+        if key in self.explorer.ended:
+            return
+        self.explorer.ended.add(key)
+        self.explorer.figures.ends += 1
+        self.story.append("-- libvirt goes on to its end, then uuidfs")
+        at_the_end(self.daemon, plain="revert" in self.explorer.scenario.does)
+
+    # -- processes --------------------------------------------------------------------------
+
+    def _process(self, process: Process) -> None:
+        process.turn.acquire()
+        _here.run, _here.process = self, process
+        try:
+            if not self.stopped:
+                self.explorer.scenario.operations[process.number](self.daemon)
+        except UuidfsError as error:
+            self.story.append(f"uuidfs {process.number}: {error}")
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
+            self.problem = error
+            self._stop()
+        _here.process = None
+        if self.stopped:
+            return
+        process.over = True
+        process.seen = 0
+        try:
+            self._hand_over()
+        except Stopped:
+            self._stop()
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
+            self.problem = error
+            self._stop()
+
+    def _hand_over(self) -> None:
+        """At the beginning, and where a process has ended."""
+        while any(not process.over for process in self.processes):
+            verb, number = self._choose(None, quiet=False)
+            if verb == "libvirt":
+                self._libvirt()
+                continue
+            self.running = process = self.processes[number]
+            process.told = verb
+            process.turn.release()
+            return
+        self.over.release()
+
+    def arrive(self, process: Process, *, look: bool, quiet: bool) -> str:
+        """A process is about to look or to change something: who does what before?"""
+        if self.stopped or process.told == "kill":
+            raise Stopped
+        if look and not self.bursts:
+            return "go"
+        while True:
+            verb, number = self._choose(process, quiet=quiet, look=look)
+            if verb == "libvirt":
+                self._libvirt()
+                continue
+            if number != process.number:
+                self.switches -= 1
+                other = self.running = self.processes[number]
+                other.told = verb
+                other.turn.release()
+                process.turn.acquire()
+                if self.stopped:
+                    raise Stopped
+                verb = process.told
+            break
+        self.in_burst = False
+        if verb == "kill":
+            process.told = verb
+            self.faults -= 1
+            self.story.append(f"uuidfs {process.number} is killed")
+            raise Stopped
+        if verb == "fail":
+            self.faults -= 1
+        return verb
+
+    # -- choices ----------------------------------------------------------------------------
+
+    def _choose(self, process: Process | None, *, quiet: bool, look: bool = False) -> Choice:
+        number, self.count = self.count, self.count + 1
+        alive = [p for p in self.processes if not p.over]
+        choice: Choice = ("go", (process or alive[0]).number)
+        if number < self.known:
+            choice = self.other.get(number, choice)
+        else:
+            self._visit(process, quiet=quiet, look=look)
+            for other in self._others(process, alive, quiet=quiet, look=look):
+                self.explorer.todo.append((*self.schedule, (number, other)))
+        if choice == LIBVIRT and (quiet or look) and not self.in_burst:
+            self.bursts, self.in_burst = self.bursts - 1, True
+        return choice
+
+    def _visit(self, process: Process | None, *, quiet: bool, look: bool) -> None:
+        where = None if process is None else process.number
+        tree, daemon = self.picture.key(), self.daemon.key()
+        budget = self.bursts, self.faults, self.switches, self.in_burst
+        seen = tuple((p.seen, p.told) for p in self.processes)
+        state = tree, daemon, seen, where, quiet, look, budget
+        if state in self.explorer.states:
+            raise Stopped
+        self.explorer.states.add(state)
+        self.explorer.figures.states += 1
+        if (tree, daemon) not in self.explorer.judged:
+            self.explorer.judged.add((tree, daemon))
+            in_between(self.daemon)
+
+    def _others(
+        self, process: Process | None, alive: list[Process], *, quiet: bool, look: bool
+    ) -> Iterator[Choice]:
+        may_work = not (quiet or look) or self.bursts > 0 or self.in_burst
+        done = (self.daemon.key(), self.picture.names_key()) in self.explorer.finished
+        if may_work and not done:
+            yield LIBVIRT
+        if look:
+            return
+        if not quiet and (process is None or self.switches > 0):
+            first = (process or alive[0]).number
+            yield from (("go", p.number) for p in alive if p.number != first)
+        if process is None or not self.faults:
+            return
+        self.explorer.figures.errors += 1
+        yield "fail", process.number
+        if quiet:
+            return
+        self.explorer.figures.kills += 1
+        alone = len(alive) == 1
+        if not alone or (self.picture.key(), self.daemon.key()) not in self.explorer.ended:
+            yield "kill", process.number
+
+    def _libvirt(self) -> None:
+        did = self.daemon.step()
+        self.story.append(f"libvirt: {did or 'is done'}")
+        if did:
+            self.daemon.update(self.picture)
+        else:
+            key = self.daemon.key(), self.picture.names_key()
+            self.explorer.finished.add(key)
+
+    # -- calls ------------------------------------------------------------------------------
+
+    def call(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        process: Process = _here.process
+        directories = [x for x in arguments if isinstance(x, Directory)]
+        what = (name, *(x.path if isinstance(x, Directory) else str(x) for x in arguments))
+        if self.arrive(process, look=False, quiet=_changes_nothing(name, arguments)) == "fail":
+            self.story.append(f"uuidfs {process.number}: EIO from {self._words(what)}")
+            process.sees((what, 5))
+            raise OSError(5, os.strerror(5))
+        try:
+            result = real(*arguments)
+        except OSError as error:
+            process.sees((what, error.errno))
+            raise
+        process.calls += 1
+        who = f"u{process.number}.{process.calls}"
+        stamp = (process.number + 1) * 1_000_000 + process.calls
+        self.picture.step((d.path for d in directories), who, stamp)
+        self.daemon.follow_refiled()
+        self.story.append(f"uuidfs {process.number}: {self._words(what)}")
+        process.sees((what, result if isinstance(result, bool) else result is None))
+        return result
+
+    def ask(self, uuid: str) -> str | None:
+        """virsh: libvirt comes to the end of what it is doing."""
+        for did in self.daemon.finish_operation():
+            self.story.append(f"libvirt: {did}")
+        self.daemon.update(self.picture)
+        name = self.daemon.name_of(uuid)
+        if (process := _here.process) is not None:
+            process.sees(name)
+        return name
+
+    def _words(self, what: tuple[str, ...]) -> str:
+        return " ".join(what).replace(f"{self.picture.root}/", "")
+
+    def look(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        process: Process = _here.process
+        if not self.stopped and process.told != "kill":
+            self.arrive(process, look=True, quiet=False)
+        try:
+            result = real(*arguments)
+        except BaseException as error:
+            process.sees(type(error))
+            raise
+        if isinstance(result, Entry):
+            result = result._replace(ctime=self.picture.changed.get(result.ino, 0))
+        elif isinstance(result, list):
+            result = sorted(result)
+        process.sees(self._seen(result))
+        return result
+
+    def _seen(self, result: object) -> object:
+        label = self.picture.label
+        match result:
+            case Entry():
+                text = None if result.text is None else self.picture.text(result.text)
+                return result.form, label(result.ino), result.nlink, text, result.ctime
+            case os.stat_result():
+                return result.st_mode, label(result.st_ino), result.st_nlink
+            case list():
+                return tuple(result)
+            case set():
+                return frozenset(map(label, result))
+            case str():
+                return self.picture.text(result)
+            case Directory():
+                return "directory"
+        return result
+
+
+def _changes_nothing(name: str, arguments: tuple[Any, ...]) -> bool:
+    """A call without an effect: what comes just before it may as well come just after it."""
+    if name not in {"unlink", "make_directory", "remove_directory"}:
+        return False
+    try:
+        os.stat(arguments[1], dir_fd=arguments[0].fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return name != "make_directory"
+    return name == "make_directory"
+
+
+@contextmanager
+def _hooked() -> Iterator[None]:
+    """Every call of uuidfs in a process of a run goes through the run; times stand still."""
+    real: list[tuple[Any, str, Any]] = []
+
+    def put(owner: Any, name: str, value: Any) -> None:
+        real.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+
+    def wrapped(name: str, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if getattr(_here, "process", None) is None:
+                return function(*arguments)
+            return getattr(_here.run, kind)(name, function, arguments)
+
+        return call
+
+    for name in CALLS:
+        put(change, name, wrapped(name, getattr(change, name), "call"))
+    for name in LOOKS:
+        put(Directory, name, wrapped(name, getattr(Directory, name), "look"))
+    put(convert_run, "is_up_to_date", wrapped("", convert_run.is_up_to_date, "look"))
+    for owner in (full_pass, check):
+        put(owner, "name_of", lambda layout, uuid: _here.run.ask(uuid))
+    put(full_pass, "RENAME_PATIENCE", 0)
+    put(OpenDirs, "sync", lambda self: None)
+    put(trashing, "_now", lambda: "20260101T000000")
+    try:
+        yield
+    finally:
+        for owner, name, value in reversed(real):
+            setattr(owner, name, value)

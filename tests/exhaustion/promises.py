@@ -1,0 +1,144 @@
+"""What has to be true between two calls, and when all have come to their end."""
+
+import os
+from pathlib import Path
+
+from tests.exhaustion.daemon import Daemon
+from tests.support.libvirt import Libvirtd
+from uuidfs.check import check, repair
+from uuidfs.convert.results import Options, RunResult
+from uuidfs.convert.run import convert, revert
+
+_NOW = Options(lock_timeout=0.0)
+
+
+class Broken(AssertionError):
+    """A promise that was not kept."""
+
+
+def _demand(is_kept: bool, what: str) -> None:
+    if not is_kept:
+        raise Broken(what)
+
+
+def in_between(daemon: Daemon) -> None:
+    """Every name opens and gives a whole document of its own; nothing comes back; no log is lost."""
+    libvirtd, host = daemon.libvirtd, daemon.host
+    if not daemon.moves:
+        for path in libvirtd.truth:
+            if path.parent.parent in {host.snapshot, host.checkpoint} and (
+                host.config_of(path.parent.name) not in libvirtd.truth
+            ):
+                continue  # of a name that is no domain's any more: libvirt is about to remove it
+            _demand(_read(path) in daemon.written[path], f"{_rel(daemon, path)} does not open")
+    for path in host.config.glob("*.xml"):
+        known = path in libvirtd.truth or path == daemon.restored
+        _demand(known, f"{_rel(daemon, path)} comes back: libvirt removed it")
+    _no_log_is_lost(daemon)
+
+
+def _rel(daemon: Daemon, path: Path) -> str:
+    return os.path.relpath(path, daemon.host.root)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _no_log_is_lost(daemon: Daemon) -> None:
+    there = {
+        _read(path)
+        for path in daemon.host.log.rglob("*")
+        if not path.is_symlink() and path.is_file()
+    }
+    _demand(daemon.all_logs <= there, "a log is lost")
+
+
+def at_the_end(daemon: Daemon, *, plain: bool = False) -> None:
+    """libvirt finishes, then uuidfs with nobody else: all that libvirt has is under its names."""
+    daemon.finish()
+    if daemon.dies_after is not None:
+        _the_daemon_starts_again(daemon)
+        return
+    if plain:
+        _twice(daemon, lambda: revert(daemon.layout, _NOW))
+        everything_is_there(daemon)
+        for path in daemon.libvirtd.truth:
+            _demand(not path.is_symlink(), f"{_rel(daemon, path)} is still a link")
+    _twice(daemon, lambda: convert(daemon.layout, _NOW))
+    everything_is_there(daemon)
+    for path in daemon.libvirtd.truth:
+        _demand(path.is_symlink(), f"{_rel(daemon, path)} is no link")
+    findings = [(f.path, f.problem) for f in check(daemon.layout).findings]
+    _demand(not findings, f"check finds {findings}")
+
+
+def _twice(daemon: Daemon, operation: object) -> None:
+    """The second time everything is well."""
+    assert callable(operation)
+    for _ in range(2):
+        result: RunResult = operation()
+        daemon.follow_refiled()
+    errors = [domain.error for domain in result.domains if domain.error]
+    _demand(result.exit_code == 0, f"{result.action} ends with {errors} {result.problems}")
+
+
+def everything_is_there(daemon: Daemon) -> None:
+    """By libvirt's memory, by what it wrote last, and after a restart of it."""
+    libvirtd, host = daemon.libvirtd, daemon.host
+    for path, text in libvirtd.truth.items():
+        found = _read(path)
+        if found != text:
+            why = "does not open" if found is None else "is not what libvirt wrote last"
+            raise Broken(f"{_rel(daemon, path)} {why}")
+    for name, known in libvirtd.domains.items():
+        for documents, top in (
+            (known.snapshots, host.snapshot),
+            (known.checkpoints, host.checkpoint),
+        ):
+            for each in documents:
+                path = top / name / f"{each}.xml"
+                _demand(path in libvirtd.truth, f"libvirt's own {_rel(daemon, path)} is missing")
+    _nothing_comes_back(daemon)
+    kept = {_read(path) for path in host.root.rglob("*.xml")}
+    for what, text in libvirtd.removed.items():
+        _demand(text in kept, f"{what}, which libvirt removed, is not in the trash")
+    _no_log_is_lost(daemon)
+    for name, known in libvirtd.domains.items():
+        texts = [_read(path) or b"" for path in host.log.glob(f"{name}.log*")]
+        owners = {line.split()[0] for text in texts for line in text.splitlines()}
+        _demand(owners <= {known.uuid.encode()}, f"{name} has a stranger's log")
+
+
+def _nothing_comes_back(daemon: Daemon) -> None:
+    libvirtd, host = daemon.libvirtd, daemon.host
+    gone = {"gone"}  # tests.support.trees.leave_a_snapshot
+    for path in (
+        *host.config.glob("*.xml"),
+        *(p for p in host.snapshot.glob("*/*.xml") if p.parent.name not in gone),
+        *host.checkpoint.glob("*/*.xml"),
+    ):
+        known = path in libvirtd.truth or path == daemon.restored
+        _demand(known, f"{_rel(daemon, path)} comes back: libvirt removed it")
+
+
+def _the_daemon_starts_again(daemon: Daemon) -> None:
+    """uuidfs-check.service runs before; then one name has all that the domain had."""
+    repair(daemon.layout, _NOW)
+    before = daemon.libvirtd
+    after = Libvirtd(daemon.host)
+    _demand(len(after.domains) == 1, f"{sorted(after.domains)} are there")
+    (name,) = after.domains
+    (had, *_) = before.domains.values()
+    has = after.domains[name]
+    _demand(has.uuid == had.uuid, "the domain has another UUID")
+    _demand(set(has.snapshots) == set(had.snapshots), f"{name} has lost a snapshot")
+    _twice(daemon, lambda: convert(daemon.layout, _NOW))
+    _no_log_is_lost(daemon)
+    after = Libvirtd(daemon.host)
+    _demand(set(after.domains) == {name}, f"{sorted(after.domains)} are there")
+    _demand(set(after.domains[name].snapshots) == set(had.snapshots), "a snapshot is lost")
+    _demand(set(after.domains[name].checkpoints) == set(had.checkpoints), "a checkpoint is lost")
