@@ -136,13 +136,12 @@ class Run:
 
     def go(self) -> None:
         _here.run, _here.process = self, None
-        threads = [threading.Thread(target=self._process, args=(p,)) for p in self.processes]
+        first, *rest = self.processes
+        threads = [threading.Thread(target=self._process, args=(p,)) for p in rest]
         for thread in threads:
             thread.start()
-        try:
-            self._hand_over()
-        except Stopped:
-            self._stop()
+        self._guarded(self._hand_over)
+        self._process(first)  # in this thread, which is quicker
         self.over.acquire()
         self._stop()
         for thread in threads:
@@ -176,26 +175,30 @@ class Run:
     def _process(self, process: Process) -> None:
         process.turn.acquire()
         _here.run, _here.process = self, process
+        if not self.stopped:
+            self._guarded(lambda: self._operate(process))
+        _here.process = None
+        if not self.stopped:
+            process.over = True
+            process.seen = 0
+            self._guarded(self._hand_over)
+
+    def _operate(self, process: Process) -> None:
         try:
-            if not self.stopped:
-                self.explorer.scenario.operations[process.number](self.daemon)
+            self.explorer.scenario.operations[process.number](self.daemon)
         except UuidfsError as error:
             self.story.append(f"uuidfs {process.number}: {error}")
         except Stopped:
-            pass
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
-            self.problem = error
-            self._stop()
-        _here.process = None
-        if self.stopped:
-            return
-        process.over = True
-        process.seen = 0
+            if process.told != "kill":
+                raise
+
+    def _guarded(self, function: Callable[[], None]) -> None:
+        """What stops one thread stops all; what is wrong is told by the first."""
         try:
-            self._hand_over()
+            function()
         except Stopped:
             self._stop()
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
+        except BaseException as error:  # told at the end of go
             self.problem = error
             self._stop()
 
