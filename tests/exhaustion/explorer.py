@@ -69,7 +69,14 @@ class Figures:
     failures: list[str] = field(default_factory=list)
 
     def counts(self) -> list[int]:
-        return [self.states, self.ends, self.kills, self.errors]
+        """What has to be the same in each run."""
+        return [self.states, self.ends, self.kills, self.errors, len(self.failures)]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.states} states, {self.ends} ends, {self.kills} kills, {self.errors} errors "
+            f"in {self.runs} runs; {len(self.failures)} failures"
+        )
 
 
 class Process:
@@ -93,7 +100,9 @@ _here = threading.local()
 class Explorer:
     """All runs of one scenario."""
 
-    def __init__(self, scenario: Scenario, root: Path, bound: Bound, most_failures: int = 1) -> None:
+    def __init__(
+        self, scenario: Scenario, root: Path, bound: Bound, most_failures: int = 1
+    ) -> None:
         self.scenario, self.root, self.bound = scenario, root, bound
         self.template = scenario.template(root)
         self.most_failures = most_failures

@@ -71,6 +71,7 @@ def at_the_end(daemon: Daemon, *, plain: bool = False) -> None:
             _demand(not path.is_symlink(), f"{_rel(daemon, path)} is still a link")
     _twice(daemon, lambda: convert(daemon.layout, _NOW))
     everything_is_there(daemon)
+    _every_log_is_its_domains(daemon)
     for path in daemon.libvirtd.truth:
         _demand(path.is_symlink(), f"{_rel(daemon, path)} is no link")
     findings = [(f.path, f.problem) for f in check(daemon.layout).findings]
@@ -103,12 +104,19 @@ def everything_is_there(daemon: Daemon) -> None:
         ):
             for each in documents:
                 path = top / name / f"{each}.xml"
-                _demand(path in libvirtd.truth, f"libvirt's own {_rel(daemon, path)} is missing")
+                misfiled = host.snapshot / name / f"{each}.xml"
+                there = path in libvirtd.truth or misfiled in libvirtd.truth
+                _demand(there, f"libvirt's own {_rel(daemon, path)} is missing")
     _nothing_comes_back(daemon)
     kept = {_read(path) for path in host.root.rglob("*.xml")}
     for what, text in libvirtd.removed.items():
         _demand(text in kept, f"{what}, which libvirt removed, is not in the trash")
     _no_log_is_lost(daemon)
+
+
+def _every_log_is_its_domains(daemon: Daemon) -> None:
+    """Of a converted tree: without uuidfs a new domain goes on with the log of its name."""
+    libvirtd, host = daemon.libvirtd, daemon.host
     for name, known in libvirtd.domains.items():
         texts = [_read(path) or b"" for path in host.log.glob(f"{name}.log*")]
         owners = {line.split()[0] for text in texts for line in text.splitlines()}
@@ -125,6 +133,10 @@ def _nothing_comes_back(daemon: Daemon) -> None:
     ):
         known = path in libvirtd.truth or path == daemon.restored
         _demand(known, f"{_rel(daemon, path)} comes back: libvirt removed it")
+    for path in host.checkpoint.glob("*/*.xml"):
+        known_ones = libvirtd.domains[path.parent.name].checkpoints
+        known = path.stem in known_ones or path == daemon.restored
+        _demand(known, f"{_rel(daemon, path)} comes back: libvirt deleted it")
 
 
 def _the_daemon_starts_again(daemon: Daemon) -> None:
