@@ -19,6 +19,7 @@ class Watched(Libvirtd):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self.listings: list[tuple[str, ...]] = []
+        self.moves = False  # QEMU's user has directories elsewhere just now
         self.logs: dict[Path, bytes] = {}  # by the name under which libvirt has left each
         for path in host.log.glob("*.log*"):
             with contextlib.suppress(OSError):
@@ -57,17 +58,17 @@ class Watched(Libvirtd):
     def exchange(self, one: Path, other: Path) -> Steps:
         """QEMU's user exchanges two directories, and back: by way of a third name."""
         aside = one.with_name("aside")
-        for _ in range(2):
-            for old, new in ((one, aside), (other, one), (aside, other)):
-                os.rename(old, new)
-                self.calls.append(("move", str(new.relative_to(self.host.root))))
-                yield
+        yield from self._move([(one, aside), (other, one), (aside, other)] * 2)
 
     def away(self, one: Path) -> Steps:
         """QEMU's user moves a directory away and back."""
         aside = one.with_name("aside")
-        for old, new in ((one, aside), (aside, one)):
+        yield from self._move([(one, aside), (aside, one)])
+
+    def _move(self, moves: list[tuple[Path, Path]]) -> Steps:
+        for number, (old, new) in enumerate(moves, 1):
             os.rename(old, new)
+            self.moves = number < len(moves)
             self.calls.append(("move", str(new.relative_to(self.host.root))))
             yield
 
@@ -84,7 +85,6 @@ class Daemon:
         self.restored: Path | None = None
         self.steps = 0
         self.dies_after = dies_after
-        self.moves = False  # QEMU's user has directories elsewhere just now
         self._script = list(script)
         self._current: Steps | None = None
         self._told = 0
@@ -123,7 +123,6 @@ class Daemon:
         self._told = len(self.libvirtd.calls)
         who, stamp = f"l{self.steps}", self.steps
         if any(call == "move" for call, _ in calls):
-            self.moves = any("aside" in call for call in calls[-1:]) or len(calls) % 3 != 0
             picture.step_anywhere(who, stamp)
         else:
             paths = (self.host.root / path for _, path in calls)

@@ -26,6 +26,7 @@ from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.reconcile import full_pass
+from uuidfs.survey import up_to_date
 
 CALLS = (
     "exchange",
@@ -421,7 +422,7 @@ def _hooked() -> Iterator[None]:
         put(change, name, wrapped(name, getattr(change, name), "call"))
     for name in LOOKS:
         put(Directory, name, wrapped(name, getattr(Directory, name), "look"))
-    put(convert_run, "is_up_to_date", wrapped("", convert_run.is_up_to_date, "look"))
+    put(convert_run, "is_up_to_date", wrapped("", up_to_date.is_up_to_date, "look"))
     for owner in (full_pass, check):
         put(owner, "name_of", lambda layout, uuid: _here.run.ask(uuid))
     put(full_pass, "RENAME_PATIENCE", 0)

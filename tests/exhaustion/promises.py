@@ -23,19 +23,31 @@ def _demand(is_kept: bool, what: str) -> None:
 
 
 def in_between(daemon: Daemon) -> None:
-    """Every name opens and gives a whole document of its own; nothing comes back; no log is lost."""
+    """Names open and give a whole document of their own; nothing comes back; no log is lost."""
     libvirtd, host = daemon.libvirtd, daemon.host
-    if not daemon.moves:
+    if daemon.is_dead:
+        _demand(any(map(_read, host.config.glob("*.xml"))), "no config opens")
+    elif not libvirtd.moves:
         for path in libvirtd.truth:
             if path.parent.parent in {host.snapshot, host.checkpoint} and (
                 host.config_of(path.parent.name) not in libvirtd.truth
             ):
                 continue  # of a name that is no domain's any more: libvirt is about to remove it
-            _demand(_read(path) in daemon.written[path], f"{_rel(daemon, path)} does not open")
+            found = _read(path)
+            if found is None and _is_held(daemon, path):
+                continue
+            _demand(found in daemon.written[path], f"{_rel(daemon, path)} does not open")
     for path in host.config.glob("*.xml"):
         known = path in libvirtd.truth or path == daemon.restored
         _demand(known, f"{_rel(daemon, path)} comes back: libvirt removed it")
     _no_log_is_lost(daemon)
+
+
+def _is_held(daemon: Daemon, path: Path) -> bool:
+    """What docs/design.md allows: a name that was taken off by mistake is missing for two calls."""
+    text = daemon.libvirtd.truth[path]
+    held = daemon.host.root.rglob("by-uuid/**/*~link")
+    return any(_read(each) == text for each in held if not each.is_symlink())
 
 
 def _rel(daemon: Daemon, path: Path) -> str:
@@ -69,9 +81,12 @@ def at_the_end(daemon: Daemon, *, plain: bool = False) -> None:
         everything_is_there(daemon)
         for path in daemon.libvirtd.truth:
             _demand(not path.is_symlink(), f"{_rel(daemon, path)} is still a link")
+        for path in daemon.host.log.glob("*.log*"):
+            _demand(path.exists(), f"{_rel(daemon, path)} leads nowhere")
     _twice(daemon, lambda: convert(daemon.layout, _NOW))
     everything_is_there(daemon)
-    _every_log_is_its_domains(daemon)
+    if not plain:
+        _every_log_is_its_domains(daemon)
     for path in daemon.libvirtd.truth:
         _demand(path.is_symlink(), f"{_rel(daemon, path)} is no link")
     findings = [(f.path, f.problem) for f in check(daemon.layout).findings]

@@ -6,29 +6,18 @@ the failures of a known defect. ``UUIDFS_EXHAUSTION=count`` (or ``count-all``) w
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.exhaustion.conftest import MEMORY
 from tests.exhaustion.explorer import Bound, Explorer
 from tests.exhaustion.scenarios import LONG, SHORT, Scenario
 
 _COUNTS = Path(__file__).with_name("counts.json")
 _WHAT = os.environ.get("UUIDFS_EXHAUSTION", "")
 _ALL = _WHAT in {"all", "count-all"}
-_MEMORY = Path("/dev/shm")  # inode numbers are never used again there, so that counts stay
 _MANY = 100_000
-
-
-@pytest.fixture(scope="module")
-def root() -> Iterator[Path]:
-    where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    top = Path(tempfile.mkdtemp(prefix="uuidfs-exhaustion-", dir=where))
-    yield top / "host"
-    shutil.rmtree(top)
 
 
 @pytest.mark.parametrize("scenario", [*SHORT, *(LONG if _ALL else [])], ids=lambda s: s.name)
@@ -48,5 +37,5 @@ def test_every_interleaving_keeps_the_promises(scenario: Scenario, root: Path) -
         counts[scenario.name] = figures.counts()
         rows = (f"{json.dumps(name)}: {counts[name]}" for name in sorted(counts))
         _COUNTS.write_text("{\n  " + ",\n  ".join(rows) + "\n}\n")
-    elif root.is_relative_to(_MEMORY):
+    elif root.is_relative_to(MEMORY):
         assert figures.counts() == counts[scenario.name]
