@@ -9,93 +9,17 @@ all that each process of uuidfs has seen: nothing else decides what comes next.
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.exhaustion.hooks import changes_nothing, here, hooked
 from tests.exhaustion.picture import Picture
 from tests.exhaustion.promises import Broken, at_the_end, in_between
 from tests.exhaustion.scenarios import Scenario
-from uuidfs import check
-from uuidfs.apply import trashing
-from uuidfs.apply.open_dirs import OpenDirs
-from uuidfs.convert import run as convert_run
+from tests.exhaustion.state import LIBVIRT, Bound, Choice, Figures, Process, Schedule, Stopped
 from uuidfs.errors import UuidfsError
-from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
-from uuidfs.reconcile import full_pass
-from uuidfs.survey import up_to_date
-
-CALLS = (
-    "exchange",
-    "rename",
-    "rename_new",
-    "link",
-    "symlink",
-    "unlink",
-    "make_directory",
-    "remove_directory",
-)
-LOOKS = ("look", "link_text", "stat", "list", "inodes", "read", "child", "status", "is_same")
-Choice = tuple[str, int]  # go, kill, fail (of the process with that number) or libvirt
-Schedule = tuple[tuple[int, Choice], ...]  # at the choice of that number something else is done
-LIBVIRT: Choice = ("libvirt", 0)
-
-
-class Stopped(BaseException):
-    """A kill, or the run is over: nothing of this process runs any more."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """``bursts``: how often libvirt may work between two looks; between two changes it may
-    always. ``faults``: kills and errors in one run. ``switches``: from one uuidfs to another."""
-
-    bursts: int = 0
-    faults: int = 1
-    switches: int = 3
-
-
-@dataclass
-class Figures:
-    """What was visited. ``ends`` are distinct trees in which nothing of uuidfs runs any more."""
-
-    states: int = 0
-    ends: int = 0
-    kills: int = 0
-    errors: int = 0
-    runs: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    def counts(self) -> list[int]:
-        """What has to be the same in each run."""
-        return [self.states, self.ends, self.kills, self.errors, len(self.failures)]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.states} states, {self.ends} ends, {self.kills} kills, {self.errors} errors "
-            f"in {self.runs} runs; {len(self.failures)} failures"
-        )
-
-
-class Process:
-    """One uuidfs, in a thread that has the turn or waits for it."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.turn = threading.Semaphore(0)
-        self.told = "go"
-        self.seen = number  # a hash of all answers that it got
-        self.calls = 0
-        self.over = False
-
-    def sees(self, what: object) -> None:
-        self.seen = hash((self.seen, what))
-
-
-_here = threading.local()
 
 
 class Explorer:
@@ -115,7 +39,7 @@ class Explorer:
         self.figures = Figures()
 
     def explore(self) -> Figures:
-        with _hooked():
+        with hooked():
             while self.todo and len(self.figures.failures) < self.most_failures:
                 self.figures.runs += 1
                 Run(self, self.todo.pop()).go()
@@ -145,7 +69,7 @@ class Run:
         self.problem: BaseException | None = None
 
     def go(self) -> None:
-        _here.run, _here.process = self, None
+        here.run, here.process = self, None
         first, *rest = self.processes
         threads = [threading.Thread(target=self._process, args=(p,)) for p in rest]
         for thread in threads:
@@ -184,10 +108,10 @@ class Run:
 
     def _process(self, process: Process) -> None:
         process.turn.acquire()
-        _here.run, _here.process = self, process
+        here.run, here.process = self, process
         if not self.stopped:
             self._guarded(lambda: self._operate(process))
-        _here.process = None
+        here.process = None
         if not self.stopped:
             process.over = True
             process.seen = 0
@@ -321,10 +245,10 @@ class Run:
     # -- calls ------------------------------------------------------------------------------
 
     def call(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        process: Process = _here.process
+        process: Process = here.process
         directories = [x for x in arguments if isinstance(x, Directory)]
         what = (name, *(x.path if isinstance(x, Directory) else str(x) for x in arguments))
-        if self.arrive(process, look=False, quiet=_changes_nothing(name, arguments)) == "fail":
+        if self.arrive(process, look=False, quiet=changes_nothing(name, arguments)) == "fail":
             self.story.append(f"uuidfs {process.number}: EIO from {self._words(what)}")
             process.sees((what, 5))
             raise OSError(5, os.strerror(5))
@@ -348,7 +272,7 @@ class Run:
             self.story.append(f"libvirt: {did}")
         self.daemon.update(self.picture)
         name = self.daemon.name_of(uuid)
-        if (process := _here.process) is not None:
+        if (process := here.process) is not None:
             process.sees(name)
         return name
 
@@ -356,7 +280,7 @@ class Run:
         return " ".join(what).replace(f"{self.picture.root}/", "")
 
     def look(self, name: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        process: Process = _here.process
+        process: Process = here.process
         if not self.stopped and process.told != "kill":
             self.arrive(process, look=True, quiet=False)
         try:
@@ -388,48 +312,3 @@ class Run:
             case Directory():
                 return "directory"
         return result
-
-
-def _changes_nothing(name: str, arguments: tuple[Any, ...]) -> bool:
-    """A call without an effect: what comes just before it may as well come just after it."""
-    if name not in {"unlink", "make_directory", "remove_directory"}:
-        return False
-    try:
-        os.stat(arguments[1], dir_fd=arguments[0].fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return name != "make_directory"
-    return name == "make_directory"
-
-
-@contextmanager
-def _hooked() -> Iterator[None]:
-    """Every call of uuidfs in a process of a run goes through the run; times stand still."""
-    real: list[tuple[Any, str, Any]] = []
-
-    def put(owner: Any, name: str, value: Any) -> None:
-        real.append((owner, name, getattr(owner, name)))
-        setattr(owner, name, value)
-
-    def wrapped(name: str, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            if getattr(_here, "process", None) is None:
-                return function(*arguments)
-            return getattr(_here.run, kind)(name, function, arguments)
-
-        return call
-
-    for name in CALLS:
-        put(change, name, wrapped(name, getattr(change, name), "call"))
-    for name in LOOKS:
-        put(Directory, name, wrapped(name, getattr(Directory, name), "look"))
-    put(convert_run, "is_up_to_date", wrapped("", up_to_date.is_up_to_date, "look"))
-    for owner in (full_pass, check):
-        put(owner, "name_of", lambda layout, uuid: _here.run.ask(uuid))
-    put(full_pass, "RENAME_PATIENCE", 0)
-    put(OpenDirs, "sync", lambda self: None)
-    put(trashing, "_now", lambda: "20260101T000000")
-    try:
-        yield
-    finally:
-        for owner, name, value in reversed(real):
-            setattr(owner, name, value)

@@ -12,7 +12,8 @@ import pytest
 
 from tests.exhaustion.conftest import MEMORY
 from tests.exhaustion.explorer import Bound, Explorer
-from tests.exhaustion.scenarios import LONG, SHORT, Scenario
+from tests.exhaustion.scenarios import Scenario
+from tests.exhaustion.table import LONG, SHORT
 
 _COUNTS = Path(__file__).with_name("counts.json")
 _WHAT = os.environ.get("UUIDFS_EXHAUSTION", "")
