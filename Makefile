@@ -4,6 +4,7 @@
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
+# make test-exhaustion  every interleaving of some operations, the long scenarios too
 # make deb    the Debian package, in dist/deb
 # make rpm    the RPM package, in dist/rpm
 # make bench  the figures of docs/performance.md
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie test-packages test-package-short test-power deb rpm bench clean
+.PHONY: demo test lint test-debian test-trixie test-packages test-package-short test-power test-exhaustion deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +54,8 @@ test-packages: $(STAMP)
 
 test-power: $(STAMP)
 	UUIDFS_POWER=1 $(BIN)/python -m pytest -s tests/powercut $(PYTEST_ARGS)
+test-exhaustion: $(STAMP)
+	UUIDFS_EXHAUSTION=all $(BIN)/python -m pytest tests/exhaustion $(PYTEST_ARGS)
 
 deb:
 	packaging/build-deb dist/deb

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.exhaustion.explorer import Bound, Explorer
+from tests.exhaustion.explorer import Explorer
 from tests.exhaustion.scenarios import Scenario
+from tests.exhaustion.state import Bound
 from uuidfs.apply import refile, swap, take, trashing
 from uuidfs.files import change
 from uuidfs.files.directory import Directory

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.exhaustion.conftest import MEMORY
-from tests.exhaustion.explorer import Bound, Explorer
+from tests.exhaustion.explorer import Explorer
 from tests.exhaustion.scenarios import Scenario
+from tests.exhaustion.state import Bound
 from tests.exhaustion.table import LONG, SHORT
 
 _COUNTS = Path(__file__).with_name("counts.json")
