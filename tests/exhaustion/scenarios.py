@@ -147,7 +147,7 @@ def _half(host: Host) -> None:
 
     def exchange(*arguments: object) -> None:
         nonlocal made
-        if made == 2:
+        if made == 1:
             raise _Killed
         made += 1
         real(*arguments)  # type: ignore[arg-type]  # as it was called

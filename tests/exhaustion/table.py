@@ -18,7 +18,7 @@ def _table(rows: str, *, bursts: int = 0, known: str = "") -> list[Scenario]:
 
 def _renames_that_died() -> list[Scenario]:
     """libvirt is killed after each of its calls; uuidfs-check.service makes one domain of it."""
-    return [Scenario("converted", "rename", ("repair",), "s", calls) for calls in range(1, 12)]
+    return [Scenario("converted", "rename", ("repair",), "s", calls) for calls in range(1, 8)]
 
 
 SHORT = [
