@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.exhaustion.daemon import Daemon, Script, Watched
 from tests.exhaustion.picture import Template
 from tests.support.libvirt import Steps, finish
-from tests.support.trees import Domain, Host, build, leave_a_snapshot, uuid_for
+from tests.support.trees import Domain, Host, build, uuid_for
 from uuidfs.check import repair
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert, revert
@@ -249,8 +249,6 @@ class Scenario:
         for extra in ("etc/libvirt/qemu/networks", "var/lib/libvirt/qemu/save"):
             shutil.rmtree(root / extra)
         host.log_of("gone").unlink()
-        if "rename" in self.script:
-            leave_a_snapshot(host)
         (root / "run/uuidfs/lock").mkdir(parents=True, mode=0o700)
         (root / "run/uuidfs").chmod(0o700)
         STARTS[self.start](host)

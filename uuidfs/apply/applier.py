@@ -50,6 +50,7 @@ class Applier:
             Op.TRASH: self._trash,
             Op.REFILE: self._refile,
             Op.RETIRE: self._retire,
+            Op.GIVE_BACK: self._give_back,
             Op.RECOVER: self._recover,
             Op.RECORD: self._record,
             Op.PRUNE: self._prune,
@@ -181,6 +182,18 @@ class Applier:
         from uuidfs.apply.refile import refile  # rare, and the hook has no time
 
         refile(self.open_dirs, self.trashing, step)
+
+    def _give_back(self, step: Step) -> None:
+        names = self.open_dirs.names(step.kind, step.subdir, step.inside)
+        store = self.open_dirs.store(step)
+        from uuidfs.apply.take import replace
+
+        if store.look(step.store_entry) is None or step.expect is None:
+            raise Changed(step.path(self.layout))
+        if replace(names, step.entry, step.expect, store, step.store_entry):
+            change.unlink(store, step.store_entry)
+        # The plan was made for the older version, and what is there now may be another domain's.
+        raise Changed(step.path(self.layout))
 
     def _retire(self, step: Step) -> None:
         names = self.open_dirs.names(step.kind, step.subdir, step.inside)

@@ -237,27 +237,40 @@ def _withdraw(job: _Job) -> None:
 
 
 def unfold(dirs: OpenDirs, keep: Keep, step: Step) -> None:
-    """The way back: swap the link with the file, then remove the link."""
+    """The way back: swap the link with a second name of the file, then remove the first.
+
+    The store's own name stays until it is known what came off. When that is what libvirt wrote
+    meanwhile, and a kill comes before it is given back, the older version at the name and the one
+    in the store are one file, and nobody takes it for the newer one.
+    """
     job = _Job(dirs, keep, step)
-    names, store = job.names, job.store
+    names, store, held = job.names, job.store, temp_link(step)
     dirs.expect(names, step)
     got = store.look(step.store_entry)
     if got is None or not got.is_file:
         raise Changed(step.uuid_path(dirs.layout))
+    change.unlink(store, held)
+    change.link(store, step.store_entry, store, held)
+    change.trace("unfold: second name made")
     try:
-        change.exchange(store, step.store_entry, names, step.entry)
+        change.exchange(store, held, names, step.entry)
     except NoExchangeError:
-        change.rename(store, step.store_entry, names, step.entry)
-        return
+        change.rename(store, held, names, step.entry)
     except FileNotFoundError:
+        change.unlink(store, held)
         raise job.changed() from None
     change.trace("unfold: swapped")
-    displaced = store.look(step.store_entry)
+    displaced = store.look(held)
     if displaced is not None and not displaced.same_inode(step.expect):
         from uuidfs.apply.take import give_back
 
-        # libvirt wrote the name meanwhile: that is newer, it goes back. What comes off is an
-        # older version then, and the next try sees it as such.
-        give_back(names, step.entry, store, step.store_entry, got)
+        # libvirt wrote the name meanwhile: that is newer, it goes back.
+        give_back(names, step.entry, store, held, got)
+        left = store.look(held)
+        if left is not None and left.is_file and not left.same_inode(got):
+            keep(step, store, held)
+        else:
+            change.unlink(store, held)
         raise job.changed()
+    change.unlink(store, held)
     change.unlink(store, step.store_entry)

@@ -7,7 +7,7 @@ from uuidfs.layout.places import Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.survey.scan import Problem
-from uuidfs.survey.view import Pair, View
+from uuidfs.survey.view import Leftover, Pair, View
 
 
 class Draft:
@@ -143,12 +143,50 @@ def drop_strays(
 
 
 def leftovers(draft: Draft) -> None:
-    """What a kill left: a second name of a file is removed, an only one is kept in the trash."""
+    """What a kill left: a second name of a file is removed, an only one is kept in the trash.
+
+    Where the older version is at its name and in the store, it is what libvirt wrote, which an
+    unfold took off before it was killed: that goes back.
+    """
     for left in draft.view.leftovers:
-        if left.twin:
+        if not left.twin and left.found.is_file and (name := _taken_from(draft.view, left)):
+            subdir, entry, expect, inside = name
+            draft.steps.append(
+                Step(
+                    Op.GIVE_BACK,
+                    left.kind,
+                    draft.view.uuid,
+                    subdir,
+                    entry,
+                    left.entry,
+                    expect,
+                    inside=inside,
+                )
+            )
+        elif left.twin:
             draft.in_store(Op.DISCARD, left.kind, left.entry, left.found, waiting=left.waiting)
         else:
             draft.trash(left.kind, left.entry, left.found, Reason.LEFT_OVER, waiting=left.waiting)
+
+
+def _taken_from(view: View, left: Leftover) -> tuple[str, str, Entry, int] | None:
+    """The one name whose file is the store's as well: directory, name, what is there, inode."""
+    stored = dict(view.log_store)
+    found = [
+        (pair.subdir, pair.entry, pair.at_name, pair.inside)
+        for pair in pairs(view)
+        if pair.kind is left.kind
+        and pair.at_name is not None
+        and pair.at_name.is_file
+        and pair.at_name.same_inode(pair.in_store)
+    ]
+    if left.kind is Kind.LOG:
+        found += [
+            ("", log.entry, log.at_name, 0)
+            for log in view.logs
+            if log.at_name.is_file and log.at_name.same_inode(stored.get(log.suffix))
+        ]
+    return found[0] if len(found) == 1 and not left.waiting else None
 
 
 def prune(draft: Draft, kind: Kind) -> bool:

@@ -41,7 +41,9 @@ def plan_revert(layout: Layout, view: View) -> Plan:
         draft.in_store(Op.DISCARD, Kind.LOG, view.uuid + MOVED_MARK, view.moved)
     for suffix, found in sorted(logs.items()):
         entry = f"{view.uuid}.log{suffix}"
-        if view.logs_known:
+        if any(log.at_name.same_inode(found) for log in view.logs):
+            draft.in_store(Op.DISCARD, Kind.LOG, entry, found)  # its name has it: a kill came
+        elif view.logs_known:
             draft.trash(Kind.LOG, entry, found, Reason.UNNAMED)
         else:
             path = f"{layout.stores[Kind.LOG].path}/{entry}"

@@ -42,6 +42,9 @@ class Op(Enum):
     RETIRE = "trash the deleted checkpoint"
     """A checkpoint that domrename wrote into snapshot/NAME, and that libvirt knows no more: it was
     deleted in the right place, where there was no file."""
+    GIVE_BACK = "give back"
+    """What libvirt wrote, and a swap took off by mistake before a kill, is ``store_entry``: it goes
+    back to the name, where ``expect`` is the version before."""
     RECOVER = "bring back from the trash"
     """The name's link leads nowhere, and the trash has its file, under the label ``also``."""
     RECORD = "remember the directory"

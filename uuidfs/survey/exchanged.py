@@ -19,25 +19,30 @@ def snapshots_are_there(documents: Documents) -> bool:
     note, one snapshot of any domain tells where it is, which that user cannot put anywhere. On a
     host without any the name is believed. Raises UuidfsError.
     """
-    known = [_is_noted(documents, kind) for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT)]
-    if known != [None, None]:
-        return False not in known
     top = documents.dirs.names(Kind.SNAPSHOT)
-    if top is None or _has_one(documents, top):
-        return True
-    above = opened(top.place.parent)
-    if above is None:
+    above = opened(top.place.parent) if top is not None else None
+    if top is None or above is None:
         return False
     with above:
+        known = [_is_noted(documents, kind, above) for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT)]
+        if known != [None, None]:
+            return False not in known
+        if _has_one(documents, top):
+            return True
         others = _below(documents, above, of_anybody=True)
         return not any(_has_one(documents, other) for other in others)
 
 
-def _is_noted(documents: Documents, kind: Kind) -> bool | None:
-    """Whether it is the directory that the store notes; None where it notes none."""
+def _is_noted(documents: Documents, kind: Kind, above: Directory) -> bool | None:
+    """Whether it is the directory that the store notes; None where it notes none, or one that is
+    gone: all inodes are new after a restore from a backup."""
     names, store = documents.dirs.names(kind), documents.dirs.store(kind)
     noted = store.link_text(DIRECTORY_MARK) if store is not None else None
-    return None if noted is None else names is not None and noted == str(names.inode)
+    if noted is None or not noted.isdigit():
+        return None
+    if names is not None and int(noted) == names.inode:
+        return True
+    return False if int(noted) in above.inodes() else None
 
 
 def _has_one(documents: Documents, top: Directory) -> bool:

@@ -204,6 +204,34 @@ LEFTOVERS = [
         ["trash: /etc/by-uuid/by-uuid/WEB.xml (left over)"],
         id="what a kill left in the waiting room is named by its own path",
     ),
+    pytest.param(
+        Found({"web.xml": "first"}, {"WEB.xml": "first"}, leftovers={"config/WEB~link": "newest"}),
+        [
+            "give back: /etc/web.xml",
+            "move over an older version: /etc/web.xml -> /etc/by-uuid/WEB.xml",
+        ],
+        id="what an unfold took off before a kill goes back to the name that the store shares",
+    ),
+    pytest.param(
+        Found({"web.xml": "second"}, {"WEB.xml": "first"}, leftovers={"config/WEB~link": "old"}),
+        [
+            "trash: /etc/by-uuid/WEB~link (left over)",
+            "move over an older version: /etc/web.xml -> /etc/by-uuid/WEB.xml",
+        ],
+        id="what an unfold took off is older where libvirt has written the name since",
+    ),
+    pytest.param(
+        Found(
+            {**CONVERTED, "web.log": "log"},
+            {"WEB.xml": "first", "WEB.log": "log"},
+            leftovers={"log/WEB~link": "after a rotation"},
+        ),
+        [
+            "give back: /log/web.log",
+            "move over an older version: /log/web.log -> /log/by-uuid/WEB.log",
+        ],
+        id="a log that an unfold took off goes back to its name",
+    ),
 ]
 
 

@@ -83,6 +83,11 @@ RENAMING = (
             id="an undefined domain's log goes back to the name that it had",
         ),
         pytest.param(
+            Found({"web.xml": "config", "web.log": "log"}, {"WEB.log": "log"}),
+            ["clean up: /log/by-uuid/WEB.log"],
+            id="a log that a killed revert left under both names loses the one in the store",
+        ),
+        pytest.param(
             Found({"web.log": "new", "web.log.0": "-> WEB.log"}, {"WEB.log": "old"}),
             ["move back: /log/by-uuid/WEB.log -> /log/web.log.0"],
             id="a log that was rotated since goes where its link is now",
