@@ -165,7 +165,9 @@ class Daemon:
                 and not os.path.lexists(path)
             ):
                 del truth[path]
-                truth.setdefault(right, text)
+                domain = self.libvirtd.domains.get(path.parent.name)
+                if domain is None or path.name.removesuffix(".xml") in domain.checkpoints:
+                    truth.setdefault(right, text)  # else it was deleted since, and goes
                 self._remember()
 
     def key(self) -> int:

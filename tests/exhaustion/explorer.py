@@ -20,6 +20,8 @@ from tests.exhaustion.state import LIBVIRT, Bound, Choice, Figures, Process, Sch
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
+from uuidfs.host.libvirtd import NoAnswerError
+from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 
 
 class Explorer:
@@ -265,6 +267,16 @@ class Run:
         self.story.append(f"uuidfs {process.number}: {self._words(what)}")
         process.sees((what, result if isinstance(result, bool) else result is None))
         return result
+
+    def ask_checkpoints(self, uuid: str) -> KnownCheckpoints:
+        """virsh checkpoint-list, of a daemon that has run since before all files."""
+        name = self.ask(uuid)
+        if name is None:
+            raise NoAnswerError("libvirt knows no such domain")
+        names = frozenset(self.daemon.libvirtd.domains[name].checkpoints)
+        if (process := here.process) is not None:
+            process.sees(tuple(sorted(names)))
+        return KnownCheckpoints(names, 0)
 
     def ask(self, uuid: str) -> str | None:
         """virsh: libvirt comes to the end of what it is doing."""

@@ -65,6 +65,7 @@ def hooked() -> Iterator[None]:
     put(convert_run, "is_up_to_date", wrapped("", up_to_date.is_up_to_date, "look"))
     for owner in (full_pass, check):
         put(owner, "name_of", lambda layout, uuid: here.run.ask(uuid))
+        put(owner, "checkpoints_of", lambda layout, uuid: here.run.ask_checkpoints(uuid))
     put(full_pass, "RENAME_PATIENCE", 0)
     put(OpenDirs, "sync", lambda self: None)
     put(trashing, "_now", lambda: "20260101T000000")

@@ -17,6 +17,7 @@ from uuidfs.files.entry import Entry
 from uuidfs.plan import revert as plan_revert
 from uuidfs.plan.steps import Op
 from uuidfs.runtime.domain_locks import Locks
+from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.metadata import MetadataView
 
 PutBack = Callable[[pytest.MonkeyPatch], None]
@@ -77,6 +78,10 @@ def _takes_no_lock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Locks, "hold", lambda self, uuid: nullcontext())
 
 
+def _asks_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(KnownCheckpoints, "has", lambda self, entry, written: True)
+
+
 CASES: dict[str, tuple[PutBack, Scenario]] = {
     "give_back exchanges once": (
         _gives_back_once,
@@ -105,6 +110,10 @@ CASES: dict[str, tuple[PutBack, Scenario]] = {
     "a link without a log survives a revert": (
         _leaves_dangling_links,
         Scenario("cleaned", "nothing", ("revert",), "l"),
+    ),
+    "a deleted checkpoint is refiled": (
+        _asks_nobody,
+        Scenario("converted", "rename and checkpoint delete", ("convert",), "c"),
     ),
     "no lock is taken": (
         _takes_no_lock,

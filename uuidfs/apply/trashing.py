@@ -102,6 +102,7 @@ class Trashing:
                 except FileExistsError as error:
                     raise Changed(store.at(step.store_entry)) from error
                 change.trace("recover: linked")
+                change.sync_directory(store)  # as restore does, before the other name goes
                 change.unlink(inner, step.store_entry)
                 self.open_dirs.touch(inner.place)
             change.remove_directory(trash, step.also)

@@ -106,6 +106,8 @@ class _Restore:
         back = {Kind.CONFIG: self._config, Kind.LOG: self._log}.get(self.entry.kind, self._metadata)
         result = back()
         change.trace("restore: linked")
+        # On btrfs somebody's fsync of the trash would make the unlink durable, and not the link.
+        self.open_dirs.sync()
         change.unlink(self.trash, self.entry.file)
         drop_label(self.dirs, self.entry.kind, self.entry.label)
         self.open_dirs.touch(place_of(self.layout, self.entry.kind))
