@@ -39,5 +39,7 @@ def test_every_interleaving_keeps_the_promises(scenario: Scenario, root: Path) -
         counts[scenario.name] = figures.counts()
         rows = (f"{json.dumps(name)}: {counts[name]}" for name in sorted(counts))
         _COUNTS.write_text("{\n  " + ",\n  ".join(rows) + "\n}\n")
+    elif scenario.name not in counts:
+        pytest.skip(f"no failure; there are no counts to compare with yet: {figures.counts()}")
     elif root.is_relative_to(MEMORY):
-        assert figures.counts() == counts.get(scenario.name), "see UUIDFS_EXHAUSTION=count-all"
+        assert figures.counts() == counts[scenario.name], "see UUIDFS_EXHAUSTION=count-all"
