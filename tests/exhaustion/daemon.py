@@ -19,6 +19,7 @@ class Watched(Libvirtd):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self.listings: list[tuple[str, ...]] = []
+        self.copied = False  # somebody copied a config
         self.moves = False  # QEMU's user has directories elsewhere just now
         self.logs: dict[Path, bytes] = {}  # by the name under which libvirt has left each
         for path in host.log.glob("*.log*"):
@@ -53,6 +54,16 @@ class Watched(Libvirtd):
             file.write(text)
         self.logs[log] = text
         self._note("create", log)
+        yield
+
+    def copy(self, name: str, other: str) -> Steps:
+        """``sed s/NAME/OTHER/`` on a config, with libvirtd stopped."""
+        self.copied = True
+        old, new = (f"<name>{which}</name>".encode() for which in (name, other))
+        text = self.host.config_of(name).read_bytes().replace(old, new)
+        self.host.config_of(other).write_bytes(text)
+        self.truth[self.host.config_of(other)] = text
+        self._note("create", self.host.config_of(other))
         yield
 
     def exchange(self, one: Path, other: Path) -> Steps:

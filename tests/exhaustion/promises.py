@@ -167,6 +167,9 @@ def _the_daemon_starts_again(daemon: Daemon) -> None:
     """uuidfs-check.service runs before; then one name has all that the domain had."""
     repair(daemon.layout, _NOW)
     before = daemon.libvirtd
+    if before.copied:
+        everything_is_there(daemon)
+        return
     after = Libvirtd(daemon.host)
     _demand(len(after.domains) == 1, f"{sorted(after.domains)} are there")
     (name,) = after.domains

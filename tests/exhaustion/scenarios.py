@@ -133,6 +133,7 @@ SCRIPTS: dict[str, Script] = {
     ),
     "rename and snapshot": (_rename, lambda libvirtd: libvirtd.snapshot("b", "c1")),
     "rollover": (lambda libvirtd: libvirtd.rollover("a"),),
+    "copy": (lambda libvirtd: libvirtd.copy("a", "b"),),
     "nothing": (),
     "away": (lambda libvirtd: libvirtd.away(libvirtd.host.snapshot),),
     "exchange": (_exchange,),

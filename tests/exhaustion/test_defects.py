@@ -11,6 +11,7 @@ from tests.exhaustion.explorer import Explorer
 from tests.exhaustion.scenarios import Scenario
 from tests.exhaustion.state import Bound
 from uuidfs.apply import refile, swap, take, trashing
+from uuidfs.convert.half_rename import _Names
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
@@ -78,6 +79,10 @@ def _takes_no_lock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Locks, "hold", lambda self, uuid: nullcontext())
 
 
+def _finishes_any_rename(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_Names, "check", lambda self, winner, loser: None)
+
+
 def _asks_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(KnownCheckpoints, "has", lambda self, entry, written: True)
 
@@ -110,6 +115,10 @@ CASES: dict[str, tuple[PutBack, Scenario]] = {
     "a link without a log survives a revert": (
         _leaves_dangling_links,
         Scenario("cleaned", "nothing", ("revert",), "l"),
+    ),
+    "a copied config wins over its original": (
+        _finishes_any_rename,
+        Scenario("converted", "copy", ("repair",), "s", dies_after=1),
     ),
     "a deleted checkpoint is refiled": (
         _asks_nobody,
