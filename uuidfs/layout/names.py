@@ -22,7 +22,9 @@ def log_target(text: str) -> tuple[str, str] | None:
     return parts if parts is not None and is_uuid(parts[0]) else None
 
 
-UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+UUID_TEXT = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
+)  # short: it is compiled at each start
 
 
 # NAME.log, virtlogd's NAME.log.N, and logrotate's NAME.log.N, NAME.log-DATE (dateext),

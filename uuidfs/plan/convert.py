@@ -6,6 +6,7 @@ a dry run prints exactly what a run does.
 """
 
 from collections.abc import Container
+from typing import TYPE_CHECKING
 
 from uuidfs.files.entry import Entry
 from uuidfs.layout.names import DIRECTORY_MARK
@@ -22,9 +23,11 @@ from uuidfs.plan.draft import (
 )
 from uuidfs.plan.logs import plan_logs
 from uuidfs.plan.steps import Op, Plan, Step
-from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.scan import Problem
 from uuidfs.survey.view import Pair, View
+
+if TYPE_CHECKING:  # the hook asks nobody, and has no time
+    from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 
 
 def plan_convert(
@@ -34,7 +37,7 @@ def plan_convert(
     *,
     log_link: bool = False,
     refile: bool = True,
-    known: KnownCheckpoints | None = None,
+    known: "KnownCheckpoints | None" = None,
 ) -> Plan:
     """Plan the way to the UUID layout.
 
@@ -84,7 +87,7 @@ def plan_convert(
     return draft.finish()
 
 
-def _knows(known: KnownCheckpoints | None, pair: Pair) -> bool:
+def _knows(known: "KnownCheckpoints | None", pair: Pair) -> bool:
     written = pair.at_name.mtime if pair.at_name is not None else 0
     return known is None or known.has(pair.entry, written)
 

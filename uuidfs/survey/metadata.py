@@ -6,7 +6,6 @@ from uuidfs.files.entry import Entry
 from uuidfs.layout.names import DIRECTORY_MARK, KEEP_TEMP, LINK_TEMP
 from uuidfs.layout.places import Kind
 from uuidfs.survey.documents import Documents
-from uuidfs.survey.exchanged import snapshots_are_there
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.view import Leftover, Pair
 
@@ -155,7 +154,7 @@ class _Look:
             return False
         if found.text is not None:
             wanted = self.layout.link_text(Kind.CHECKPOINT, self.uuid, entry)
-            return found.text == wanted and snapshots_are_there(self.documents)
+            return found.text == wanted and self._snapshots_are_there()
         if self._not_libvirts(entry, found) is not None:
             return False
         identity = self.documents.identify(directory, entry, found)
@@ -163,8 +162,13 @@ class _Look:
             not isinstance(identity, str)
             and identity.root == "domaincheckpoint"
             and identity.uuid in {self.uuid, None}
-            and snapshots_are_there(self.documents)
+            and self._snapshots_are_there()
         )
+
+    def _snapshots_are_there(self) -> bool:
+        from uuidfs.survey.exchanged import snapshots_are_there  # rare, and the hook has no time
+
+        return snapshots_are_there(self.documents)
 
     def _why_not(self, directory: Directory, entry: str, found: Entry) -> str | None:
         """Why a file is left alone; None for one of this kind and domain, and for our link."""
