@@ -124,12 +124,10 @@ class _Run:
                     plan = self._plan(uuid)
                 if self.options.dry_run or not plan.steps:
                     return self._result(name, plan, plan.steps)
-            with self.locks.hold(uuid):
-                plan = attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
+            plan = self._attempt(uuid, done)
             # Without the lock: libvirt may be waiting for the hook, which waits for the lock.
             if self._asks(uuid):
-                with self.locks.hold(uuid):
-                    plan = attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
+                plan = self._attempt(uuid, done)
             return self._result(name, plan, done)
         except Busy as error:
             return DomainResult(name, uuid, error=str(error), busy=True)
@@ -137,6 +135,10 @@ class _Run:
             return self._result(name, Plan(uuid, name), done, str(error))._replace(failed=True)
         finally:
             self.applier.close_domain()
+
+    def _attempt(self, uuid: str, done: list[Step]) -> Plan:
+        with self.locks.hold(uuid):
+            return attempt(self.applier, partial(self._plan, uuid), done, self._look_again)
 
     def _asks(self, uuid: str) -> bool:
         """Ask libvirt what a plan waits for, if it does; tells so. Raises UuidfsError."""

@@ -25,8 +25,10 @@ _BATCH = 64  # logs of domains that one scan is made for, under all their locks
 
 def old_logs(dirs: TrustedDirs, older_than: float | None, options: Options) -> set[str]:
     """The UUIDs without a name whose logs were written last so many seconds ago, or earlier."""
+    if older_than is None:
+        return set()
     scan = scan_all(Surveyor(dirs, options.reader).documents)
-    if older_than is None or scan.incomplete:
+    if scan.incomplete:
         return set()
     limit = time.time() - older_than
     return {uuid for uuid in _unnamed(scan) if _is_old(dirs, uuid, scan.log_store[uuid], limit)}
