@@ -1,9 +1,12 @@
 """``uuidfs local-migrate`` and ``uuidfs rename``."""
 
+import signal
 import sys
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -28,6 +31,7 @@ from uuidfs.runtime import sessions
 from uuidfs.survey.resolve import resolve
 
 if TYPE_CHECKING:
+    from uuidfs.localmigration.hop import MigrationOptions
     from uuidfs.localmigration.migrate import TripResult
 
 EMULATOR = typer.Option(
@@ -87,18 +91,63 @@ def local_migrate_command(
         lock_timeout,
         dry_run,
         HopBar() if sys.stderr.isatty() and jobs == 1 else None,
+        threading.Event(),
+        jobs,
     )
     if recover:
         chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
+        if not chosen:
+            _nothing_to_recover(layout, as_json=as_json)
         calls = [partial(migrate.recover, layout, uuid, options) for uuid in chosen]
     else:
         if bool(domains) == all_domains:
             raise UsageError("give either the names or UUIDs of domains, or --all")
         chosen = list(domains or ()) or connection.running(layout.uri)
         calls = [partial(migrate.local_migrate, layout, domain, options) for domain in chosen]
-    with ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(migrate.errors, calls, chosen))
+    options = options._replace(jobs=min(jobs, len(chosen)) or 1)
+    results = _together(calls, chosen, options)
     _finish(results, as_json=as_json, dry_run=dry_run)
+
+
+def _nothing_to_recover(layout: Layout, *, as_json: bool) -> NoReturn:
+    """Who is at it, where somebody is: then that is busy."""
+    at_it = [one for one in sessions.all_sessions(layout) if one.alive]
+    if as_json:
+        say([migration.trips_json([])])
+    elif at_it:
+        say([], [migration.at_it_line(one) for one in at_it])
+    else:
+        say(["no migration is left to recover"])
+    raise typer.Exit(EXIT_BUSY if at_it else EXIT_OK)
+
+
+def _together(
+    calls: "Sequence[Callable[[], TripResult]]", names: list[str], options: "MigrationOptions"
+) -> "list[TripResult]":
+    """Run the trips, some at a time; SIGINT and SIGTERM bring those under way to their end.
+
+    Without that, a signal would end the main thread while trips go on in others. A guest that is
+    on its way out stays, one in the peer goes home; what has not begun does not begin.
+    """
+    from uuidfs.localmigration import migrate
+
+    def interrupted(_number: int, _frame: object) -> None:
+        if not options.cancelled.is_set():
+            say([], ["uuidfs: interrupted; guests that are away come home first"])
+        options.cancelled.set()
+
+    def one(call: "Callable[[], TripResult]", name: str) -> "TripResult":
+        if options.cancelled.is_set():
+            return migrate.TripResult(name, "", error="not begun: interrupted")
+        return migrate.errors(call, name)
+
+    before = {n: signal.signal(n, interrupted) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            return list(pool.map(one, calls, names))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _finish(results: "list[TripResult]", *, as_json: bool, dry_run: bool = False) -> None:
@@ -134,6 +183,12 @@ def rename_command(
     lock_timeout = patience(layout, lock_timeout)
     if live:
         progress = HopBar() if sys.stderr.isatty() else None
-        options = hop.MigrationOptions(new_name=new, lock_timeout=lock_timeout, progress=progress)
-        _finish([migrate.local_migrate(layout, old, options)], as_json=as_json)
+        options = hop.MigrationOptions(
+            new_name=new,
+            lock_timeout=lock_timeout,
+            progress=progress,
+            cancelled=threading.Event(),
+        )
+        call = partial(migrate.local_migrate, layout, old, options)
+        _finish(_together([call], [old], options), as_json=as_json)
     _finish([migrate.rename(layout, old, new, lock_timeout)], as_json=as_json)

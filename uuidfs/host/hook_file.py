@@ -7,12 +7,12 @@ first place when it is free, and hooks/qemu.d/uuidfs when somebody else's script
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.files.small import put, read
+from uuidfs.host.interpreter import checkout
 from uuidfs.host.shipped import hook_script
 from uuidfs.layout.places import Kind, Layout, Place
 
@@ -53,14 +53,8 @@ def rendered() -> bytes:
     return (
         hook_script()
         .replace(f"python={INTERPRETER}\n".encode(), f"python={_quoted(sys.executable)}\n".encode())
-        .replace(b"pythonpath=\n", f"pythonpath={_quoted(_checkout())}\n".encode())
+        .replace(b"pythonpath=\n", f"pythonpath={_quoted(checkout())}\n".encode())
     )
-
-
-def _checkout() -> str:
-    """The directory to import uuidfs from, where that is no site-packages."""
-    home = Path(__file__).resolve().parents[2]
-    return "" if home.name in {"site-packages", "dist-packages"} else str(home)
 
 
 def _quoted(text: str) -> str:

@@ -1,34 +1,29 @@
 """The running libvirt daemon: whether one runs, what it calls a domain, and how to reload it.
 
-Who runs is who holds the POSIX lock on the daemon's pid file (virPidFileAcquirePath, libvirt
-9.0 and 11.3): a number in a file may by now be another process's.
+Who runs is who holds the lock on the daemon's pid file (uuidfs.host.pid_files).
 
 A reload is needed once, for the first hook: a daemon looks for hooks when it starts or reloads.
 What is owed is written down before the hook is installed, so that a kill between the two does
 not leave a daemon that never hears of it.
 """
 
-import fcntl
 import os
 import shutil
 import signal
-import struct
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from uuidfs.errors import SystemCallFailed, UsageError, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.files.small import replace_file
+from uuidfs.host.pid_files import holder, holder_of, pid_file
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.flock import make_lock_directory
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 
 DAEMONS = ("libvirtd", "virtqemud")
 OWED = "reload-owed"
-_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid; padded to its size
 TIMEOUT = 10.0  # seconds; a daemon that takes longer has not answered
 
 
@@ -39,49 +34,14 @@ class NoAnswerError(UuidfsError):
 def runs(layout: Layout) -> bool:
     """Whether a libvirt daemon that handles QEMU runs for this layout.
 
-    Told by the lock that it keeps on its pid file (virPidFileAcquirePath, libvirt 9.0 and 11.3),
-    never by connecting: at boot systemd listens on the daemon's socket before the daemon runs,
-    and a daemon that waits for ``uuidfs check`` cannot answer it. F_GETLK takes no lock, so a
-    daemon that starts in this moment is not kept from its own.
+    Told by the lock that it keeps on its pid file, never by connecting: at boot systemd listens
+    on the daemon's socket before the daemon runs, and a daemon that waits for ``uuidfs check``
+    cannot answer it.
     """
     try:
-        return any(_holder_of(path) is not None for path in _pid_files(layout))
+        return any(holder_of(path) is not None for path in _pid_files(layout))
     except SystemCallFailed as error:
         raise NoAnswerError(f"cannot tell whether libvirt runs: {error}") from error
-
-
-@contextmanager
-def _pid_file(path: str) -> Iterator[int | None]:
-    """Open a daemon's pid file for a block; None when there is none."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        yield None
-        return
-    except OSError as error:
-        raise SystemCallFailed("open", path, error) from error
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _holder(fd: int) -> int | None:
-    """The process that holds a POSIX lock on a file; None when nobody does.
-
-    0 stands for one in another PID namespace (fcntl(2), F_GETLK).
-    """
-    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    return None if kind == fcntl.F_UNLCK else max(pid, 0)
-
-
-def _holder_of(path: str) -> int | None:
-    with _pid_file(path) as fd:
-        try:
-            return _holder(fd) if fd is not None else None
-        except OSError as error:
-            raise SystemCallFailed("ask for the lock of", path, error) from error
 
 
 def name_of(layout: Layout, uuid: str) -> str | None:
@@ -110,12 +70,24 @@ def checkpoints_of(layout: Layout, uuid: str) -> KnownCheckpoints | None:
 def _running_since(layout: Layout) -> int | None:
     """When the daemon wrote its pid file, in nanoseconds; None when none runs."""
     for path in _pid_files(layout):
-        with _pid_file(path) as fd:
+        with pid_file(path) as fd:
             try:
-                if fd is not None and _holder(fd) is not None:
+                if fd is not None and holder(fd) is not None:
                     return os.fstat(fd).st_mtime_ns
             except OSError as error:
                 raise NoAnswerError(f"cannot tell since when libvirt runs: {error}") from error
+    return None
+
+
+def daemon_of(layout: Layout) -> tuple[str, int] | None:
+    """The name and process of the daemon that runs the host's QEMU driver; None without one.
+
+    Where both could, libvirtd comes first: it takes virtqemud's socket with its own. Raises
+    SystemCallFailed.
+    """
+    for path in _pid_files(layout):
+        if pid := holder_of(path):
+            return os.path.basename(path)[:-4], pid
     return None
 
 
@@ -196,14 +168,14 @@ def send_reload(layout: Layout) -> Reloaded:
 
 def _hang_up(path: str) -> int | None:
     """SIGHUP for the holder of the lock; None when nobody holds it."""
-    with _pid_file(path) as fd:
+    with pid_file(path) as fd:
         try:
-            pid = _holder(fd) if fd is not None else None
+            pid = holder(fd) if fd is not None else None
             if fd is None or not pid:
                 return None
             process = os.pidfd_open(pid)
             try:
-                if _holder(fd) != pid:  # ended, and the number may be another process's
+                if holder(fd) != pid:  # ended, and the number may be another process's
                     return None
                 signal.pidfd_send_signal(process, signal.SIGHUP)
             finally:

@@ -1,10 +1,22 @@
-"""libvirt-python, which is optional: only local migration needs it."""
+"""libvirt-python, which is optional: only local migration needs it.
+
+A daemon that hangs or is stopped never answers, and a call in C cannot be interrupted. So every
+connection has keepalive (libvirt's own way to find out), for which an event loop runs in a
+thread; and what keepalive does not cover waits in a thread of its own, for a bounded time.
+"""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from uuidfs.errors import UuidfsError
+
+KEEPALIVE = (2, 6)  # seconds between two questions, and how many may stay without an answer
+
+ANSWER = 20.0  # seconds for one call that may hang: longer than keepalive takes
+
+T = TypeVar("T")
 
 
 class NoLibvirtPython(UuidfsError):
@@ -26,6 +38,19 @@ class LibvirtRefused(UuidfsError):
         self.code: int | None = error.get_error_code()
 
 
+class NoAnswer(UuidfsError):
+    """A daemon or a QEMU process did not answer in time; what it was asked may still happen."""
+
+    def __init__(self, action: str, seconds: float) -> None:
+        super().__init__(f"cannot {action}: no answer within {seconds:g} s")
+        self.action = action
+        self.seconds = seconds
+
+
+_loop_lock = threading.Lock()
+_loops: list[threading.Thread] = []
+
+
 def module() -> Any:
     """The libvirt module, silenced: errors are raised, not printed. Raises NoLibvirtPython."""
     try:
@@ -33,7 +58,19 @@ def module() -> Any:
     except ImportError as error:
         raise NoLibvirtPython from error
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    with _loop_lock:
+        if not _loops:
+            # Before the first connection: one that is older would have no keepalive.
+            libvirt.virEventRegisterDefaultImpl()
+            _loops.append(threading.Thread(target=_run, args=(libvirt,), daemon=True))
+            _loops[0].start()
     return libvirt
+
+
+def _run(libvirt: Any) -> None:
+    while True:
+        with contextlib.suppress(libvirt.libvirtError):
+            libvirt.virEventRunDefaultImpl()
 
 
 @contextlib.contextmanager
@@ -46,10 +83,42 @@ def doing(action: str) -> Iterator[None]:
         raise LibvirtRefused(action, error) from error
 
 
+def bounded(action: str, call: Callable[[], T], seconds: float = ANSWER) -> T:
+    """``call()``, given up after so long. Raises NoAnswer, or what it raises.
+
+    The thread of a call that was given up ends when the call does, or with the process.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            done.append(call())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not done:
+        raise NoAnswer(action, seconds)
+    return done[0]
+
+
 def connect(uri: str) -> Any:
-    """A connection to a daemon. Raises LibvirtRefused."""
-    with doing(f"connect to {uri}"):
-        return module().open(uri)
+    """A connection to a daemon. Raises LibvirtRefused, or NoAnswer."""
+    libvirt = module()
+
+    def opened() -> Any:
+        connection = libvirt.open(uri)
+        connection.setKeepAlive(*KEEPALIVE)
+        return connection
+
+    action = f"connect to {uri}"
+    with doing(action):
+        return bounded(action, opened)
 
 
 def lookup(connection: Any, domain: str) -> Any | None:

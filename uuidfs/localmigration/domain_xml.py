@@ -18,6 +18,10 @@ _CONSOLES = ("serial", "parallel", "console", "channel")
 # What two QEMU processes can have at once, or what is taken away for the time in the peer.
 _BACKENDS = frozenset({"null", "unix", "tcp", "file", "pty", "spicevmc", "qemu-vdagent"})
 
+METADATA = "urn:uuidfs:local-migration"
+
+"""The namespace of the token that only the way home carries; libvirt keeps one element of it."""
+
 _FOREIGN = "a QEMU process of its own keeps a state that cannot be in two places"
 
 
@@ -42,6 +46,15 @@ def obstacles(domain: etree._Element) -> list[str]:
         *_disk_obstacles(domain),
         *_net_obstacles(domain),
         *_backend_obstacles(domain),
+    ]
+
+
+def obstacles_meanwhile(migratable: etree._Element) -> list[str]:
+    """The same for the XML that libvirt sends: what was plugged in since the preflight."""
+    return [
+        *_device_obstacles(migratable),
+        *_disk_obstacles(migratable),
+        *_backend_obstacles(migratable),
     ]
 
 
@@ -197,6 +210,19 @@ def at_home(migratable: str, emulator: str | None) -> str:
     for tag in _CONSOLES:
         for device in domain.iterfind(f"devices/{tag}[@type='file']"):
             _append(device)
+    return etree.tostring(domain, encoding="unicode")
+
+
+def with_token(xml: str, token: str) -> str:
+    """The XML with the session's token, by which hooks/qemu tells the way home from a start."""
+    domain = parse(xml)
+    metadata = domain.find("metadata")
+    if metadata is None:
+        metadata = etree.SubElement(domain, "metadata")
+    for old in metadata.findall(f"{{{METADATA}}}trip"):
+        metadata.remove(old)
+    element = etree.SubElement(metadata, f"{{{METADATA}}}trip", nsmap={"uuidfs": METADATA})
+    element.set("token", token)
     return etree.tostring(domain, encoding="unicode")
 
 

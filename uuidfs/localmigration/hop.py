@@ -1,21 +1,16 @@
 """One hop: a live migration between the two daemons of this host, over a unix socket."""
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from uuidfs.files import change
-from uuidfs.files.directory import existing
-from uuidfs.layout.places import Place
-from uuidfs.localmigration.connection import LibvirtRefused, module
+from uuidfs.errors import UuidfsError
+from uuidfs.localmigration import hop_sockets
+from uuidfs.localmigration.connection import NoAnswer, bounded, module
+from uuidfs.localmigration.watch import POLL, Watch, unmark
 from uuidfs.runtime.sessions import Session
-
-HOPS = "/run/uuidfs-hops"  # apart from /run/uuidfs, where QEMU's user has no access
-
-POLL = 0.1  # seconds between two looks at a hop's progress
 
 # QEMU pauses the guest as soon as it expects to be done within so many ms. Its own 300 are a
 # pause that people notice, and on one host most guests need less; a guest that writes to its
@@ -25,6 +20,8 @@ DOWNTIMES = (40, 80, 160)
 QEMU_DOWNTIME = 300
 
 RAISED = 5.0  # seconds between two of them
+
+ASKED = 5.0  # seconds for QEMU to answer a question that may stay unanswered
 
 
 class HopProgress(NamedTuple):
@@ -38,7 +35,11 @@ class HopProgress(NamedTuple):
 
 
 class MigrationOptions(NamedTuple):
-    """``timeout`` in seconds a hop, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit."""
+    """``timeout`` in seconds a hop, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit.
+
+    ``cancelled``: set by somebody who wants the guest to stay, or to go home at once.
+    ``jobs``: so many trips may be under way at a time.
+    """
 
     emulator: str | None = None
     new_name: str | None = None
@@ -47,49 +48,95 @@ class MigrationOptions(NamedTuple):
     lock_timeout: float = 10.0
     dry_run: bool = False
     progress: Callable[[str, HopProgress], None] | None = None
+    cancelled: threading.Event = threading.Event()  # nobody sets this one
+    jobs: int = 1
 
 
-def make(uuid: str, owner: tuple[int, int]) -> None:
-    """Make the directory for the hops' sockets, which QEMU's user has to write to."""
-    path = f"{HOPS}/{uuid}"
-    change.remove_tree(path)
-    change.make_path(HOPS, 0o711)
-    change.make_path(path, 0o700)
-    os.chown(path, *owner)
+class HopFailed(UuidfsError):
+    """A hop came to nothing; the guest is where it was. ``code`` is libvirt's VIR_ERR number."""
 
-
-def remove(uuid: str) -> None:
-    """Remove it, and the directory above unless others hop."""
-    change.remove_tree(f"{HOPS}/{uuid}")
-    with existing(Place("/run")) as run:
-        change.remove_directory(run, os.path.basename(HOPS))
+    def __init__(self, name: str, number: int, why: str, code: int | None) -> None:
+        super().__init__(f"cannot move {name} (hop {number}): {why}")
+        self.number = number
+        self.why = why
+        self.code = code
 
 
 class Hop(NamedTuple):
-    """One migration: ``domain`` goes to the daemon at ``uri``, as ``name`` and as ``xml`` says.
+    """One migration: ``domain`` goes to the daemon at ``uri``, as ``name``.
 
-    ``number`` is 1 for the way out and 2 for the way home. ``persistent`` is the config that it
-    gets there, None to leave it transient or with the one that it has.
+    ``number`` is 1 for the way out and 2 for the way home. ``xml`` is what it becomes; None
+    where the destination's hook changes what libvirt sends. ``incoming`` is the pid file of the
+    process that it goes to, ``oom_score_adj`` what that has afterwards, and ``go_on`` lets a
+    peer that was stopped go on. ``tunnelled``: through the daemons, which is slower, and needs
+    no socket.
     """
 
     number: int
     domain: Any
     uri: str
     name: str
-    xml: str
+    xml: str | None
+    incoming: str
+    go_on: Callable[[], None]
     flags: int = 0
     persistent: str | None = None
+    tunnelled: bool = False
 
 
 def move(session: Session, options: MigrationOptions, hop: Hop) -> None:
-    """Make a hop. Raises LibvirtRefused; then the guest runs where it ran."""
+    """Make a hop. Raises HopFailed, then the guest runs where it ran; or NoAnswer when the hop
+    was given up and has not ended: then nobody knows."""
     libvirt = module()
-    socket = f"{HOPS}/{session.uuid}/hop{hop.number}-{time.monotonic_ns()}"
-    parameters: dict[str, Any] = {
-        libvirt.VIR_MIGRATE_PARAM_URI: f"unix:{socket}",
-        libvirt.VIR_MIGRATE_PARAM_DEST_NAME: hop.name,
-        libvirt.VIR_MIGRATE_PARAM_DEST_XML: hop.xml,
-    }
+    parameters, flags = _parameters(session, options, hop)
+    domain = hop.domain
+    failed: list[Any] = []
+
+    def work() -> None:
+        try:
+            domain.migrateToURI3(hop.uri, parameters, flags)
+        except libvirt.libvirtError as error:
+            failed.append(error)
+
+    usual = _allowed(domain)
+    downtimes = [*(limit for limit in DOWNTIMES if limit < usual), usual]
+    _allow(domain, downtimes.pop(0))
+    raised = 0.0
+    # Going home cannot be interrupted, only hurried: there the guest would stay in the peer.
+    cancelled = options.cancelled if hop.number == 1 else threading.Event()
+    watch = Watch(domain, hop.incoming, hop.go_on, options.timeout, cancelled)
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    try:
+        while thread.is_alive():
+            thread.join(POLL)
+            if thread.is_alive() and not watch.look():
+                action = f"move {session.name} (hop {hop.number}): {watch.given_up}, and it goes on"
+                raise NoAnswer(action, time.monotonic() - began)
+            if options.progress is not None:
+                _show(session.name, options.progress, watch.stats, hop.number)
+            if downtimes and time.monotonic() - began > raised + RAISED:
+                _allow(domain, downtimes.pop(0))
+                raised += RAISED
+    finally:
+        watch.end()
+    if failed:
+        _allow(domain, usual)
+        why = " ".join(str(failed[0]).split())
+        if watch.given_up:
+            why = f"{watch.given_up}; {why}"
+        raise HopFailed(session.name, hop.number, why, failed[0].get_error_code())
+    unmark(hop.incoming, session.oom_score_adj)
+
+
+def _parameters(
+    session: Session, options: MigrationOptions, hop: Hop
+) -> tuple[dict[str, Any], int]:
+    libvirt = module()
+    parameters: dict[str, Any] = {libvirt.VIR_MIGRATE_PARAM_DEST_NAME: hop.name}
+    if hop.xml is not None:
+        parameters[libvirt.VIR_MIGRATE_PARAM_DEST_XML] = hop.xml
     if options.bandwidth:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = options.bandwidth
     flags = hop.flags
@@ -104,59 +151,32 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> None:
         | libvirt.VIR_MIGRATE_UNSAFE
         | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
     )
-    domain = hop.domain
-    failed: list[Any] = []
-
-    def work() -> None:
-        try:
-            domain.migrateToURI3(hop.uri, parameters, flags)
-        except libvirt.libvirtError as error:
-            failed.append(error)
-
-    usual = _allowed(domain)
-    downtimes = [*(limit for limit in DOWNTIMES if limit < usual), usual]
-    _allow(domain, downtimes.pop(0))
-    raised = 0.0
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    began = time.monotonic()
-    while thread.is_alive():
-        thread.join(POLL)
-        if thread.is_alive() and options.progress is not None:
-            _show(session.name, options.progress, domain, hop.number)
-        if downtimes and time.monotonic() - began > raised + RAISED:
-            _allow(domain, downtimes.pop(0))
-            raised += RAISED
-        if options.timeout and time.monotonic() - began > options.timeout:
-            with contextlib.suppress(libvirt.libvirtError):
-                domain.abortJob()
-    if failed:
-        _allow(domain, usual)
-        raise LibvirtRefused(f"move {session.name} (hop {hop.number})", failed[0])
+    socket = hop_sockets.path_of(session.uuid, hop.number, hop.name)
+    if hop.tunnelled or socket is None:
+        return parameters, flags | libvirt.VIR_MIGRATE_TUNNELLED
+    parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"unix:{socket}"
+    return parameters, flags
 
 
 def _allowed(domain: Any) -> int:
-    with contextlib.suppress(module().libvirtError):
-        return int(domain.migrateGetMaxDowntime())
+    with contextlib.suppress(module().libvirtError, NoAnswer):
+        return int(bounded("ask for the downtime", domain.migrateGetMaxDowntime, ASKED))
     return QEMU_DOWNTIME
 
 
 def _allow(domain: Any, downtime: int) -> None:
     """How long, in ms, the guest may pause; a guest that is gone or a QEMU that cannot is fine."""
-    with contextlib.suppress(module().libvirtError):
-        domain.migrateSetMaxDowntime(downtime)
+    with contextlib.suppress(module().libvirtError, NoAnswer):
+        bounded("allow a downtime", lambda: domain.migrateSetMaxDowntime(downtime), ASKED)
 
 
 def _show(
-    name: str, progress: Callable[[str, HopProgress], None], domain: Any, number: int
+    name: str, progress: Callable[[str, HopProgress], None], stats: dict[str, Any], number: int
 ) -> None:
-    libvirt = module()
-    with contextlib.suppress(libvirt.libvirtError):
-        stats = domain.jobStats()
-        if "data_total" in stats:
-            progress(
-                name,
-                HopProgress(
-                    number, stats["data_processed"], stats["data_remaining"], stats["data_total"]
-                ),
-            )
+    if "data_total" in stats:
+        progress(
+            name,
+            HopProgress(
+                number, stats["data_processed"], stats["data_remaining"], stats["data_total"]
+            ),
+        )

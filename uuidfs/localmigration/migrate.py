@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
@@ -14,16 +14,20 @@ from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import set_aside as asides
 from uuidfs.localmigration.connection import connect, doing, lookup
 from uuidfs.localmigration.hop import MigrationOptions
-from uuidfs.localmigration.peer_daemon import PeerDaemon
-from uuidfs.localmigration.preflight import preflight
-from uuidfs.localmigration.trip import BY, Trip
+from uuidfs.localmigration.host_daemon import host_daemon
+from uuidfs.localmigration.log_link import BY
+from uuidfs.localmigration.preflight import pid_file, preflight
+from uuidfs.localmigration.processes import process_of
+from uuidfs.localmigration.trip import Trip
 from uuidfs.runtime import sessions
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.runtime.sessions import HOME, Session
 
 
 class TripResult(NamedTuple):
-    """``seconds`` in all, ``downtimes`` a hop in ms; ``where`` tells how a recovery ended."""
+    """``seconds`` in all, ``downtimes`` a hop in ms; ``where`` tells how it ended: "host", "gone"
+    for a guest that has ended, "renamed". ``unconfined``: a security module confines the guest,
+    and did not while it was in the peer."""
 
     name: str
     uuid: str
@@ -32,13 +36,26 @@ class TripResult(NamedTuple):
     where: str = ""
     error: str | None = None
     busy: bool = False
+    unconfined: bool = False
+
+
+class GuestEnded(UuidfsError):
+    """The guest ended on the way: by itself, or because somebody destroyed it. Nothing is open."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{show(name)} has ended while it was moved (shut down from within, crashed or "
+            f"destroyed); it is off, and its session is closed"
+        )
+        self.name = name
 
 
 def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> TripResult:
     """Move one running domain into a fresh QEMU process, under another name where wished.
 
-    Raises UuidfsError with the guest at home: CannotMove before anything was changed, Busy
-    when the lock is held or a session is open.
+    Raises CannotMove before anything was changed, Busy when the lock is held or a session is
+    open, GuestEnded, and other UuidfsErrors with the guest at home, or with a message that says
+    where it is.
     """
     began = time.monotonic()
     host = connect(layout.uri)
@@ -51,35 +68,55 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
         try:
             with Locks(layout, options.lock_timeout, owner=True).hold(uuid):
                 sessions.guard(layout, uuid)
-                preflight(layout, host, domain, options.emulator, options.new_name)
+                _put_back_earlier(layout, domain, uuid)
+                preflight(layout, host, domain, options)
                 if options.dry_run:
                     return TripResult(name, uuid)
-                directory = directory_of(layout, uuid)
-                trip = Trip(
-                    layout,
-                    host,
-                    sessions.begin(
-                        layout,
-                        uuid,
-                        name,
-                        pid=os.getpid(),
-                        tool="uuidfs local-migrate",
-                        new_name=options.new_name,
-                        directory=directory,
-                        socket=PeerDaemon(directory).socket,
-                    ),
-                    options,
-                )
-                trip.out_and_home(domain)
-                trip.close()
+                trip = Trip(layout, host, _begin(layout, uuid, name, options), options)
+                where = trip.out_and_home(domain)
         finally:
             if trip is not None:
                 catch_up(layout, uuid)
+        if where == "gone":
+            raise GuestEnded(name)
         return TripResult(
-            options.new_name or name, uuid, time.monotonic() - began, tuple(trip.downtimes), "host"
+            options.new_name or name,
+            uuid,
+            time.monotonic() - began,
+            tuple(trip.downtimes),
+            where,
+            unconfined=trip.unconfined,
         )
     finally:
         host.close()
+
+
+def _put_back_earlier(layout: Layout, domain: Any, uuid: str) -> None:
+    """What a power cut left aside goes back first: this trip's would take its place."""
+    kept = asides.kept(layout, uuid)
+    if kept is not None:
+        asides.put_back(domain, kept)
+        asides.drop(layout, uuid)
+
+
+def _begin(layout: Layout, uuid: str, name: str, options: MigrationOptions) -> Session:
+    directory = directory_of(layout, uuid)
+    process = process_of(pid_file(layout, name))
+    order = 0
+    if process is not None:
+        with process:
+            order = process.oom_score_adj or 0
+    return sessions.begin(
+        layout,
+        uuid,
+        name,
+        pid=os.getpid(),
+        tool="uuidfs local-migrate",
+        new_name=options.new_name,
+        directory=directory,
+        socket=f"{directory}/run/{host_daemon(layout).socket}",
+        oom_score_adj=order,
+    )
 
 
 def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
@@ -95,7 +132,7 @@ def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
         try:
             trip = Trip(layout, host, session, options)
             where = trip.home()
-            trip.close()
+            trip.close(where)
         finally:
             host.close()
     catch_up(layout, uuid)
@@ -147,11 +184,13 @@ def catch_up(layout: Layout, uuid: str) -> None:
 
 
 def errors(call: Callable[[], TripResult], name: str) -> TripResult:
-    """One domain of several: what it raises becomes its result."""
+    """One domain of several: what it raises becomes its result, and the others go on."""
     try:
         return call()
     except UuidfsError as error:
         return TripResult(name, "", error=str(error), busy=isinstance(error, Busy))
+    except OSError as error:
+        return TripResult(name, "", error=f"a system call failed: {error}")
 
 
 def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResult:

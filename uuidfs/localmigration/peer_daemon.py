@@ -1,64 +1,42 @@
-"""The private peer daemon: a second libvirtd on this host, with directories of its own.
+"""The private peer daemon: a second libvirt daemon on this host, with directories of its own.
 
-It runs in a mount namespace in which DIR/etc, DIR/run ... lie over libvirt's directories, so
-that neither daemon sees the other's files. Its host UUID is another one, since libvirt compares
-them ("Attempt to migrate guest to the same host"). It survives whoever started it, and can be
-started again over the same directories: then it finds its QEMU processes again.
+It runs in a mount namespace in which DIR/etc, DIR/run ... lie over libvirt's directories
+(peer_inside), so that neither daemon sees the other's files. Its host UUID is another one, since
+libvirt compares them ("Attempt to migrate guest to the same host"). It survives whoever started
+it, and can be started again over the same directories: then it enters the mount namespace of its
+QEMU process and finds that again.
+
+DIR is root's alone. Who lives is told by locks on files in it, never by the name of a process.
 """
 
 import contextlib
+import fcntl
 import os
-import re
 import signal
 import socket
 import subprocess
 import time
-import uuid as uuids
 
 from uuidfs.errors import UuidfsError
 from uuidfs.files import change
 from uuidfs.files.directory import opened
-from uuidfs.files.small import private
+from uuidfs.host.interpreter import command as python
 from uuidfs.layout.places import Place
+from uuidfs.localmigration import peer_files
+from uuidfs.localmigration.hop_sockets import HOPS
+from uuidfs.localmigration.host_daemon import HostDaemon
+from uuidfs.localmigration.peer_inside import HOST
+from uuidfs.localmigration.processes import Process, process_of
 
-BINDS = {
-    "etc": "/etc/libvirt",
-    "run": "/run/libvirt",
-    "lib": "/var/lib/libvirt/qemu",
-    "log": "/var/log/libvirt",
-    "cache": "/var/cache/libvirt",
-}
+PATIENCE = 30.0  # seconds for the daemon to begin
 
-PATIENCE = 30.0  # seconds for the daemon to begin and to end
-
-GONE = 1.0  # seconds without any process of it, before it counts as failed
+END = 10.0  # seconds for it to end before it is killed, and after that
 
 _LOG = 4096  # bytes of its log that an error quotes from
 
-_OWN = {  # of qemu.conf; the rest is the host's
-    "stdio_handler": '"file"',  # virtlogd is the host's
-    "security_driver": '"none"',  # the host's removes the profile of this UUID with its process
-    "auto_dump_path": '"/var/lib/libvirt/qemu/dump"',
-}
-
-# Bind mounts first: NVRAM lies below a directory that is covered, and its path is in the XML.
-_SCRIPT = """
-set -e
-directory=$1 lib=$2 kept=$3; shift 3
-mount --make-rprivate /
-if [ -d "$kept" ]; then mount --bind "$kept" "$directory/lib/nvram"; fi
-mount --rbind "$directory/lib" /var/lib/libvirt/qemu
-mount --bind /run/libvirt "$directory/host"
-mount --bind "$directory/etc" /etc/libvirt
-mount --bind "$directory/log" /var/log/libvirt
-mount --bind "$directory/cache" /var/cache/libvirt
-mount --rbind "$directory/run" /run/libvirt
-exec "$@"
-"""
-
 
 class PeerFailed(UuidfsError):
-    """The peer daemon did not start; nothing was moved."""
+    """The peer daemon did not start."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the peer daemon did not start: {reason}")
@@ -68,88 +46,115 @@ class PeerFailed(UuidfsError):
 class PeerDaemon:
     """The daemon that belongs to a directory, whether it runs or not."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, host: HostDaemon, peer_name: str) -> None:
         self.directory = directory
-        self.socket = f"{directory}/run/libvirt-sock"
+        self.name = peer_name
+        self._host = host
+        self.socket = f"{directory}/run/{host.socket}"
         self.uri = f"qemu+unix:///system?socket={self.socket}"
         # As the peer sees the host's: its own sockets lie over them.
-        self.host_uri = f"qemu+unix:///system?socket={directory}/host/libvirt-sock"
+        self.host_uri = f"qemu+unix:///system?socket={directory}/{HOST}/{host.socket}"
+        self._pid_file = f"{directory}/peer.pid"
 
-    def make(self, owner: tuple[int, int]) -> None:
-        """Make the directories; ``owner`` is the user and group of the guest's QEMU process."""
-        for part in (*BINDS, "host"):
-            change.make_path(f"{self.directory}/{part}", 0o711)
-        for part in ("log/qemu", "run/qemu", "lib/nvram", "etc/qemu"):
-            change.make_path(f"{self.directory}/{part}")
-        os.chown(f"{self.directory}/lib", *owner)
-        for name, text in (("libvirtd.conf", _daemon_conf()), ("qemu.conf", _qemu_conf())):
-            with open(f"{self.directory}/etc/{name}", "w", opener=private) as file:
-                file.write(text)
-        # Else it asks QEMU for seconds what it can do.
-        change.copy_tree("/var/cache/libvirt/qemu", f"{self.directory}/cache/qemu")
+    def make(self, live: str, emulator: str | None) -> None:
+        """Make the directories; ``live`` is the domain's XML, for the peer's hook.
+
+        What an earlier attempt left is removed first. Raises UuidfsError or OSError.
+        """
+        self.remove()
+        peer_files.make(self.directory, self._host.name, self.name, live, emulator)
+
+    def process(self) -> Process | None:
+        """Its process, None when it does not run."""
+        return process_of(self._pid_file)
+
+    def guest(self) -> Process | None:
+        """The QEMU process in it, None when there is none."""
+        return process_of(self.guest_file)
 
     @property
-    def pid(self) -> int | None:
-        """Its process, None when it does not run."""
-        try:
-            with open(f"{self.directory}/peer.pid") as file:
-                pid = int(file.read())
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                return pid if self.directory.encode() in file.read() else None
-        except (OSError, ValueError):
-            return None
+    def guest_file(self) -> str:
+        """The pid file of the QEMU process in it."""
+        return f"{self.directory}/run/qemu/{self.name}.pid"
 
-    def was_started(self) -> bool:
-        """Whether it ever was, so that there may be a guest in it."""
-        return os.path.exists(f"{self.directory}/start.log")
+    def is_empty(self) -> bool:
+        """Whether no QEMU process is in it."""
+        guest = self.guest()
+        if guest is not None:
+            guest.close()
+        return guest is None
+
+    def runs(self) -> bool:
+        """Whether it runs, or is just being started by somebody who may have died since."""
+        lock = self._lock()
+        if lock is not None:
+            os.close(lock)
+        return lock is None
+
+    def go_on(self) -> None:
+        """SIGCONT to it and its QEMU process: nobody but us has any business with them."""
+        for process in (self.process(), self.guest()):
+            if process is not None:
+                with process:
+                    process.go_on()
 
     def start(self) -> None:
         """Start it, or find it running; returns when it listens. Raises PeerFailed."""
-        if self.pid is None and not self._coming():
-            self._spawn()
+        lock = self._lock()
+        if lock is not None:
+            try:
+                self._spawn(lock)
+            finally:
+                os.close(lock)
         deadline = time.monotonic() + PATIENCE
-        seen = time.monotonic()
-        while self.pid is None or not self._listens():
-            now = time.monotonic()
-            # A look at /proc can miss a process that forks meanwhile, as daemons do.
-            seen = now if self.pid is not None or self._coming() else seen
-            if now >= deadline or now - seen > GONE:
+        while not self._listens():
+            if not self.runs() or time.monotonic() >= deadline:
                 raise PeerFailed(self._said())
+            self.go_on()
             time.sleep(0.005)
 
-    def _coming(self) -> bool:
-        """Whether somebody who died since has just started it: it has no pid file yet."""
-        for entry in os.listdir("/proc"):
-            if entry.isdigit() and int(entry) != os.getpid():
-                with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
-                    words = file.read().split(b"\0")
-                    if self.directory.encode() in words or (
-                        f"{self.directory}/peer.pid".encode() in words
-                    ):
-                        return True
-        return False
+    def _lock(self) -> int | None:
+        """The lock that the daemon, and whatever leads to it, holds while it lives."""
+        try:
+            fd = os.open(
+                f"{self.directory}/alive.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except FileNotFoundError:
+            return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)  # no directory, no daemon
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return fd
 
-    def _spawn(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._unlink("run", "libvirt-sock")
+    def _spawn(self, lock: int) -> None:
+        run = opened(Place(f"{self.directory}/run"))
+        if run is not None:
+            with run:
+                change.unlink(run, self._host.socket)
+        fds = [lock]
+        way = ["unshare", "--mount", "--propagation", "private"]
+        guest = self.guest()
+        if guest is not None:
+            with guest:
+                fds.append(guest.namespace())
+            way = ["nsenter", f"--mount=/proc/self/fd/{fds[1]}"]
         command = [
             "setsid",
             "--fork",
-            "unshare",
-            "--mount",
-            "sh",
-            "-c",
-            _SCRIPT,
-            "uuidfs-peer",
+            *way,
+            *python("uuidfs.localmigration.peer_inside"),
+            "first" if guest is None else "again",
             self.directory,
-            f"{self.directory}/lib",
-            "/var/lib/libvirt/qemu/nvram",
-            "libvirtd",
+            self._host.socket,
+            HOPS,
+            self._host.program,
             "--daemon",
             "--pid-file",
-            f"{self.directory}/peer.pid",
+            self._pid_file,
             "--config",
-            f"{self.directory}/etc/libvirtd.conf",
+            f"{self.directory}/etc/{self._host.name}.conf",
         ]
         if os.path.isdir("/run/systemd/system"):
             # Else it would end with the login session or the service that began the migration.
@@ -161,24 +166,31 @@ class PeerDaemon:
                 "--slice=system.slice",
                 *command,
             ]
-        with open(f"{self.directory}/start.log", "wb") as log:
-            subprocess.run(  # noqa: S603 - fixed words and our own directory
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                check=False,
-            )
-
-    def _unlink(self, part: str, name: str) -> None:
-        directory = opened(Place(f"{self.directory}/{part}"))
-        if directory is not None:
-            with directory:
-                change.unlink(directory, name)
+        try:
+            with open(f"{self.directory}/start.log", "wb") as log:
+                subprocess.run(  # noqa: S603 - fixed words and our own directory
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd="/",
+                    check=False,
+                    timeout=PATIENCE,
+                    pass_fds=fds,
+                )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise PeerFailed(str(error)) from error
+        finally:
+            for fd in fds[1:]:
+                os.close(fd)
 
     def _listens(self) -> bool:
+        process = self.process()
+        if process is None:
+            return False
+        process.close()
         with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1.0)
             try:
                 probe.connect(self.socket)
             except OSError:
@@ -186,49 +198,56 @@ class PeerDaemon:
         return True
 
     def _said(self) -> str:
-        said = b""
+        """What it said on stderr before it had a log, or last in its log."""
         for name in ("start.log", "log/peer.log"):
             with (
                 contextlib.suppress(FileNotFoundError),
                 open(f"{self.directory}/{name}", "rb") as file,
             ):
-                said += file.read(_LOG)
-        return " ".join(said.decode(errors="replace").split()) or "it said nothing"
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG))
+                text = file.read().decode(errors="replace").strip()
+                if text:
+                    return " ".join(text.split("\n")[-1].split())
+        return "it said nothing"
 
-    def stop(self) -> None:
-        """End it and remove its directories; to be called when no guest lives in it."""
-        pid = self.pid
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + PATIENCE
-            while self.pid is not None:
+    def end(self) -> None:
+        """End the daemon, its guests go on. Raises UuidfsError when even SIGKILL does not."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + END
+            told = False
+            while self.runs():
+                process = self.process()
+                if process is not None:
+                    with process:
+                        process.go_on()
+                        if not told:
+                            process.send(number)
+                            told = True
                 if time.monotonic() >= deadline:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                    deadline += PATIENCE
+                    break
                 time.sleep(0.005)
-        # First, so that a kill in what follows leaves nobody to look for in there.
-        with contextlib.suppress(FileNotFoundError):
-            self._unlink("", "start.log")
+            else:
+                return
+        raise UuidfsError(f"the peer daemon in {self.directory} does not end")
+
+    def stop(self, *, at_home: bool) -> None:
+        """End it and remove its directories, when the guest is home or has ended.
+
+        ``at_home``: the guest runs on the host, by libvirt's word. Then what is left of QEMU in
+        here has never run, and is killed; else that raises UuidfsError, and nothing is removed.
+        """
+        self.end()
+        guest = self.guest()
+        if guest is not None:
+            with guest:
+                if not at_home:
+                    raise UuidfsError(f"a QEMU process is left in {self.directory}: {guest.pid}")
+                guest.send(signal.SIGKILL)
+                deadline = time.monotonic() + END
+                while guest.state not in {"", "Z", "X"} and time.monotonic() < deadline:
+                    time.sleep(0.005)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove its directories."""
         change.remove_tree(self.directory)
-
-
-def _daemon_conf() -> str:
-    return (
-        f'host_uuid = "{uuids.uuid4()}"\n'
-        'auth_unix_rw = "none"\n'
-        'unix_sock_rw_perms = "0700"\n'
-        'log_outputs = "3:file:/var/log/libvirt/peer.log"\n'
-        "max_clients = 20\n"
-    )
-
-
-def _qemu_conf() -> str:
-    """The host's, with what has to be different in the peer; the parser takes the first."""
-    text = ""
-    with contextlib.suppress(FileNotFoundError), open("/etc/libvirt/qemu.conf") as file:
-        text = file.read()
-    for key in _OWN:
-        text = re.sub(rf"(?m)^[ \t]*{key}[ \t]*=[ \t]*(\[[^\]]*\]|.*)$", "", text)
-    return text + "\n" + "".join(f"{key} = {value}\n" for key, value in _OWN.items())

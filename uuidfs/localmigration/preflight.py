@@ -1,14 +1,18 @@
 """What has to be true before a running domain moves; looks only."""
 
 import os
+from functools import partial
 from typing import Any
 
 from uuidfs.errors import UuidfsError, show
 from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration import domain_xml
-from uuidfs.localmigration.connection import doing, lookup, module
+from uuidfs.localmigration import domain_xml, memory
+from uuidfs.localmigration.connection import bounded, doing, lookup, module
+from uuidfs.localmigration.hop import MigrationOptions
+from uuidfs.localmigration.interlock import refused_start
+from uuidfs.localmigration.processes import process_of
 
 
 class CannotMove(UuidfsError):
@@ -20,10 +24,12 @@ class CannotMove(UuidfsError):
         self.reasons = reasons
 
 
-def preflight(
-    layout: Layout, host: Any, domain: Any, emulator: str | None, new_name: str | None
-) -> None:
-    """Raise CannotMove with everything that stands in the way; changes nothing."""
+def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions) -> None:
+    """Raise CannotMove with everything that stands in the way; changes nothing.
+
+    It asks the host's daemon to start a made-up domain, which the hook refuses (interlock).
+    """
+    emulator, new_name = options.emulator, options.new_name
     libvirt = module()
     name = str(domain.name())
     reasons = []
@@ -38,10 +44,10 @@ def preflight(
             )
         else:
             reasons += domain_xml.obstacles(live)
-            reasons += [
+            reasons += _process_obstacles(layout, name, live, options.jobs) or [
                 f"{path}: a block job is active"
                 for path in domain_xml.found(live, "devices/disk[@device='disk']/target/@dev")
-                if domain.blockJobInfo(path)
+                if bounded(f"look at {path}", partial(domain.blockJobInfo, path))
             ]
     if not hook_status(layout).installed:
         reasons.append(
@@ -60,8 +66,26 @@ def preflight(
             reasons.append(f"there is a domain {new_name!r} already")
     if emulator is not None and not reasons:
         reasons += _emulator(host, live, emulator)
+    if not reasons and (why := refused_start(layout, host, live)) is not None:
+        reasons.append(why)
     if reasons:
         raise CannotMove(name, reasons)
+
+
+def _process_obstacles(layout: Layout, name: str, live: Any, jobs: int) -> list[str]:
+    """Of its QEMU process: that it answers, and that there is memory for another one."""
+    process = process_of(pid_file(layout, name))
+    if process is None:
+        return [f"its QEMU process cannot be found by {pid_file(layout, name)}"]
+    with process:
+        if process.stopped:
+            return [f"its QEMU process {process.pid} is stopped (SIGSTOP, or a debugger)"]
+        return memory.shortages(memory.need_of(process, live), process, jobs)
+
+
+def pid_file(layout: Layout, name: str) -> str:
+    """The pid file of a domain's QEMU process on the host."""
+    return f"{layout.status.path}/{name}.pid"
 
 
 def _emulator(host: Any, live: Any, emulator: str) -> list[str]:

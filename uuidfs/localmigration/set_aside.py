@@ -7,7 +7,7 @@ cut, before it is taken out of libvirt; and removed once libvirt has it again.
 
 from typing import Any, NamedTuple
 
-from uuidfs.errors import Refused, SystemCallFailed
+from uuidfs.errors import Refused, SystemCallFailed, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.directory import existing, opened
 from uuidfs.files.small import write_whole
@@ -15,6 +15,11 @@ from uuidfs.layout.places import Layout
 from uuidfs.localmigration.connection import doing, module
 from uuidfs.runtime.records import parse_record, record_bytes
 from uuidfs.runtime.sessions import aside as aside_place
+
+_ROUNDS = 20  # changes of them by others, before that is an error
+
+# VIR_ERR_NO_DOMAIN_SNAPSHOT, VIR_ERR_NO_DOMAIN_CHECKPOINT
+_WENT = frozenset({72, 103})
 
 _LIMIT = 1 << 28  # bytes: thousands of snapshots of 100 kB
 
@@ -98,18 +103,113 @@ def drop(layout: Layout, uuid: str) -> None:
             change.remove_directory(above, "aside")  # unless another domain's is there
 
 
-def take_out(domain: Any) -> None:
-    """Take the metadata out of libvirt, children first; the disks' contents stay."""
+def take_out(layout: Layout, uuid: str, domain: Any, kept: SetAside) -> SetAside:
+    """Take the metadata out of libvirt, children first; the disks' contents stay.
+
+    Nothing goes that is not kept, as it is: what was made or changed since is kept first, and
+    what somebody else deleted meanwhile is not kept any longer. Returns what is kept. Raises
+    UuidfsError; then ``put_back`` has all of it.
+    """
+    gone: set[str] = set()
+    for _ in range(_ROUNDS):
+        # Again after each round, since libvirt tells nobody what others do to it meanwhile.
+        kept = _kept_now(layout, uuid, domain, kept, frozenset(gone))
+        with doing(f"set the metadata of {domain.name()} aside"):
+            listed = _children_first(domain)
+            if not listed:
+                return kept
+            for one in listed:
+                if not _taken(one, kept):
+                    break
+                gone.add(one.key)
+    raise UuidfsError(f"the metadata of {domain.name()} changes all the time")
+
+
+def has_metadata(domain: Any) -> bool:
+    """Whether libvirt has any of it now."""
+    with doing(f"look for metadata of {domain.name()}"):
+        return bool(_children_first(domain))
+
+
+class _Listed(NamedTuple):
+    """A snapshot or checkpoint of libvirt's, with the flags for its XML and for metadata only."""
+
+    key: str
+    item: Any
+    secure: int
+    only: int
+
+
+def _children_first(domain: Any) -> list[_Listed]:
     libvirt = module()
-    with doing(f"set the metadata of {domain.name()} aside"):
-        for checkpoint in reversed(
-            domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
-        ):
-            checkpoint.delete(libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY)
-        for snapshot in reversed(
-            domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
-        ):
-            snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+    checkpoints = domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
+    snapshots = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+    return [
+        _Listed(
+            f"checkpoint {one.getName()}",
+            one,
+            libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE,
+            libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY,
+        )
+        for one in reversed(checkpoints)
+    ] + [
+        _Listed(
+            f"snapshot {one.getName()}",
+            one,
+            libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE,
+            libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY,
+        )
+        for one in reversed(snapshots)
+    ]
+
+
+def _taken(one: _Listed, kept: SetAside) -> bool:
+    """Take one out; False, and it stays, when it is not kept as it is, has gone or got a child."""
+    libvirt = module()
+    try:
+        if one.item.getXMLDesc(one.secure) not in (*kept.checkpoints, *kept.snapshots):
+            return False
+        if one.item.listAllChildren():
+            return False
+        one.item.delete(one.only)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in _WENT:
+            return False  # somebody else deleted it: it must not come back
+        raise
+    return True
+
+
+def _kept_now(
+    layout: Layout, uuid: str, domain: Any, kept: SetAside, gone: frozenset[str]
+) -> SetAside:
+    """Keep what libvirt has now, and of what was kept only what we took out ourselves."""
+    now = look(domain, kept.new_name, kept.emulator)
+    taken = [tuple(x for x in xmls if f"{kind} {_name(x)}" in gone) for kind, xmls in _both(kept)]
+    merged = kept._replace(
+        checkpoints=now.checkpoints + taken[0],
+        snapshots=now.snapshots + taken[1],
+        # Once a leaf is out, libvirt calls another one the current one.
+        current=now.current if not gone or now.current not in _names(kept) else kept.current,
+        autostart=now.autostart,
+        config=now.config,
+    )
+    if merged != kept:
+        keep(layout, uuid, merged)
+    return merged
+
+
+def _both(kept: SetAside) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("checkpoint", kept.checkpoints), ("snapshot", kept.snapshots)
+
+
+def _names(kept: SetAside) -> set[str | None]:
+    return {None, *(_name(xml) for xml in kept.snapshots)}
+
+
+def _name(xml: str) -> str:
+    from uuidfs.localmigration.domain_xml import parse
+
+    return str(parse(xml).findtext("name"))
 
 
 def put_back(domain: Any, aside: SetAside) -> None:

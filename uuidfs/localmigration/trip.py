@@ -7,29 +7,33 @@ and the other one runs.
 """
 
 import contextlib
-import os
+import random
 import time
 from typing import Any
 
-from uuidfs.apply.applier import Applier
 from uuidfs.errors import Refused, UuidfsError
-from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.places import Kind, Layout
-from uuidfs.localmigration import domain_xml, hop
+from uuidfs.layout.places import Layout
+from uuidfs.localmigration import domain_xml, hop, hop_sockets, interlock
 from uuidfs.localmigration import set_aside as asides
-from uuidfs.localmigration.connection import LibvirtRefused, connect, doing, lookup, module
-from uuidfs.localmigration.hop import Hop, HopProgress, MigrationOptions
+from uuidfs.localmigration.connection import doing, lookup, module
+from uuidfs.localmigration.hop import Hop, HopFailed, HopProgress, MigrationOptions
+from uuidfs.localmigration.host_daemon import host_daemon
+from uuidfs.localmigration.log_link import link_log
 from uuidfs.localmigration.peer_daemon import PeerDaemon
+from uuidfs.localmigration.peer_hook import HOME_XML
+from uuidfs.localmigration.preflight import pid_file
+from uuidfs.localmigration.processes import Process, process_of
 from uuidfs.localmigration.set_aside import SetAside
-from uuidfs.plan.steps import Op, Step
+from uuidfs.localmigration.sides import Sides
+from uuidfs.localmigration.watch import unmark
 from uuidfs.runtime import sessions
-from uuidfs.runtime.sessions import BACK, HOME, OUT, PEER, Session
+from uuidfs.runtime.sessions import BACK, BEGIN, HOME, OUT, PEER, Session
 
-BY = "local-migrate"
+HOMECOMING = 30.0  # seconds in which the way home is tried again, where others are in the way
 
-POLL = 0.02  # seconds between two looks at a job
+SOCKET_TRIES = 2  # of them; then through the daemons, where no socket can be forbidden
 
-SETTLE = 60.0  # seconds for a hop that a dead owner began to come to an end
+OUT_TRIES = 5  # where a snapshot is made in the moment before libvirt's job
 
 
 class Trip:
@@ -43,202 +47,180 @@ class Trip:
         self.session = session
         self.options = options
         self.downtimes: list[int] = []
-        self._daemon = PeerDaemon(session.directory)
-        self._peer: Any = None
+        self.unconfined = False
+        self._daemon = PeerDaemon(session.directory, host_daemon(layout), session.peer_name)
+        self._sides = Sides(host, self._daemon)
 
-    def out_and_home(self, domain: Any) -> None:
-        """Out and home. Raises UuidfsError after an attempt to bring everything home."""
+    def out_and_home(self, domain: Any) -> str:
+        """Out and home; returns as ``home`` does. Raises UuidfsError after an attempt to bring
+        everything home: then the guest runs on the host, or the message says where it is."""
         try:
             self._out(domain)
         except BaseException as error:
             try:
-                self.home()
-                self.close()
+                where = self.home()
+                self.close(where)
             except UuidfsError as second:
                 raise UuidfsError(
                     f"{error}; and then: {second}; run: uuidfs local-migrate "
                     f"--recover {self.session.uuid}"
                 ) from error
+            if where == "gone":
+                return where
             raise
         try:
-            self.home()
+            where = self.home()
         except UuidfsError as error:
             raise UuidfsError(
-                f"{error}; the guest runs on, and its start elsewhere is refused; "
+                f"{error}; the guest runs on in the peer, and its start elsewhere is refused; "
                 f"run: uuidfs local-migrate --recover {self.session.uuid}"
             ) from error
+        self.close(where)
+        return where
 
     def _out(self, domain: Any) -> None:
         libvirt = module()
         with doing(f"read the XML of {self.session.name}"):
-            flags = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
-            migratable = domain.XMLDesc(flags)
-            live = domain_xml.parse(domain.XMLDesc())
-        owner = self._owner()
-        self._daemon.make(owner)
-        with open(f"{self.session.directory}/home.xml", "w") as file:
-            file.write(
-                domain_xml.renamed(
-                    domain_xml.at_home(migratable, self.options.emulator), self.session.peer_name
-                )
-            )
+            live = domain.XMLDesc()
+        with self._process() as process:
+            owner, self.unconfined = process.owner, bool(process.label)
+        self._daemon.make(live, self.options.emulator)
         kept = asides.look(domain, self.options.new_name, self.options.emulator)
         asides.keep(self.layout, self.session.uuid, kept)
-        hop.make(self.session.uuid, owner)
+        hop_sockets.make(self.session.uuid, owner)
         self._daemon.start()
-        self._peer = connect(self._daemon.uri)
+        self._sides.connect_peer()
+        self._check_peer(domain_xml.parse(live))
         self._phase(OUT)
-        asides.take_out(domain)
+        # The XML and, for a rename, the config are what libvirt takes under its own job.
         way = Hop(
             1,
             domain,
             self._daemon.uri,
             self.session.peer_name,
-            domain_xml.in_peer(migratable, live, self.options.emulator),
-            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE if self.options.new_name else 0,
+            None,
+            self._daemon.guest_file,
+            self._daemon.go_on,
+            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
+            if self.options.new_name and kept.config is not None
+            else 0,
         )
-        hop.move(self.session, self.options, way)
+        for tried in range(OUT_TRIES):
+            kept = asides.take_out(self.layout, self.session.uuid, domain, kept)
+            try:
+                hop.move(self.session, self.options, way)
+                break
+            except HopFailed:
+                # Somebody's snapshot came in between: libvirt moves no domain that has one.
+                if tried + 1 == OUT_TRIES or not asides.has_metadata(domain):
+                    raise
         self._note(1)
         self._phase(PEER)
 
-    def _owner(self) -> tuple[int, int]:
-        """The user and group of the guest's process."""
-        path = f"{self.layout.status.path}/{self.session.name}.pid"
-        try:
-            with open(path) as file:
-                found = os.stat(f"/proc/{int(file.read())}")
-        except (OSError, ValueError) as error:
-            raise Refused(path, f"cannot tell which user QEMU runs as: {error}") from error
-        return found.st_uid, found.st_gid
+    def _check_peer(self, live: Any) -> None:
+        """That the peer calls its own hook: else what comes in would not be changed."""
+        if (why := interlock.unhooked(self._sides.peer, live, self.session.directory)) is not None:
+            raise UuidfsError(f"the peer daemon is not as it should be: {why}")
+
+    def _process(self) -> Process:
+        path = pid_file(self.layout, self.session.name)
+        process = process_of(path)
+        if process is None:
+            raise Refused(path, "the guest's QEMU process cannot be found by this pid file")
+        return process
 
     def home(self) -> str:
         """Bring the guest home from where it is; returns "host", or "gone" where it has ended."""
-        where = "gone"
-        for _ in range(5):
-            host, peer = self._settled()
-            if peer is None:
-                where = "host" if host is not None else "gone"
-                break
-            self._back(peer)
-        self._put_back()
-        return where
-
-    def _settled(self) -> tuple[Any | None, Any | None]:
-        """The active domains on either side, once no hop is under way; at most one of them."""
-        libvirt = module()
-        deadline = time.monotonic() + SETTLE
+        began = time.monotonic()
+        tried = 0
         while True:
-            host, peer = self._active(self.host), self._active(self._connected())
-            late = time.monotonic() >= deadline
-            if not late and any(_job(d) for d in (host, peer) if d is not None):
-                time.sleep(POLL)
-                continue
+            host, peer = self._sides.settled(self.session)
+            if peer is None:
+                break
             try:
-                with doing(f"settle where {self.session.name} runs"):
-                    if host is not None and peer is not None:
-                        host, peer = self._one_of(host, peer)
-                    for domain in (host, peer):
-                        if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                            domain.resume()
-            except LibvirtRefused as error:
-                # It went while we looked: a hop, or the guest itself, has come to its end.
-                if late or error.code not in {
-                    libvirt.VIR_ERR_NO_DOMAIN,
-                    libvirt.VIR_ERR_OPERATION_INVALID,
-                }:
+                self._back(peer, tunnelled=tried >= SOCKET_TRIES)
+            except HopFailed:
+                tried += 1
+                # A start that the hook refuses holds the domain for a moment, as do others.
+                if time.monotonic() - began > HOMECOMING:
                     raise
-                time.sleep(POLL)
-            else:
-                return host, peer
+                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - no secret, only out of step
+        if self.session.phase != BEGIN:
+            self._phase(HOME)
+        self._put_back()
+        return "host" if host is not None else "gone"
 
-    def _one_of(self, host: Any, peer: Any) -> tuple[Any | None, Any | None]:
-        """Destroy the one that does not run; of two that are paused, the one that never ran."""
-        running = module().VIR_DOMAIN_RUNNING
-        runs_here, runs_there = (d.state()[0] == running for d in (host, peer))
-        if runs_here and runs_there:
-            raise UuidfsError(
-                f"{self.session.name} runs in two processes, by libvirt's word; "
-                "look at both before anything else"
-            )
-        if runs_there or (not runs_here and self.session.phase in {PEER, BACK}):
-            host.destroy()
-            return None, peer
-        peer.destroy()
-        return host, None
-
-    def _active(self, connection: Any | None) -> Any | None:
-        if connection is None:
-            return None
-        domain = lookup(connection, self.session.uuid)
-        try:
-            with doing("look where the guest is"):
-                return domain if domain is not None and domain.isActive() else None
-        except LibvirtRefused as error:
-            if error.code == module().VIR_ERR_NO_DOMAIN:
-                return None  # it went while we looked: a hop is over
-            raise
-
-    def _connected(self) -> Any | None:
-        """The peer's connection; the daemon is started again where it died."""
-        if not self.session.directory or not self._daemon.was_started():
-            return None
-        if self._peer is not None and self._daemon.pid is not None and self._peer.isAlive():
-            return self._peer
-        self._daemon.start()
-        self._peer = connect(self._daemon.uri)
-        return self._peer
-
-    def _back(self, peer: Any) -> None:
+    def _back(self, peer: Any, *, tunnelled: bool) -> None:
         libvirt = module()
-        with open(f"{self.session.directory}/home.xml") as file:
+        with open(f"{self.session.directory}/{HOME_XML}") as file:
             xml = file.read()
-        hop.make(self.session.uuid, self._owner_in_peer())
-        self._phase(BACK)
-        kept = asides.kept(self.layout, self.session.uuid)
-        persistent = None
-        name = self.session.name
+        guest = self._daemon.guest()
+        if guest is None:
+            return  # it ended meanwhile
+        with guest:
+            hop_sockets.make(self.session.uuid, guest.owner)
+        self._back_phase()
+        name, flags, persistent = self.session.name, 0, None
         if self.session.new_name is not None:
-            name = self.session.new_name
-            self._link_log(name)
-            if kept is not None and kept.config is not None:
-                persistent = domain_xml.renamed(kept.config, self.session.peer_name)
+            name = self._free_name(self.session.new_name)
+            if name == self.session.new_name:
+                link_log(self.layout, self.session.uuid, name)
+            kept = asides.kept(self.layout, self.session.uuid)
+            with doing("look at the peer's config"):
+                if peer.isPersistent():
+                    flags = libvirt.VIR_MIGRATE_PERSIST_DEST
+                elif kept is not None and kept.config is not None:
+                    persistent = domain_xml.renamed(kept.config, self.session.peer_name)
+        way = Hop(
+            2,
+            peer,
+            self._daemon.host_uri,
+            name,
+            domain_xml.with_token(
+                domain_xml.renamed(xml, self.session.peer_name), self.session.token
+            ),
+            pid_file(self.layout, name),
+            self._daemon.go_on,
+            flags,
+            persistent,
+            tunnelled,
+        )
         try:
-            way = Hop(2, peer, self._daemon.host_uri, name, xml, persistent=persistent)
             hop.move(self.session, self.options, way)
-            self._note(2)
-        except LibvirtRefused as error:
+        except HopFailed as error:
             if error.code == libvirt.VIR_ERR_NO_DOMAIN:
                 return  # it ended meanwhile
             self._phase(PEER)
             raise
+        self._note(2)
         self._phase(HOME)
 
-    def _link_log(self, name: str) -> None:
-        """The log under the new name before virtlogd opens it: the history goes on in one file."""
-        step = Step(
-            Op.ADD_LINK, Kind.LOG, self.session.uuid, "", f"{name}.log", f"{self.session.uuid}.log"
+    def _back_phase(self) -> None:
+        """``back``, with a token: a session of an older version has none."""
+        self.session = sessions.change(
+            self.layout,
+            self.session,
+            phase=BACK,
+            token=self.session.token or sessions.new_token(),
         )
-        with contextlib.suppress(UuidfsError), TrustedDirs(self.layout) as dirs:
-            store, names = dirs.store(Kind.LOG), dirs.names(Kind.LOG)
-            if (
-                store is not None
-                and names is not None
-                and store.look(step.store_entry) is not None
-                and names.look(step.entry) is None
-            ):
-                with Applier(dirs, BY) as applier:
-                    applier.run(step)
 
-    def _owner_in_peer(self) -> tuple[int, int]:
-        found = os.stat(f"{self.session.directory}/lib")
-        return found.st_uid, found.st_gid
+    def _free_name(self, wanted: str) -> str:
+        """The new name, or the old one where somebody has taken that meanwhile."""
+        there = lookup(self.host, wanted)
+        with contextlib.suppress(module().libvirtError):
+            if there is not None and there.UUIDString() != self.session.uuid:
+                return self.session.name
+        return wanted
 
     def _put_back(self) -> None:
-        """Snapshots, checkpoints, autostart: as before."""
+        """Snapshots, checkpoints, autostart: as before; and nothing is left of the way home."""
+        domain = lookup(self.host, self.session.uuid)
+        if domain is not None:
+            _without_token(domain)
+            unmark(pid_file(self.layout, str(domain.name())), self.session.oom_score_adj)
         kept = asides.kept(self.layout, self.session.uuid)
         if kept is None:
             return
-        domain = lookup(self.host, self.session.uuid)
         if domain is None and kept.config is not None:
             domain = self._define(kept)
         if domain is not None:
@@ -250,15 +232,15 @@ class Trip:
         with doing(f"define {kept.name} again"):
             return self.host.defineXML(kept.config)
 
-    def close(self) -> None:
-        """End the peer daemon, remove what belongs to the session, and the session last."""
-        if self._peer is not None:
-            with contextlib.suppress(module().libvirtError):
-                self._peer.close()
-            self._peer = None
+    def close(self, where: str) -> None:
+        """End the peer daemon, remove what belongs to the session, and the session last.
+
+        ``where``: what ``home`` returned. Raises UuidfsError; then the session stays.
+        """
+        self._sides.leave_peer()
         if self.session.directory:
-            self._daemon.stop()
-        hop.remove(self.session.uuid)
+            self._daemon.stop(at_home=where == "host" or self.session.phase == BEGIN)
+        hop_sockets.remove(self.session.uuid)
         sessions.end(self.layout, self.session)
 
     def _phase(self, phase: str) -> None:
@@ -267,7 +249,7 @@ class Trip:
     def _note(self, number: int) -> None:
         """What libvirt says of the hop's downtime, at its destination."""
         libvirt = module()
-        domain = lookup(self._peer if number == 1 else self.host, self.session.uuid)
+        domain = lookup(self._sides.peer if number == 1 else self.host, self.session.uuid)
         with contextlib.suppress(libvirt.libvirtError):
             if domain is not None:
                 stats = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
@@ -279,10 +261,13 @@ class Trip:
                     )
 
 
-def _job(domain: Any) -> bool:
-    """Whether libvirt is moving it."""
+def _without_token(domain: Any) -> None:
     libvirt = module()
-    try:
-        return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
-    except libvirt.libvirtError:
-        return False
+    with contextlib.suppress(libvirt.libvirtError):
+        domain.setMetadata(
+            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+            None,
+            None,
+            domain_xml.METADATA,
+            libvirt.VIR_DOMAIN_AFFECT_LIVE,
+        )

@@ -14,7 +14,7 @@ Record = TypeVar("Record", bound=tuple[Any, ...])
 
 
 def record_bytes(fields: Mapping[str, Any]) -> bytes:
-    """One line; hooks/qemu looks for ``"phase": "NAME"`` as json writes it here."""
+    """One line of JSON."""
     import json  # 3 ms that the hook and most runs do not need
 
     return (json.dumps({"version": VERSION, **fields}) + "\n").encode()

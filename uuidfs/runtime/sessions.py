@@ -31,7 +31,9 @@ AWAY = frozenset({OUT, PEER, BACK})
 class Session(NamedTuple):
     """One local migration. ``start`` is the owner's start time in clock ticks since boot (field
     22 of /proc/PID/stat), so that a later process with the same number is not taken for it;
-    ``since`` is seconds since the epoch."""
+    ``since`` is seconds since the epoch. ``token`` stands in the XML of the way home, and in no
+    other: hooks/qemu tells the two apart by it. ``oom_score_adj`` is what the guest's process had
+    when the trip began."""
 
     uuid: str
     name: str
@@ -45,6 +47,8 @@ class Session(NamedTuple):
     directory: str = ""
     socket: str = ""
     new_name: str | None = None
+    token: str = ""
+    oom_score_adj: int = 0
 
     @property
     def alive(self) -> bool:
@@ -199,6 +203,7 @@ def begin(
     new_name: str | None = None,
     directory: str = "",
     socket: str = "",
+    oom_score_adj: int = 0,
 ) -> Session:
     """Open a session for the process ``pid``; to be called with the domain's lock held.
 
@@ -223,9 +228,16 @@ def begin(
         directory,
         socket,
         new_name,
+        new_token(),
+        oom_score_adj,
     )
     write(layout, session)
     return session
+
+
+def new_token() -> str:
+    """One that nobody can have guessed or kept from another trip: 32 hexadecimal digits."""
+    return os.urandom(16).hex()
 
 
 def change(layout: Layout, session: Session, **fields: Any) -> Session:
@@ -249,11 +261,11 @@ def end(layout: Layout, session: Session) -> None:
     if directory is None:
         return
     with directory:
-        for name in (f"{session.uuid}.json", f"{session.uuid}.incoming"):
-            try:
-                unlink(directory, name)
-            except OSError as error:
-                raise SystemCallFailed("remove", directory.at(name), error) from error
+        name = f"{session.uuid}.json"
+        try:
+            unlink(directory, name)
+        except OSError as error:
+            raise SystemCallFailed("remove", directory.at(name), error) from error
 
 
 def mine(session: Session) -> bool:

@@ -24,7 +24,16 @@ def _line(result: "TripResult", *, dry_run: bool) -> str:
     if not result.downtimes:
         return f"{name}: {result.where or 'done'}"
     times = " and ".join(f"{each} ms" for each in result.downtimes)
-    return f"{name}: moved in {result.seconds:.1f} s, downtime {times}"
+    moved = f"{name}: moved in {result.seconds:.1f} s, downtime {times}"
+    return f"{moved}; not confined between the hops" if result.unconfined else moved
+
+
+def at_it_line(session: Session) -> str:
+    """For --recover, where an owner is alive."""
+    return (
+        f"uuidfs: {show(session.name)}: process {session.pid} ({show(session.tool)}) is at it, "
+        f"in phase {session.phase}"
+    )
 
 
 def trip_errors(results: "list[TripResult]") -> list[str]:

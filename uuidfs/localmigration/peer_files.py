@@ -1,0 +1,108 @@
+"""The files that a peer daemon starts with: its configuration, its hook, its cache.
+
+All of them are made by root in a new directory that only root can enter. docs/local-migration.md
+says who can read what, and for how long: passwords are in some of them.
+"""
+
+import contextlib
+import os
+import re
+import uuid as uuids
+
+from uuidfs.errors import UuidfsError
+from uuidfs.files import change
+from uuidfs.files.directory import existing, opened
+from uuidfs.files.small import private, write_whole
+from uuidfs.host.interpreter import command as python
+from uuidfs.layout.places import Place
+from uuidfs.localmigration import peer_hook
+from uuidfs.localmigration.hop_sockets import HOPS
+from uuidfs.localmigration.peer_inside import HOST, OVER
+
+_CACHE = 64, 1 << 24  # files, and bytes of each, of what QEMU can do
+
+_OWN = {  # of qemu.conf; the rest is the host's
+    "stdio_handler": '"file"',  # virtlogd is the host's
+    "security_driver": '"none"',  # the host's removes the profile of this UUID with its process
+    "auto_dump_path": '"/var/lib/libvirt/qemu/dump"',
+    # It never gives the host's daemon up. Else, where that one hangs at the end of the way home
+    # and goes on later, both would let the guest run.
+    "keepalive_interval": "-1",
+}
+
+
+def make(directory: str, daemon: str, peer_name: str, live: str, emulator: str | None) -> None:
+    """Make a peer's directory, which must not be there. Raises UuidfsError or OSError."""
+    change.make_path(directory, 0o700)
+    for part in (*OVER, HOST):
+        change.make_path(f"{directory}/{part}", 0o711)
+    for part in (
+        "log/qemu",
+        "run/qemu",
+        "lib/nvram",
+        "etc/qemu",
+        "etc/hooks",
+        "cache/qemu/capabilities",
+        f"run/{os.path.basename(HOPS)}",
+    ):
+        change.make_path(f"{directory}/{part}")
+    for name, text in (
+        (f"{daemon}.conf", _daemon_conf()),
+        ("qemu.conf", _qemu_conf()),
+    ):
+        with open(f"{directory}/etc/{name}", "w", opener=private) as file:
+            file.write(text)
+    with existing(Place(directory)) as kept:
+        for name, text in (
+            (peer_hook.LIVE_XML, live),
+            (peer_hook.EMULATOR, emulator or ""),
+            (peer_hook.NAME, peer_name),
+        ):
+            write_whole(kept, name, text.encode(errors="surrogateescape"), mode=0o600)
+        with existing(Place(f"{directory}/etc/hooks")) as hooks:
+            write_whole(hooks, "qemu", _hook(directory), mode=0o755)
+    _copy_cache(f"{directory}/cache/qemu/capabilities")
+
+
+def _daemon_conf() -> str:
+    return (
+        f'host_uuid = "{uuids.uuid4()}"\n'
+        'auth_unix_rw = "none"\n'
+        'unix_sock_rw_perms = "0700"\n'
+        'log_outputs = "3:file:/var/log/libvirt/peer.log"\n'
+        "max_clients = 20\n"
+    )
+
+
+def _qemu_conf() -> str:
+    """The host's, with what has to be different in the peer; the parser takes the first."""
+    text = ""
+    with contextlib.suppress(FileNotFoundError), open("/etc/libvirt/qemu.conf") as file:
+        text = file.read()
+    for key in _OWN:
+        text = re.sub(rf"(?m)^[ \t]*{key}[ \t]*=[ \t]*(\[[^\]]*\]|.*)$", "", text)
+    return text + "\n" + "".join(f"{key} = {value}\n" for key, value in _OWN.items())
+
+
+def _hook(directory: str) -> bytes:
+    words = " ".join(
+        "'" + word.replace("'", "'\\''") + "'"
+        for word in (*python("uuidfs.localmigration.peer_hook"), directory)
+    )
+    return f'#!/bin/sh\nexec {words} "$@"\n'.encode()
+
+
+def _copy_cache(target: str) -> None:
+    """What QEMU can do, else the peer asks it for seconds; files only, links are not followed."""
+    source = opened(Place("/var/cache/libvirt/qemu/capabilities"))
+    if source is None:
+        return
+    count, size = _CACHE
+    with source, existing(Place(target)) as copy:
+        for name in [name for name in source.list() if name.endswith(".xml")][:count]:
+            try:
+                data = source.read(name, size)
+            except UuidfsError:
+                continue
+            if data is not None:
+                write_whole(copy, name, data, mode=0o600)

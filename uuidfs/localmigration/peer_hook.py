@@ -1,0 +1,58 @@
+"""The peer's own qemu hook: what comes in is changed into what can live beside the host's.
+
+libvirt gives the ``migrate`` hook the domain's XML on stdin and takes what it prints in its
+place. That XML is what the source's daemon took under the migration's job, so a disk that was
+exchanged a moment before (an external snapshot) is the right one here. The hook keeps the XML
+for the way home from the same text.
+"""
+
+import os
+import sys
+
+from uuidfs.errors import UuidfsError
+from uuidfs.files.directory import existing
+from uuidfs.files.small import write_whole
+from uuidfs.layout.places import Place
+
+HOME_XML = "home.xml"
+
+LIVE_XML = "live.xml"
+
+EMULATOR = "emulator"
+
+NAME = "name"
+
+
+def main(argv: list[str]) -> int:
+    """``argv``: the peer's directory, NAME, OPERATION, SUBOPERATION, EXTRA. Returns the exit code.
+
+    Anything but 0 makes libvirt give up, and the guest stays where it is.
+    """
+    directory, name, operation = argv[:3]
+    try:
+        with existing(Place(directory)) as kept:
+            if operation == "migrate":
+                sys.stdout.write(_changed(kept.path, sys.stdin.read()))
+            elif operation == "prepare" and kept.read(NAME, 1 << 10) != os.fsencode(name):
+                raise UuidfsError(f"{directory} starts no domain but the one that comes in")
+    except (UuidfsError, OSError, ValueError) as error:
+        sys.stderr.write(f"uuidfs: {error}\n")
+        return 1
+    return 0
+
+
+def _changed(directory: str, migratable: str) -> str:
+    from uuidfs.localmigration import domain_xml
+
+    with existing(Place(directory)) as kept:
+        live = kept.read(LIVE_XML, 1 << 24)
+        emulator = (kept.read(EMULATOR, 1 << 12) or b"").decode() or None
+        if live is None:
+            raise UuidfsError(f"{directory}/{LIVE_XML} is missing")
+        if reasons := domain_xml.obstacles_meanwhile(domain_xml.parse(migratable)):
+            raise UuidfsError(f"it cannot move any more: {'; '.join(reasons)}")
+        changed = domain_xml.in_peer(migratable, domain_xml.parse(live.decode()), emulator)
+        home = domain_xml.at_home(migratable, emulator).encode()
+        # Passwords of VNC and SPICE are in it.
+        write_whole(kept, HOME_XML, home, mode=0o600)
+    return changed

@@ -1,0 +1,141 @@
+"""The two sides of a trip, and where the guest is: by libvirt's word, not by the phase."""
+
+import contextlib
+import time
+from typing import Any
+
+from uuidfs.errors import UuidfsError
+from uuidfs.localmigration.connection import (
+    LibvirtRefused,
+    NoAnswer,
+    bounded,
+    connect,
+    doing,
+    lookup,
+    module,
+)
+from uuidfs.localmigration.peer_daemon import PeerDaemon
+from uuidfs.runtime.sessions import BACK, BEGIN, PEER, Session
+
+POLL = 0.02  # seconds between two looks at a job
+
+SETTLE = 60.0  # seconds for a hop that a dead owner began to come to an end
+
+
+class Sides:
+    """The host's daemon and the peer's, for one guest. ``peer`` is None while not connected."""
+
+    def __init__(self, host: Any, daemon: PeerDaemon) -> None:
+        self.host = host
+        self.peer: Any = None
+        self._daemon = daemon
+
+    def connect_peer(self) -> None:
+        """Connect to the peer, which runs. Raises LibvirtRefused or NoAnswer."""
+        self.peer = connect(self._daemon.uri)
+
+    def leave_peer(self) -> None:
+        """Close the connection."""
+        if self.peer is not None:
+            with contextlib.suppress(module().libvirtError):
+                self.peer.close()
+            self.peer = None
+
+    def settled(self, session: Session) -> tuple[Any | None, Any | None]:
+        """The active domains on either side, once no hop is under way; at most one of them.
+
+        Of two the one that does not run is destroyed, and one that is paused goes on. Raises
+        UuidfsError where both run, or a side does not answer.
+        """
+        libvirt = module()
+        deadline = time.monotonic() + SETTLE
+        while True:
+            host = self._active(session, self.host)
+            peer = self._active(session, self._connected(session))
+            late = time.monotonic() >= deadline
+            if not late and any(_job(d) for d in (host, peer) if d is not None):
+                time.sleep(POLL)
+                continue
+            try:
+                with doing(f"settle where {session.name} runs"):
+                    if host is not None and peer is not None:
+                        host, peer = _one_of(session, host, peer)
+                    for domain in (host, peer):
+                        if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                            bounded(f"resume {session.name}", domain.resume)
+            except LibvirtRefused as error:
+                # It went while we looked: a hop, or the guest itself, has come to its end.
+                if late or error.code not in {
+                    libvirt.VIR_ERR_NO_DOMAIN,
+                    libvirt.VIR_ERR_OPERATION_INVALID,
+                }:
+                    raise
+                time.sleep(POLL)
+            else:
+                return host, peer
+
+    def _active(self, session: Session, connection: Any | None) -> Any | None:
+        if connection is None:
+            return None
+        try:
+            domain = lookup(connection, session.uuid)
+            with doing("look where the guest is"):
+                return domain if domain is not None and domain.isActive() else None
+        except LibvirtRefused as error:
+            if error.code == module().VIR_ERR_NO_DOMAIN:
+                return None  # it went while we looked: a hop is over
+            raise
+
+    def _connected(self, session: Session, *, again: bool = False) -> Any | None:
+        """The peer's connection, None when no guest can be in it.
+
+        The daemon is started again where it died and has left a QEMU process; in the phase
+        ``begin`` nothing has ever gone there. One that hangs is ended and started again.
+        """
+        if not session.directory or session.phase == BEGIN:
+            return None
+        self._daemon.go_on()
+        if self.peer is not None and self._daemon.runs() and self.peer.isAlive():
+            return self.peer
+        self.leave_peer()
+        if not self._daemon.runs() and self._daemon.is_empty():
+            return None
+        try:
+            self._daemon.start()
+            self.connect_peer()
+        except NoAnswer:
+            # While a hop is under way this would end it in a way that nobody can foresee; the
+            # host's daemon gives it up by itself, within libvirt's keepalive of 30 s.
+            host = self._active(session, self.host)
+            if host is not None and _job(host):
+                return None
+            if again:
+                raise
+            self._daemon.end()
+            return self._connected(session, again=True)
+        return self.peer
+
+
+def _one_of(session: Session, host: Any, peer: Any) -> tuple[Any | None, Any | None]:
+    """Destroy the one that does not run; of two that are paused, the one that never ran."""
+    running = module().VIR_DOMAIN_RUNNING
+    runs_here, runs_there = (d.state()[0] == running for d in (host, peer))
+    if runs_here and runs_there:
+        raise UuidfsError(
+            f"{session.name} runs in two processes, by libvirt's word; "
+            "look at both before anything else"
+        )
+    if runs_there or (not runs_here and session.phase in {PEER, BACK}):
+        host.destroy()
+        return None, peer
+    peer.destroy()
+    return host, None
+
+
+def _job(domain: Any) -> bool:
+    """Whether libvirt is moving it."""
+    libvirt = module()
+    try:
+        return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
+    except libvirt.libvirtError:
+        return False
