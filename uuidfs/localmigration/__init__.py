@@ -29,6 +29,7 @@ from uuidfs.runtime.sessions import (
     change,
     end,
     guard,
+    new_token,
     read,
     real_uuid,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "guard",
     "make_migration_uuid",
     "migration_uuid",
+    "new_token",
     "peer_uuid",
     "read",
     "real_uuid",

@@ -14,6 +14,7 @@ from uuidfs import localmigration as lm
 from uuidfs.errors import Busy
 from uuidfs.host import hook_file
 from uuidfs.localmigration import Locks, Session
+from uuidfs.localmigration.domain_xml import with_token
 
 WEB = Domain("web", uuid_for("web"), snapshots=("s1",))
 DB = Domain("db", uuid_for("db"))
@@ -102,10 +103,14 @@ def test_the_interlock(make_tree: Build, phase: str) -> None:
     assert (refused.returncode, refused.stdout) == (int(away), "")
     assert ("--recover" in refused.stderr) is away
     assert not tree.host.config_of(name).is_symlink(), "its owner converts it"
-    # The way home: the daemon says "migrate" first, once.
+    # libvirt's "migrate" tells nothing: a start may come between it and the way home.
     assert hook(tree.host.root, name, "migrate", xml).returncode == 0
-    assert hook(tree.host.root, name, "prepare", xml).returncode == 0
     assert hook(tree.host.root, name, "prepare", xml).returncode == int(away)
+    # The way home carries the session's token; that of another session is worth nothing.
+    home = with_token(xml.decode(), session.token).encode()
+    assert hook(tree.host.root, name, "prepare", home).returncode == 0
+    foreign = with_token(xml.decode(), lm.new_token()).encode()
+    assert hook(tree.host.root, name, "prepare", foreign).returncode == int(away)
     # Another domain is converted as ever: it gets its XML from the shell.
     assert hook(tree.host.root, other, "prepare", domain_xml(other, other_uuid)).returncode == 0
     assert tree.host.config_of(other).is_symlink()
@@ -114,6 +119,28 @@ def test_the_interlock(make_tree: Build, phase: str) -> None:
     lm.end(layout, session)
     assert hook(tree.host.root, name, "prepare", xml).returncode == 0
     assert tree.host.config_of(name).is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", 1),
+        ("{", 1),
+        ("no JSON\n", 1),
+        ('{"phase":"peer","token":""}', 1),
+        ('{"token":"","phase":"peer"}', 1),
+        ('{\n  "phase": "out",\n  "name": "\\"phase\\": \\"begin\\""\n}\n', 1),
+        ('{"phase":"begin"}', 0),
+        ('{\n\t"phase"  :\n "home"\n}', 0),
+    ],
+)
+def test_the_interlock_fails_closed(make_tree: Build, text: str, code: int) -> None:
+    tree = make_tree(WEB)
+    layout = lm.system(str(tree.host.root))
+    begun(layout, WEB.uuid, WEB.name)
+    (tree.host.root / f"run/uuidfs/local-migration/{WEB.uuid}.json").write_text(text)
+    done = hook(tree.host.root, WEB.name, "prepare", domain_xml(WEB.name, WEB.uuid))
+    assert done.returncode == code, done
 
 
 def test_a_session_of_a_dead_owner_stays_and_can_be_ended(make_tree: Build) -> None:
