@@ -79,8 +79,14 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
                 catch_up(layout, uuid)
         if where == "gone":
             raise GuestEnded(name)
+        if options.new_name is not None and trip.name != options.new_name:
+            raise Refused(
+                name,
+                f"another domain took the name {show(options.new_name)!r} meanwhile, so the guest "
+                f"has kept its own",
+            )
         return TripResult(
-            options.new_name or name,
+            trip.name,
             uuid,
             time.monotonic() - began,
             tuple(trip.downtimes),

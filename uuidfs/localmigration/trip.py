@@ -48,6 +48,7 @@ class Trip:
         self.options = options
         self.downtimes: list[int] = []
         self.unconfined = False
+        self.name = session.name
         self._daemon = PeerDaemon(session.directory, host_daemon(layout), session.peer_name)
         self._sides = Sides(host, self._daemon)
 
@@ -162,7 +163,7 @@ class Trip:
         self._back_phase()
         name, flags, persistent = self.session.name, 0, None
         if self.session.new_name is not None:
-            name = self._free_name(self.session.new_name)
+            name = self.name = self._free_name(self.session.new_name)
             if name == self.session.new_name:
                 link_log(self.layout, self.session.uuid, name)
             kept = asides.kept(self.layout, self.session.uuid)

@@ -1,0 +1,38 @@
+"""Names on the way: long ones, which no socket's path has room for, and ones that get taken."""
+
+import pytest
+
+from tests.live import guest
+from tests.live.migration import at_home, begin, counts, prepare, uuidfs, wait_for_phase, went_on
+from tests.live.private_host import PrivateHost
+
+pytestmark = pytest.mark.usefixtures("ready")
+
+LONG = "n" * 200
+
+
+def test_a_name_too_long_for_a_socket_goes_through_the_daemons(host: PrivateHost) -> None:
+    prepare(host)
+    uuidfs(host, "rename", "a", LONG, "--live").ok()
+    at_home(host, LONG)
+    uuidfs(host, "local-migrate", LONG).ok()
+    at_home(host, LONG)
+    uuidfs(host, "rename", LONG, "a", "--live").ok()
+    at_home(host)
+    went_on(counts(host))
+
+
+def test_a_new_name_that_is_taken_meanwhile(host: PrivateHost) -> None:
+    prepare(host, memory=128)
+    running = begin(host, "rename", "a", "b", "--live")
+    wait_for_phase(host, "out", running)
+    host.path("/run/b.xml").write_text(guest.domain("b", 2))
+    host.virsh("define", "/run/b.xml").ok()
+    out, err = running.communicate()
+    assert (running.returncode, out) == (1, "")
+    assert "another domain took the name 'b' meanwhile, so the guest has kept its own" in err
+    at_home(host)
+    went_on(counts(host))
+    assert sorted(host.virsh("list", "--all", "--name").ok().out.split()) == ["a", "b"]
+    assert host.virsh("domuuid", "b").ok().out.strip() == guest.uuid(2)
+    assert "Persistent:     yes" in host.virsh("dominfo", "a").ok().out
