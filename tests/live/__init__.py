@@ -7,6 +7,7 @@ qemu-system-x86 and qemu-utils; without them the tests are skipped with the reas
     UUIDFS_REQUIRE_LIVE=1 pytest tests/live  fail instead of skipping
     UUIDFS_LIVE_ALL=1 pytest tests/live      every script in every way
     UUIDFS_COMMAND=/usr/bin/uuidfs ...       test an installed uuidfs, not this tree
+    UUIDFS_LIVE_DAEMON=/opt/virtqemud ...    another daemon than libvirtd, by its name or path
     UUIDFS_BENCH_ITSELF=1 pytest tests/live/test_differential.py
                                              plain against plain: is the bench deterministic?
 

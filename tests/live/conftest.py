@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.live import guest
-from tests.live.private_host import PrivateHost, uuidfs_command
+from tests.live.private_host import PROGRAM, PrivateHost, uuidfs_command
 
-PROGRAMS = ("libvirtd", "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
+PROGRAMS = (PROGRAM, "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
 MakeHost = Callable[..., PrivateHost]
 
 

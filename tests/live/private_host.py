@@ -19,12 +19,21 @@ from types import TracebackType
 from tests.support.process import PATIENCE, REPOSITORY, Done, run, wait_for
 
 KEEPER = Path(__file__).with_name("keeper.py")
+# libvirt's daemon for QEMU: a program's name or path, libvirtd or virtqemud.
+PROGRAM = os.environ.get("UUIDFS_LIVE_DAEMON", "libvirtd")
+DAEMON = Path(PROGRAM).name
+DAEMON_LOG = f"/var/log/libvirt/{DAEMON}.log"
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
 }
+if DAEMON != "libvirtd":
+    # Without a URI Debian's client asks libvirtd or virtproxyd, and there is neither.
+    ENVIRONMENT["LIBVIRT_DEFAULT_URI"] = "qemu:///system"
+if DAEMON != PROGRAM:  # for those that start one like it
+    ENVIRONMENT["PATH"] = f"{Path(PROGRAM).parent}:{ENVIRONMENT['PATH']}"
 
 # Directory of the host in the test's own tree -> where it is seen in the namespace. All of
 # /run is private: it covers /run/libvirt, /run/uuidfs and the daemons' pid files.
@@ -48,7 +57,7 @@ class PrivateHost:
         self._make_tree(cache)
         self._keeper = self._start_keeper()
         self.virtlogd = Daemon(self, "virtlogd", "/run/virtlogd.pid")
-        self.libvirtd = Daemon(self, "libvirtd", "/run/libvirtd.pid")
+        self.libvirtd = Daemon(self, DAEMON, f"/run/{DAEMON}.pid")
 
     def __enter__(self) -> "PrivateHost":
         try:
@@ -86,11 +95,11 @@ class PrivateHost:
         owner = Path("/var/lib/libvirt/qemu").stat()
         os.chown(qemu, owner.st_uid, owner.st_gid)
         (self.root / "kvm").touch(mode=0)  # else libvirt probes a broken /dev/kvm at every step
-        (self.root / "etc/libvirtd.conf").write_text(
+        (self.root / f"etc/{DAEMON}.conf").write_text(
             'auth_unix_rw = "none"\n'
             'host_uuid = "6b7a1c52-0000-4000-8000-00000000beef"\n'
             'log_filters = "2:conf.virdomainobjlist"\n'  # reload() waits for its messages
-            'log_outputs = "2:file:/var/log/libvirt/libvirtd.log"\n'
+            f'log_outputs = "2:file:{DAEMON_LOG}"\n'
         )
         (self.root / "etc/qemu.conf").write_text(
             'security_driver = "none"\nnamespaces = [ ]\n'
@@ -175,7 +184,7 @@ class PrivateHost:
         It holds the lock of its list of domains while it does, so virsh waits for the rest.
         """
         self.virsh("uri").ok()  # a daemon that has just started ignores SIGHUP
-        log = self.path("/var/log/libvirt/libvirtd.log")
+        log = self.path(DAEMON_LOG)
         before = log.stat().st_size
         self.libvirtd.signal("HUP")
         wait_for(
@@ -209,7 +218,7 @@ class PrivateHost:
 
 
 class Daemon:
-    """libvirtd or virtlogd of one host."""
+    """libvirtd (or virtqemud) or virtlogd of one host."""
 
     def __init__(self, host: PrivateHost, program: str, pid_file: str) -> None:
         self.host = host

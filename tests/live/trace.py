@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.live.private_host import PrivateHost
+from tests.live.private_host import DAEMON, PrivateHost
 from tests.support.process import wait_for
 
 CALLS = "rename,unlink,rmdir,mkdir,symlink,fsync"
@@ -66,7 +66,7 @@ def _outside(host: PrivateHost) -> int:
         found = re.search(r"^NSpid:\t(\d+)\t(\d+)$", text, re.MULTILINE)
         if (
             found
-            and text.startswith("Name:\tlibvirtd")
+            and text.startswith(f"Name:\t{DAEMON}\n")
             and int(found[2]) == host.libvirtd.pid
             and (
                 os.readlink(path.parent / "ns/mnt")
@@ -74,4 +74,4 @@ def _outside(host: PrivateHost) -> int:
             )
         ):
             return int(found[1])
-    raise AssertionError("libvirtd is not there")
+    raise AssertionError(f"{DAEMON} is not there")

@@ -4,7 +4,7 @@ import re
 import shlex
 
 from tests.live.guest import DISKS, uuid
-from tests.live.private_host import PrivateHost
+from tests.live.private_host import DAEMON_LOG, PrivateHost
 
 # What differs between two runs of one script whatever happens: when it was.
 _TIMES = (
@@ -127,7 +127,7 @@ def logs(host: PrivateHost) -> dict[str, str]:
 def errors(host: PrivateHost) -> str:
     """The different errors and warnings in the daemon's own log."""
     found = set()
-    for line in host.path("/var/log/libvirt/libvirtd.log").read_text().splitlines():
+    for line in host.path(DAEMON_LOG).read_text().splitlines():
         if ": error : " in line or ": warning : " in line:
             text = without_times(line)
             for pattern, mark in _PROCESS:
