@@ -13,6 +13,7 @@ from tests.live.private_host import ENVIRONMENT, PrivateHost
 from tests.support.process import PATIENCE, REPOSITORY, Done, wait_for
 
 SESSIONS = "/run/uuidfs/local-migration"
+HOPS = "/run/libvirt/uuidfs"
 UUID = guest.uuid(1)
 
 
@@ -88,11 +89,11 @@ def leftovers(host: PrivateHost) -> list[str]:
     """Everything that a trip must not leave: files, daemons, mounts."""
     found = []
     for line in host.run(
-        "find", SESSIONS, "/run/uuidfs-hops", "/var/lib/libvirt/by-uuid/aside", "-mindepth", "1"
+        "find", SESSIONS, HOPS, "/var/lib/libvirt/by-uuid/aside", "-mindepth", "1"
     ).out.splitlines():
         found.append(line)
-    if host.path("/run/uuidfs-hops").exists():
-        found.append("/run/uuidfs-hops")
+    if host.path(HOPS).exists():
+        found.append(HOPS)
     found += [
         line
         for line in host.run("ps", "-e", "-o", "args=").out.splitlines()
@@ -108,7 +109,7 @@ def at_home(host: PrivateHost, name: str = "a") -> None:
     assert host.virsh("domstate", name).ok().out.strip() == "running"
     assert processes(host) == [host.qemu_pid(name)]
     counting(host)
-    assert leftovers(host) == []
+    assert leftovers(host) == [], leftovers(host)
     assert host.uuidfs("check").code == 0, host.uuidfs("check")
 
 

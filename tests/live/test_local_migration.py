@@ -237,7 +237,7 @@ def test_killed_at_random_moments(host: PrivateHost, seed: int) -> None:
     if victim == "helper":
         host.run("pkill", "-KILL", "-f", "uuidfs local-migrate")
     elif victim == "peer":
-        host.run("pkill", "-KILL", "-f", "libvirtd.*peer-")
+        host.run("pkill", "-KILL", "-f", "(libvirtd|virtqemud).*peer-")
     else:
         host.libvirtd.kill()
         time.sleep(chance.uniform(0, 0.5))
@@ -268,8 +268,8 @@ def test_metadata_aside_outlives_a_boot(host: PrivateHost) -> None:
     host.virsh("snapshot-create-as", "a", "s1", "--disk-only").ok()
     before = host.virsh("snapshot-dumpxml", "a", "s1").ok().out
     held_in(host, "out")
-    host.run("pkill", "-KILL", "libvirtd|qemu-system|virtlogd")
-    for entry in ("uuidfs", "uuidfs-hops", "libvirt"):
+    host.run("pkill", "-KILL", "libvirtd|virtqemud|qemu-system|virtlogd")
+    for entry in ("uuidfs", "libvirt"):
         host.run("rm", "-rf", f"/run/{entry}")
     host.virtlogd.start()
     host.libvirtd.start()

@@ -18,7 +18,7 @@ from tests.live.devices import (
 )
 from tests.live.migration import counts, uuidfs, went_on
 from tests.live.moving import ACPI, IMAGES, move, refused, start, wait_counting
-from tests.live.private_host import PrivateHost
+from tests.live.private_host import Daemon, PrivateHost
 
 
 def test_what_was_tuned_stays_tuned(ready: PrivateHost) -> None:
@@ -125,6 +125,8 @@ print(*seen)
 
 
 def test_cards_on_a_bridge_and_on_a_network(ready: PrivateHost) -> None:
+    if ready.libvirtd.program != "libvirtd":
+        Daemon(ready, "virtnetworkd", "/run/virtnetworkd.pid").start()
     ready.run("ip", "link", "add", "br0", "type", "bridge").ok()
     ready.run("ip", "link", "set", "br0", "up").ok()
     define(

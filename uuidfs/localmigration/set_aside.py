@@ -96,7 +96,8 @@ def drop(layout: Layout, uuid: str) -> None:
     if directory is None:
         return
     with directory:
-        change.unlink(directory, f"{uuid}.json")
+        for name in (f"{uuid}.json", f".{uuid}.json.uuidfs"):  # the latter after a kill in keep()
+            change.unlink(directory, name)
     above = opened(place.parent)
     if above is not None:
         with above:

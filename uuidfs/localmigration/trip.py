@@ -220,12 +220,11 @@ class Trip:
             _without_token(domain)
             unmark(pid_file(self.layout, str(domain.name())), self.session.oom_score_adj)
         kept = asides.kept(self.layout, self.session.uuid)
-        if kept is None:
-            return
-        if domain is None and kept.config is not None:
-            domain = self._define(kept)
-        if domain is not None:
-            asides.put_back(domain, kept)
+        if kept is not None:
+            if domain is None and kept.config is not None:
+                domain = self._define(kept)
+            if domain is not None:
+                asides.put_back(domain, kept)
         asides.drop(self.layout, self.session.uuid)
 
     def _define(self, kept: SetAside) -> Any:
