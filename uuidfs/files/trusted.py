@@ -1,12 +1,52 @@
-"""Opens the directories of a layout, and refuses those that cannot be trusted."""
+"""Opens directories, most of them a layout's, and refuses those that cannot be trusted."""
 
 import os
 import stat
+from collections.abc import Container
 from types import TracebackType
 
 from uuidfs.errors import Refused
 from uuidfs.files.directory import Directory, opened
 from uuidfs.layout.places import Kind, Layout, Place, Side
+
+
+def expect_ours(directory: Directory, trusted: Container[int]) -> None:
+    """Refuse a directory that belongs to nobody in ``trusted``, or that others could write to."""
+    found = directory.status()
+    if found.st_uid not in trusted:
+        raise Refused(
+            directory.path,
+            f"this directory belongs to uid {found.st_uid}",
+            "it has to belong to root (or to the session's user); "
+            f"check what is in it, then: chown {os.geteuid()} {directory.path}",
+        )
+    if found.st_mode & 0o022:
+        raise Refused(
+            directory.path,
+            f"others may write to this directory (mode {stat.S_IMODE(found.st_mode):04o})",
+            f"check what is in it, then: chmod go-w {directory.path}",
+        )
+
+
+def trusted_directory(path: str) -> Directory:
+    """Open a directory of the host's, for a file of ours; whoever calls this closes it.
+
+    No component is followed where it is a link, and only root and the effective user may write
+    to the directory itself. Somebody else may own one above, as Debian's /var/lib/prometheus is
+    the exporter's: its owner cannot move a directory of root's to another parent, so all that can
+    stand here in its place is another one that root made right there. Raises Refused or
+    SystemCallFailed.
+    """
+    parts = [part for part in os.path.abspath(path).split("/") if part]
+    directory = opened(Place("/", tuple(parts)))
+    if directory is None:
+        raise Refused(path, "there is no such directory")
+    try:
+        expect_ours(directory, {0, os.geteuid()})
+    except BaseException:
+        directory.close()
+        raise
+    return directory
 
 
 class TrustedDirs:
@@ -82,20 +122,7 @@ class TrustedDirs:
 
     def check_store(self, directory: Directory) -> None:
         """Refuse a directory of ours that anybody else could write to."""
-        found = directory.status()
-        if found.st_uid not in self.trusted:
-            raise Refused(
-                directory.path,
-                f"this directory belongs to uid {found.st_uid}",
-                "it has to belong to root (or to the session's user); "
-                f"check what is in it, then: chown {os.geteuid()} {directory.path}",
-            )
-        if found.st_mode & 0o022:
-            raise Refused(
-                directory.path,
-                f"others may write to this directory (mode {stat.S_IMODE(found.st_mode):04o})",
-                f"check what is in it, then: chmod go-w {directory.path}",
-            )
+        expect_ours(directory, self.trusted)
 
     def _check_device(self, kind: Kind, store: Directory) -> None:
         names = self.names(kind)

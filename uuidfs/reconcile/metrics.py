@@ -4,10 +4,13 @@ Needs prometheus_client (the extra ``uuidfs[metrics]``, Debian's python3-prometh
 Domains are labelled by UUID, which never changes; uuidfs_domain_info tells their names.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from uuidfs.errors import SystemCallFailed, UuidfsError
+from uuidfs.files.small import write_whole
+from uuidfs.files.trusted import trusted_directory
 from uuidfs.layout.places import Kind
 from uuidfs.runtime.reconciler_state import ReconcilerState
 
@@ -37,17 +40,25 @@ class NoClientError(UuidfsError):
 
 
 def write(path: str, figures: Figures) -> None:
-    """Replace the file, complete or not at all. Raises NoClientError or SystemCallFailed."""
+    """Replace the file, complete or not at all.
+
+    The library renders, and does not write: it opens PATH.PID.TID through whatever link lies
+    there, so the directory's owner could have root write over any file. Raises Refused for a
+    directory that somebody else can write to, NoClientError or SystemCallFailed.
+    """
     try:
-        from prometheus_client import CollectorRegistry, write_to_textfile
+        from prometheus_client import CollectorRegistry, generate_latest
     except ImportError as error:
         raise NoClientError from error
     registry = CollectorRegistry()
     registry.register(_Collector(figures))
-    try:
-        write_to_textfile(path, registry)
-    except OSError as error:
-        raise SystemCallFailed("write", path, error) from error
+    data = generate_latest(registry)
+    above, name = os.path.split(path)
+    with trusted_directory(above) as directory:
+        try:
+            write_whole(directory, name, data)
+        except OSError as error:
+            raise SystemCallFailed("write", path, error) from error
 
 
 class _Collector:

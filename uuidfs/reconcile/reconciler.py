@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from uuidfs.convert.results import RunResult
 from uuidfs.errors import EXIT_OK, Refused, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.reconcile.chores import HalfRenames, Orphans, read_only
@@ -63,6 +64,7 @@ class Reconciler:
         self._stop = False
         self._again = False
         self._last_heartbeat = 0.0
+        self._no_figures = ""  # why there are none, as it was told
 
     def run(self) -> None:
         """Reconcile until SIGTERM or SIGINT.
@@ -210,11 +212,20 @@ class Reconciler:
             polling=self._watcher.polling or "",
         )
         self._heartbeat(now=True)
-        if self.listener.figures is not None:
-            try:
-                self.listener.figures(self._full_pass.figures(result, self._state))
-            except UuidfsError as error:
-                self.listener.warning(str(error), {"action": "metrics"})
+        self._tell_figures(result)
+
+    def _tell_figures(self, result: RunResult) -> None:
+        """What keeps the figures from being written is told once, and goes on without them."""
+        if self.listener.figures is None:
+            return
+        try:
+            self.listener.figures(self._full_pass.figures(result, self._state))
+        except UuidfsError as error:
+            if str(error) != self._no_figures:
+                self._no_figures = str(error)
+                self.listener.warning(self._no_figures, {"action": "metrics"})
+        else:
+            self._no_figures = ""
 
     def _between(self, _done: int, _total: int) -> None:
         """Between two domains of a pass: what is urgent does not wait for its end."""

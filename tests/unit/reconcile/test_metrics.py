@@ -1,4 +1,8 @@
 import builtins
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +12,7 @@ from tests.conftest import Build
 from tests.support.libvirt import libvirt_clean_up
 from tests.support.process import reconciler, wait_for
 from tests.support.trees import Domain, uuid_for
-from uuidfs.errors import SystemCallFailed
+from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.layout.places import Kind
 from uuidfs.reconcile import metrics
 from uuidfs.reconcile.metrics import Figures
@@ -49,8 +53,57 @@ def test_the_file_can_be_parsed(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
-    with pytest.raises(SystemCallFailed):
+    with pytest.raises(Refused, match="there is no such directory"):
         metrics.write(str(tmp_path / "nowhere/uuidfs.prom"), FIGURES)
+    (tmp_path / "uuidfs.prom").mkdir()
+    with pytest.raises(SystemCallFailed):
+        metrics.write(str(tmp_path / "uuidfs.prom"), FIGURES)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["uuidfs.prom"]
+
+
+def test_no_link_is_written_through(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    victim = tmp_path / "web.xml"
+    victim.write_text("<domain/>")
+    there = tmp_path / "node-exporter"
+    there.mkdir()
+    librarys = f"uuidfs.prom.{os.getpid()}.{threading.get_ident()}"
+    names = ["uuidfs.prom", ".uuidfs.prom.uuidfs", librarys]
+    for name in names:
+        (there / name).symlink_to(victim)
+    metrics.write(str(there / "uuidfs.prom"), FIGURES)
+    assert victim.read_text() == "<domain/>"
+    assert values(there / "uuidfs.prom")["uuidfs_up[]"] == 1
+    assert (there / "uuidfs.prom").stat().st_mode & 0o777 == 0o644, "the exporter reads it"
+
+
+def test_a_directory_that_somebody_else_can_write_to_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    there = tmp_path / "node-exporter"
+    there.mkdir()
+    there.chmod(0o775)
+    with pytest.raises(Refused, match="others may write"):
+        metrics.write(str(there / "uuidfs.prom"), FIGURES)
+    there.chmod(0o755)
+    (tmp_path / "link").symlink_to(there)
+    with pytest.raises(Refused, match="no symlink"):
+        metrics.write(str(tmp_path / "link/uuidfs.prom"), FIGURES)
+    if os.geteuid() == 0:
+        os.chown(there, 12345, 12345)
+        with pytest.raises(Refused, match="belongs to uid 12345"):
+            metrics.write(str(there / "uuidfs.prom"), FIGURES)
+    assert list(there.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a directory of another user: root")
+def test_a_directory_of_roots_in_somebody_elses_is_as_debian_has_it(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    above = tmp_path / "prometheus"
+    (above / "node-exporter").mkdir(parents=True)
+    os.chown(above, 12345, 12345)
+    path = above / "node-exporter/uuidfs.prom"
+    metrics.write(str(path), FIGURES)
+    assert values(path)["uuidfs_up[]"] == 1
 
 
 def test_without_the_library_it_says_what_to_install(
@@ -83,3 +136,23 @@ def test_the_reconciler_writes_them(make_tree: Build) -> None:
         assert found[f"uuidfs_folds_total[('uuid', '{web.uuid}')]"] == 4
         libvirt_clean_up(tree.host, "web")
         wait_for(lambda: values(file)["uuidfs_trash_files[('kind', 'config')]"] == 1, "the trash")
+
+
+def test_where_they_are_refused_the_reconciler_says_so_once_and_goes_on(make_tree: Build) -> None:
+    pytest.importorskip("prometheus_client")
+    tree = make_tree(Domain("web", uuid_for("web")))
+    there = tree.host.root / "anybodys"
+    there.mkdir()
+    there.chmod(0o777)
+    settings = tree.host.root / "etc/uuidfs/uuidfs.toml"
+    settings.parent.mkdir()
+    settings.write_text(f'[metrics]\ntextfile = "{there}/uuidfs.prom"\n')
+    with reconciler(tree.host.root) as daemon:
+        for _ in range(2):
+            passed = daemon.passed()
+            daemon.signal(signal.SIGHUP)
+            while daemon.passed() == passed:
+                time.sleep(0.01)
+        assert tree.host.config_of("web").is_symlink()
+        assert daemon.said().count("others may write to this directory") == 1
+    assert list(there.iterdir()) == []
