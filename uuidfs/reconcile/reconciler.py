@@ -64,6 +64,7 @@ class Reconciler:
         self._stop = False
         self._again = False
         self._last_heartbeat = 0.0
+        self._crowded: set[str] = set()  # directories with too many others, as told
         self._no_figures = ""  # why there are none, as it was told
 
     def run(self) -> None:
@@ -120,6 +121,9 @@ class Reconciler:
                     self._schedule.resync(now)
                 if self._orphans.look(now):
                     self._schedule.soon(now)
+                for crowded in set(self._watcher.crowded()) - self._crowded:
+                    self._crowded.add(crowded)
+                    self.listener.warning(crowded, {"action": "watch"})
                 if self._watcher.polling is not None:
                     self._schedule.at_most(now, self.options.poll)
             if self._schedule.due(now):

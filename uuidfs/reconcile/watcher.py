@@ -3,6 +3,7 @@
 inotify tells of names, so what libvirt does by rename(2), unlink(2) and mkdir(2) is seen at
 once. What it cannot tell is found by :meth:`Watcher.tend` and by the reconciler's full passes:
 directories that are replaced or come later, a queue that overflowed, watches that ran out.
+Nothing is watched through a link: below /var/lib/libvirt/qemu QEMU's user makes them.
 """
 
 import inspect
@@ -14,8 +15,11 @@ from watchdog import events
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.errors import UuidfsError
+from uuidfs.files.directory import opened
+from uuidfs.layout.places import Kind, Layout, Place
 from uuidfs.reconcile.queue import ChangedName, ChangeQueue
+from uuidfs.reconcile.subdirectories import Subdirectories, limit
 
 _TYPES = frozenset({"created", "moved", "deleted", "closed"})
 
@@ -24,7 +28,19 @@ class _Target(NamedTuple):
     """One directory to watch; ``kind`` None is that of the status XML."""
 
     kind: Kind | None
-    path: str
+    place: Place
+
+    @property
+    def path(self) -> str:
+        return self.place.path
+
+
+class _Watched(NamedTuple):
+    """What watches a target: its inode, watchdog's ObservedWatch, and the directories in it."""
+
+    inode: tuple[int, int]
+    watch: Any
+    below: Subdirectories | None
 
 
 class Watcher:
@@ -32,12 +48,14 @@ class Watcher:
 
     def __init__(self, layout: Layout, changes: ChangeQueue) -> None:
         self._changes = changes
-        self._targets = [_Target(kind, place.path) for kind, place in layout.names.items()]
-        self._targets.append(_Target(None, layout.status.path))
-        self._watched: dict[_Target, tuple[tuple[int, int], Any]] = {}  # watchdog's ObservedWatch
+        self._targets = [_Target(kind, place) for kind, place in layout.names.items()]
+        self._targets.append(_Target(None, layout.status))
+        self._watched: dict[_Target, _Watched] = {}
+        self._at_most = limit()
         self._observer: Any = None  # an Observer; the name is a function's in some releases
+        self._lost = False
         self.polling: str | None = None
-        _tune(changes.add_everything)
+        _tune(self._overflowed)
 
     def start(self) -> None:
         """Begin to watch what is there; :meth:`tend` sees to the rest."""
@@ -60,40 +78,68 @@ class Watcher:
         """
         for target in self._targets:
             known = self._watched.get(target)
-            found = _inode(target.path)
-            if known is not None and known[0] == found:
+            found = _inode(target.place)
+            if known is not None and known.inode == found:
                 continue
             if known is not None:
                 del self._watched[target]
-                self._unschedule(known[1])
+                self._unschedule(known.watch)
             if found is not None and self.polling is None:
                 self._schedule(target, found)
+        if self._lost:
+            self._lost = False
+            self._look_below()
+
+    def _overflowed(self) -> None:
+        """Called by watchdog's thread, which holds locks: directories that came are left to
+        :meth:`tend`."""
+        self._lost = True
+        self._changes.add_everything()
+
+    def _look_below(self) -> None:
+        for target, watched in self._watched.items():
+            if watched.below is not None:
+                try:
+                    watched.below.add_all()
+                except (OSError, UuidfsError) as error:
+                    self._out_of_watches(target.path, error)
+        self._changes.add_everything()  # what was done there meanwhile nobody saw
 
     def count(self) -> int:
-        """How many inotify watches there are, about: one a directory."""
-        total = 0
-        for target in self._watched:
-            total += 1
-            if target.kind is not None and target.kind.is_metadata:
-                try:
-                    total += sum(1 for _ in os.scandir(target.path))
-                except OSError:
-                    pass
-        return total
+        """How many inotify watches there are: one a directory."""
+        below = [watched.below for watched in self._watched.values()]
+        return len(below) + sum(len(each) for each in below if each is not None)
+
+    def crowded(self) -> list[str]:
+        """What is not watched since there is too much of it."""
+        below = [watched.below for watched in self._watched.values()]
+        return [each.crowded for each in below if each is not None and each.crowded is not None]
 
     def _schedule(self, target: _Target, found: tuple[int, int]) -> None:
-        recursive = target.kind is not None and target.kind.is_metadata
+        handler = _Handler(target, self._changes, self._out_of_watches)
         try:
-            watch = self._observer.schedule(
-                _Handler(target, self._changes), target.path, recursive=recursive, **_FILTER
-            )
+            watch = self._observer.schedule(handler, target.path, recursive=False, **_FILTER)
+            below = self._below(target, found, watch)
+            self._watched[target] = _Watched(found, watch, below)
+            if below is not None:
+                handler.below = below  # from now on; what came before is in the listing
+                below.add_all()
         except FileNotFoundError:
             return  # it went while we came
-        except OSError as error:
-            self.polling = f"cannot watch {target.path}: {error.strerror or error}"
+        except (OSError, UuidfsError) as error:
+            self._out_of_watches(target.path, error)
             return
-        self._watched[target] = (found, watch)
         self._changes.add_everything()
+
+    def _below(self, target: _Target, found: tuple[int, int], watch: Any) -> Subdirectories | None:
+        if target.kind is None or not target.kind.is_metadata:
+            return None
+        held = self._observer._emitter_for_watch[watch]._inotify
+        return Subdirectories(target.place, found, held, self._at_most)
+
+    def _out_of_watches(self, path: str, error: Exception) -> None:
+        why = getattr(error, "strerror", None) or error
+        self.polling = f"cannot watch {path}: {why}"
 
     def _unschedule(self, watch: Any) -> None:  # watchdog's ObservedWatch
         try:
@@ -103,16 +149,34 @@ class Watcher:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, target: _Target, changes: ChangeQueue) -> None:
+    def __init__(
+        self,
+        target: _Target,
+        changes: ChangeQueue,
+        failed: Callable[[str, Exception], None],
+    ) -> None:
         self._target = target
         self._changes = changes
+        self._failed = failed
+        self.below: Subdirectories | None = None
 
     def dispatch(self, event: FileSystemEvent) -> None:
         if event.event_type not in _TYPES:
             return
         for path in (event.src_path, getattr(event, "dest_path", "")):
             for changed in _named(self._target, os.fsdecode(path)):
+                if self.below is not None and not changed.entry:
+                    self._tend(self.below, changed.name)
                 self._changes.add(changed)
+
+    def _tend(self, below: Subdirectories, name: str) -> None:
+        """A directory came, or went, or has another name. It is watched before anybody looks
+        into it: what came earlier is found by that look."""
+        below.forget(name)
+        try:
+            below.add(name)
+        except OSError as error:
+            self._failed(self._target.path, error)
 
 
 def _named(target: _Target, path: str) -> Iterator[ChangedName]:
@@ -135,11 +199,16 @@ def _named(target: _Target, path: str) -> Iterator[ChangedName]:
         yield ChangedName(kind, entry[:-4], entry)
 
 
-def _inode(path: str) -> tuple[int, int] | None:
+def _inode(place: Place) -> tuple[int, int] | None:
+    """None also where a component is a link, or cannot be looked at: full passes say so."""
     try:
-        found = os.stat(path)
-    except OSError:
+        directory = opened(place)
+    except UuidfsError:
         return None
+    if directory is None:
+        return None
+    with directory:
+        found = directory.status()
     return found.st_dev, found.st_ino
 
 
