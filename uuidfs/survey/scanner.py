@@ -1,6 +1,6 @@
 """Makes a Scan: lists the whole tree, and reads no more than it needs."""
 
-from uuidfs.errors import Changed, Refused, UuidfsError
+from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files.directory import Directory, opened
 from uuidfs.layout.names import (
     DIRECTORY_MARK,
@@ -16,6 +16,7 @@ from uuidfs.layout.names import (
 from uuidfs.layout.places import STORE, TRASH, Kind
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Identity
+from uuidfs.survey.references import References
 from uuidfs.survey.scan import Problem, Scan
 
 _TRIES = 8  # looks at a status XML that the daemon replaces again and again
@@ -244,30 +245,18 @@ class _Scanner:
     def _metadata(self, kind: Kind) -> None:
         self.scan.meta_names[kind] = set()
         self.scan.meta_store[kind] = set()
+        references = References(self.scan, kind, self.dirs.trusted)
         names = self.dirs.names(kind)
         for name in sorted(names.list()) if names is not None else ():
             self.scan.meta_names[kind].add(name)
             if names is not None and name not in self.scan.uuid_of:
-                self._references(kind, names, name)
+                try:
+                    references.look(names, name)
+                except UuidfsError as error:
+                    self._problem(error.path, error.reason, name)
         store = self.dirs.store(kind)
         for entry in store.list() if store is not None else ():
             if is_uuid(entry):
                 self.scan.meta_store[kind].add(entry)
             elif store is not None and entry not in {TRASH, DIRECTORY_MARK}:
                 self.scan.strangers.append(store.at(entry))
-
-    def _references(self, kind: Kind, names: Directory, name: str) -> None:
-        """A directory of no domain we know may still refer to a UUID's files: keep those."""
-        try:
-            directory = names.child(name)
-            if directory is None:
-                return
-            with directory:
-                for entry in directory.list():
-                    parts = (directory.link_text(entry) or "").split("/")
-                    if len(parts) > 1 and is_uuid(parts[-2]):
-                        self.scan.strays.setdefault(parts[-2], {})[kind, name] = None
-        except Refused:
-            return  # not a directory: nothing in it refers to anything
-        except UuidfsError as error:
-            self._problem(error.path, error.reason, name)

@@ -13,6 +13,7 @@ from uuidfs.convert.run import convert
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind
+from uuidfs.survey import references
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Identity
 from uuidfs.survey.identity_lxml import read_lxml
@@ -165,3 +166,29 @@ def test_a_second_scan_with_the_same_directories_finds_what_came_since(tree: Tre
         (tree.host.snapshot / "db").mkdir(parents=True)
         (tree.host.snapshot / "db/s1.xml").write_bytes(snapshot_xml("s1", "db", DB.uuid))
         assert scan_all(documents).meta_names[Kind.SNAPSHOT] == {"db"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs directories of another user: root")
+@pytest.mark.parametrize("planted", ["links in one", "directories"])
+def test_what_qemus_user_plants_is_read_up_to_a_bound(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
+    monkeypatch.setattr(references, "FOREIGN_NAMES", 30)
+    converted(tree)
+    moved = tree.host.snapshot / "moved"
+    moved.mkdir()
+    for number in range(50):  # root's own are read, however many there are
+        (moved / f"s{number}.xml").symlink_to(f"../../../by-uuid/snapshot/{WEB.uuid}/s{number}.xml")
+    texts = [f"../../../by-uuid/snapshot/{uuid_for(str(number))}/s1.xml" for number in range(50)]
+    for number, text in enumerate(texts):
+        above = tree.host.snapshot / ("planted" if planted == "links in one" else f"p{number}")
+        if not above.exists():
+            above.mkdir()
+            os.chown(above, QEMU_UID, QEMU_UID)
+        (above / f"s{number}.xml").symlink_to(text)
+    scan = scanned(tree)
+    assert WEB.uuid in scan.strays
+    assert 10 < len(scan.strays) <= 31
+    [told] = scan.problems
+    assert "the rest is not read" in told.reason
+    assert not scan.incomplete, "what is planted keeps nothing from the trash"
