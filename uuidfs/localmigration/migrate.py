@@ -170,7 +170,7 @@ def _taken_over(layout: Layout, uuid: str) -> Session:
         os.getpid(),
         start,
         time.time(),
-        "recovery",
+        sessions.RECOVERY,
         "",
         "",
         new_name=kept.new_name,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options
@@ -12,8 +13,8 @@ from uuidfs.reconcile.full_pass import BY, RENAME_PATIENCE
 from uuidfs.reconcile.interface import Listener
 from uuidfs.runtime import sessions
 
-RECOVER = 10.0  # seconds that a recovery gets before the next attempt, doubled each time
-RECOVER_AT_MOST = 600.0
+RECOVER = 60.0  # seconds between a recovery and the next attempt, doubled each time
+RECOVER_AT_MOST = 3600.0
 
 
 class HalfRenames:
@@ -45,31 +46,49 @@ class HalfRenames:
         return due
 
 
+class _Attempt(NamedTuple):
+    """The last recovery of a domain's trip: which trip, how long to wait, and until when."""
+
+    since: float | None
+    wait: float
+    until: float
+
+
 class Orphans:
-    """Has local migrations finished whose owner died: again and again, less and less often."""
+    """Has local migrations finished whose owner died: again and again, less and less often.
+
+    Each attempt may start a daemon and a QEMU. So the wait of a domain grows until its session
+    is gone, and it begins anew only for the next session. A recovery that runs is the session's
+    owner: that it is no orphan meanwhile says nothing, and the wait begins at its end.
+    """
 
     def __init__(self, layout: Layout, listener: Listener) -> None:
         self._layout = layout
         self._listener = listener
-        self._at = 0.0
-        self._wait = RECOVER
+        self._attempts: dict[str, _Attempt] = {}
 
     def look(self, now: float) -> bool:
         """Tells whether a recovery was begun: then a full pass is due soon."""
         recover = self._listener.recover
-        if recover is None or now < self._at:
+        if recover is None:
             return False
         try:
-            orphans = sessions.orphans(self._layout)
+            trips = sessions.open_trips(self._layout)
         except UuidfsError as error:
             self._listener.warning(str(error), {"action": "recover"})
             return False
-        if not orphans:
-            self._wait = RECOVER
+        self._attempts = {
+            uuid: last._replace(until=now + last.wait) if trips[uuid].alive else last
+            for uuid, last in self._attempts.items()
+            if uuid in trips and trips[uuid].since == last.since
+        }
+        orphans = sorted(uuid for uuid, trip in trips.items() if not trip.alive)
+        if all(uuid in self._attempts and now < self._attempts[uuid].until for uuid in orphans):
             return False
-        self._at = now + self._wait
-        self._wait = min(2 * self._wait, RECOVER_AT_MOST)
-        for uuid in orphans:
+        for uuid in orphans:  # one recovery tries them all
+            last = self._attempts.get(uuid)
+            wait = min(2 * last.wait, RECOVER_AT_MOST) if last is not None else RECOVER
+            self._attempts[uuid] = _Attempt(trips[uuid].since, wait, now + wait)
             fields = {"uuid": uuid, "action": "recover"}
             self._listener.info("a local migration has lost its owner", fields)
         recover()

@@ -23,6 +23,10 @@ BEGIN, OUT, PEER, BACK, HOME = "begin", "out", "peer", "back", "home"
 
 PHASES = (BEGIN, OUT, PEER, BACK, HOME)
 
+RECOVERY = "recovery"
+
+"""The tool of a session for what an earlier boot left aside."""
+
 AWAY = frozenset({OUT, PEER, BACK})
 
 """The guest lives in the peer, or may: a start on the host would be a second running copy."""
@@ -185,12 +189,28 @@ def aside(layout: Layout) -> Place:
     return layout.stores[Kind.SNAPSHOT].parent.child("aside")
 
 
+class OpenTrip(NamedTuple):
+    """A local migration that is not over. ``since`` tells one of a domain from its next one; None
+    for what an earlier boot left aside, also while that is recovered."""
+
+    since: float | None
+    alive: bool
+
+
+def open_trips(layout: Layout) -> dict[str, OpenTrip]:
+    """By UUID: the sessions, and the domains of which a boot left metadata aside."""
+    found = {
+        session.uuid: OpenTrip(None if session.tool == RECOVERY else session.since, session.alive)
+        for session in all_sessions(layout)
+    }
+    for uuid in _uuids(aside(layout)):
+        found.setdefault(uuid, OpenTrip(None, alive=False))
+    return found
+
+
 def orphans(layout: Layout) -> list[str]:
     """Domains whose session has lost its owner, and those of which a boot left metadata aside."""
-    found = {session.uuid: session.alive for session in all_sessions(layout)}
-    for uuid in _uuids(aside(layout)):
-        found.setdefault(uuid, False)
-    return sorted(uuid for uuid, alive in found.items() if not alive)
+    return sorted(uuid for uuid, trip in open_trips(layout).items() if not trip.alive)
 
 
 def begin(
