@@ -12,6 +12,7 @@ from uuidfs.host.libvirtd import checkpoints_of, name_of
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Op, Step
+from uuidfs.runtime import sessions
 from uuidfs.survey.identity import Identity, Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scan import Scan
@@ -115,17 +116,7 @@ def _domain(
         scan, uuid
     )
     if not plain:
-        findings += [
-            Finding(
-                _promise(step),
-                step.path(layout),
-                f"to do: {step.describe(layout)}",
-                "run: uuidfs check --repair",
-                True,
-                uuid,
-            )
-            for step in steps
-        ]
+        findings += _to_do(layout, steps, uuid)
     findings += _contents(surveyor, view.name, uuid)
     stored = [view.config.in_store] if view.config is not None else []
     stored += [pair.in_store for pair in view.metadata] + [kept for _, kept in view.log_store]
@@ -144,6 +135,41 @@ def _domain(
                     )
                 )
     return findings
+
+
+def _to_do(layout: Layout, steps: list[Step], uuid: str) -> list[Finding]:
+    """What a conversion would do; but what a local migration has set aside is not deleted."""
+    findings = []
+    kept = uuid in sessions.set_aside(layout)
+    for step in steps:
+        path = step.path(layout)
+        if kept and step.op is Op.TRASH and step.kind is not Kind.LOG:
+            findings.append(_set_aside(layout, path, uuid))
+        elif not (kept and step.op is Op.PRUNE):  # which follows from the former
+            problem = f"to do: {step.describe(layout)}"
+            advice = "run: uuidfs check --repair"
+            findings.append(Finding(_promise(step), path, problem, advice, True, uuid))
+    return findings
+
+
+def _set_aside(layout: Layout, path: str, uuid: str) -> Finding:
+    """Whose it is, and how it comes back."""
+    advice = "to put it back, run: uuidfs local-migrate --recover"
+    try:
+        session = sessions.read(layout, uuid)
+    except UuidfsError:
+        whose = "whose session cannot be read"
+    else:
+        if session is None:
+            whose = "of an earlier boot, whose session is gone"
+        else:
+            whose = f"(phase {session.phase}, process {session.pid}, {session.tool})"
+            if session.alive:
+                advice = "it puts it back at its end; uuidfs session list shows how far it is"
+            else:
+                whose += ", whose process has died"
+    problem = f"it is set aside by a local migration {whose}"
+    return Finding("P9", path, problem, advice, False, uuid)
 
 
 def uuid_has_store(scan: Scan, uuid: str) -> bool:

@@ -1,15 +1,20 @@
-"""check, while the tree changes under it."""
+"""check, while the tree changes under it, and of what is set aside."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import Build
 from tests.support.libvirt import libvirt_domrename
-from tests.support.trees import uuid_for
-from uuidfs.check import check
+from tests.support.trees import Domain, uuid_for
+from uuidfs.check import check, repair
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
 from uuidfs.layout.connections import system
+from uuidfs.runtime import sessions
+from uuidfs.runtime.sessions import Session
 from uuidfs.survey.identity import Identity
 from uuidfs.survey.identity_lxml import read_lxml
 
@@ -33,3 +38,37 @@ def test_a_domain_that_changes_meanwhile_is_looked_at_again(make_tree: Build) ->
     assert str(tree.host.config_of("renamed")) in {finding.path for finding in findings}
     assert convert(layout, Options()).exit_code == 0
     assert check(layout).findings == ()
+
+
+@pytest.mark.parametrize("owner", ["alive", "dead", "of an earlier boot"])
+def test_what_a_local_migration_set_aside_is_not_called_deleted(
+    make_tree: Build, owner: str
+) -> None:
+    tree = make_tree(Domain("web", uuid_for("web"), snapshots=("s1", "s2"), checkpoints=("c1",)))
+    layout, uuid = system(os.fspath(tree.host.root)), uuid_for("web")
+    convert(layout, Options())
+    convert(layout, Options())
+    for above in (tree.host.snapshot, tree.host.checkpoint):
+        for path in above.glob("web/*.xml"):
+            path.unlink()  # as libvirt does, once the record is written
+        (above / "web").rmdir()
+    deleted = {finding.path for finding in check(layout).findings}
+    assert len(deleted) >= 3
+    aside = Path(sessions.aside(layout).path)
+    aside.mkdir()
+    (aside / f"{uuid}.json").write_text("{}")
+    pid = os.getpid()
+    start = (sessions.started_at(pid) or 0) if owner == "alive" else 0
+    if owner != "of an earlier boot":
+        sessions.write(layout, Session(uuid, "web", "peer", pid, start, 1.0, "uuidfs", "", ""))
+    findings = check(layout).findings
+    assert len(findings) == 3
+    for finding in findings:
+        assert finding.path in deleted
+        assert finding.problem.startswith("it is set aside by a local migration ")
+        assert "delete" not in finding.problem
+        assert not finding.repairable
+        if owner != "of an earlier boot":
+            assert f"(phase peer, process {pid}, uuidfs)" in finding.problem
+        assert ("local-migrate --recover" in finding.advice) is (owner != "alive")
+    assert repair(layout, Options())[0].findings == findings

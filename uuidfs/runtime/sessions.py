@@ -189,6 +189,11 @@ def aside(layout: Layout) -> Place:
     return layout.stores[Kind.SNAPSHOT].parent.child("aside")
 
 
+def set_aside(layout: Layout) -> frozenset[str]:
+    """The domains whose metadata is kept aside: no name refers to its files, and none is lost."""
+    return frozenset(_uuids(aside(layout)))
+
+
 class OpenTrip(NamedTuple):
     """A local migration that is not over. ``since`` tells one of a domain from its next one; None
     for what an earlier boot left aside, also while that is recovered."""
@@ -203,7 +208,7 @@ def open_trips(layout: Layout) -> dict[str, OpenTrip]:
         session.uuid: OpenTrip(None if session.tool == RECOVERY else session.since, session.alive)
         for session in all_sessions(layout)
     }
-    for uuid in _uuids(aside(layout)):
+    for uuid in set_aside(layout):
         found.setdefault(uuid, OpenTrip(None, alive=False))
     return found
 
