@@ -1,27 +1,27 @@
-"""Every promise that can be checked on disk, and the repair of what can be repaired."""
+"""Every promise that can be checked on disk, and the repair of what can be repaired.
 
-from dataclasses import dataclass
+At boot libvirt waits for ``check --repair``, and mostly there is nothing to do: what only a
+repair needs is imported there. So are dataclasses, which cost more than looking at 27 domains.
+"""
 
-from uuidfs.convert.attempt import TRIES
-from uuidfs.convert.half_rename import finish_rename
+from typing import NamedTuple
+
 from uuidfs.convert.results import Options, RunResult
-from uuidfs.convert.run import convert
 from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.host.libvirtd import checkpoints_of, name_of
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Op, Step
 from uuidfs.runtime import sessions
-from uuidfs.survey.identity import Identity, Reader
-from uuidfs.survey.identity_lxml import read_lxml
+from uuidfs.survey.identity import Identity, Reader, read_expat
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
 
+TRIES = 5  # looks at what changes under each
 
-@dataclass(frozen=True)
-class Finding:
+
+class Finding(NamedTuple):
     """A promise that does not hold at ``path``; ``repairable`` by ``check --repair``."""
 
     promise: str
@@ -32,8 +32,7 @@ class Finding:
     uuid: str | None = None
 
 
-@dataclass(frozen=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """``repaired`` is what was found before a repair and is gone after it; ``rivals`` are UUIDs
     with more than one name."""
 
@@ -43,6 +42,12 @@ class CheckResult:
     rivals: tuple[str, ...] = ()
 
     @property
+    def to_repair(self) -> tuple[str, ...]:
+        """The UUIDs of what ``check --repair`` converts; it finishes the renames of rivals, too."""
+        found = (f.uuid for f in self.findings if f.repairable and f.uuid is not None)
+        return tuple(dict.fromkeys(found))
+
+    @property
     def exit_code(self) -> int:
         """3 when something is (still) wrong, 75 when that is because a domain was busy."""
         if not self.findings:
@@ -50,7 +55,7 @@ class CheckResult:
         return EXIT_BUSY if self.busy else EXIT_FOUND
 
 
-def check(layout: Layout, reader: Reader = read_lxml) -> CheckResult:
+def check(layout: Layout, reader: Reader = read_expat) -> CheckResult:
     """Look at everything and change nothing. A host that was never converted is in order."""
     with TrustedDirs(layout) as dirs:
         surveyor = Surveyor(dirs, reader)
@@ -236,19 +241,24 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
     looked at.
     """
     before = check(layout, options.reader)
+    if not before.rivals and not before.to_repair:
+        return before, RunResult("repair", layout, ())
+    from uuidfs.convert.half_rename import finish_rename
+    from uuidfs.convert.run import convert
+    from uuidfs.host.libvirtd import checkpoints_of, name_of
+
     errors: list[Finding] = []
-    uuids = dict.fromkeys(f.uuid for f in before.findings if f.repairable and f.uuid is not None)
     for uuid in before.rivals:  # each of these scans the whole tree
         try:
             finish_rename(layout, uuid, name_of, options)
         except UuidfsError as error:
             errors.append(Finding("P6", error.path, str(error), "see the message", False, uuid))
     run = RunResult("repair", layout, ())
-    if uuids:
+    if before.to_repair:
         run = convert(
             layout,
             Options(
-                tuple(uuids),
+                before.to_repair,
                 lock_timeout=options.lock_timeout,
                 reader=options.reader,
                 by=options.by,

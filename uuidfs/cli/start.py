@@ -1,28 +1,44 @@
-"""Where the command begins: what package upgrades run goes without typer, the rest to it.
+"""Where the command begins: what upgrades and boots run goes without typer, the rest to it.
 
 typer 0.29 brings pydantic, and both need 0.2 s to import: longer than converting a hundred
 domains. ``uuidfs [--root DIR] convert --all`` away from a terminal is what ten thousand hosts
-run at each upgrade; :mod:`uuidfs.cli` knows all the rest, and gives the same results for this.
+run at each upgrade, and libvirt waits for ``uuidfs check --repair`` at boot; :mod:`uuidfs.cli`
+knows all the rest, and gives the same results for these.
 """
 
 import gc
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from uuidfs.cli.output import carry_out, configured, cpus, guarded, known_checkpoints, rooted
+from uuidfs.cli.output import (
+    carry_out,
+    configured,
+    cpus,
+    guarded,
+    known_checkpoints,
+    rooted,
+    say,
+)
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Layout
+
+if TYPE_CHECKING:
+    from uuidfs.settings_keys import Configuration
 
 
 def main() -> NoReturn:
     """Run the command line and exit with a documented code; never with a traceback."""
     _be_utf8()
-    root = whole_tree(sys.argv[1:])
-    if root is None or sys.stderr.isatty():  # a terminal gets a progress bar, which is typer's
-        from uuidfs.cli import app
+    root, words = whole_tree(sys.argv[1:])
+    if words == ["check", "--repair"]:
+        guarded(lambda: _repair(root))
+    if words == ["convert", "--all"] and not sys.stderr.isatty():  # else typer's progress bar
+        guarded(lambda: _convert_all(root))
+    from uuidfs.cli import app
 
-        app.main()
-    guarded(lambda: _convert_all(root))
+    app.main()
 
 
 def _be_utf8() -> None:
@@ -34,26 +50,52 @@ def _be_utf8() -> None:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this very program
 
 
-def whole_tree(words: Sequence[str]) -> str | None:
-    """The root, "" for the host's own, of exactly that command; None for anything else."""
+def whole_tree(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The root, "" for the host's own, and the words without it; all of them when in doubt."""
     match list(words):
-        case ["convert", "--all"]:
-            return ""
-        case ["--root", root, "convert", "--all"] | ["convert", "--all", "--root", root] if root:
-            return root
-        case _:
-            return None
+        case ["--root", root, *rest] | [*rest, "--root", root] if root and "--root" not in rest:
+            return root, rest
+        case rest:
+            return "", rest
 
 
 def _convert_all(root: str) -> int:
     from uuidfs.convert.results import Options
     from uuidfs.convert.run import convert
-    from uuidfs.layout.connections import system
 
     gc.disable()  # a run makes no cycles, and is over soon
-    layout = rooted(root) if root else system()
+    layout = _layout(root)
     options = Options(cpus=cpus(), checkpoints=known_checkpoints)
-    if os.path.lexists(f"{root}/etc/uuidfs/uuidfs.toml"):
-        found = configured(layout)
+    if found := _configured(layout, root):
         options = options._replace(lock_timeout=found.lock_timeout, kinds=found.kinds)
     return carry_out(convert, layout, options)
+
+
+def _repair(root: str) -> int:
+    """The configuration is read when there is something to repair, and only then."""
+    from uuidfs.check import check, repair
+    from uuidfs.cli.render.runs import run_errors
+    from uuidfs.cli.render.status import check_lines
+
+    gc.disable()
+    layout = _layout(root)
+    result = check(layout)
+    errors: list[str] = []
+    if result.rivals or result.to_repair:
+        from uuidfs.convert.results import Options
+
+        options = Options(by="check")
+        if found := _configured(layout, root):
+            options = options._replace(lock_timeout=found.lock_timeout)
+        result, done = repair(layout, options)
+        errors = run_errors(done)
+    say(check_lines(result), errors)
+    return result.exit_code
+
+
+def _layout(root: str) -> Layout:
+    return rooted(root) if root else system()
+
+
+def _configured(layout: Layout, root: str) -> "Configuration | None":
+    return configured(layout) if os.path.lexists(f"{root}/etc/uuidfs/uuidfs.toml") else None
