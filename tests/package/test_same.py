@@ -20,6 +20,7 @@ PLACES = (
 OWN = re.compile(
     r"/SITE/uuidfs-[\d.]+\.dist-info/(RECORD|INSTALLER|WHEEL|licenses/.*)"
     r"|/DOC/(copyright|changelog\.Debian|changelog|CHANGELOG\.md)"
+    r"|/SITE/uuidfs/.*/?__pycache__/.*"  # dpkg's are made at the installation, by py3compile
     r"|/usr/share/licenses/.*|/usr/lib/systemd/system-preset/80-uuidfs\.preset"
 )
 
@@ -80,6 +81,19 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
         "/usr/share/man/man8/uuidfs.8",
     ):
         assert path in from_deb, path
+
+
+def test_all_modules_of_the_rpm_are_compiled(rpm: Path) -> None:
+    """The units may not write to /usr: each start would compile them again."""
+    listed = run("rpm", "-qpl", next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))).splitlines()
+    modules = {path for path in listed if path.endswith(".py") and "/site-packages/" in path}
+    compiled = {
+        re.sub(r"__pycache__/(\w+)\.cpython-\d+\.pyc$", r"\1.py", path)
+        for path in listed
+        if path.endswith(".pyc")
+    }
+    assert len(modules) > 100
+    assert compiled == modules
 
 
 def test_the_configuration_files_are_the_same(deb: Path, rpm: Path) -> None:
