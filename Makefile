@@ -2,6 +2,7 @@
 # make test   set up, then all tests; those that need root or libvirt skip where it is missing
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
+# make test-modular  guests move on virtqemud, which is built from Debian's source; root, network
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie test-packages test-package-short test-power test-exhaustion deb rpm bench clean
+.PHONY: demo test lint test-debian test-trixie test-modular test-packages test-package-short test-power test-exhaustion deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +39,15 @@ test-debian:
 
 test-trixie:
 	tests/chroot/run trixie tests/unit tests/property tests/live
+
+MODULAR := build/modular
+$(MODULAR)/virtqemud: tests/modular/build-virtqemud
+	mkdir -p $(MODULAR)
+	tests/modular/build-virtqemud $(MODULAR)
+test-modular: $(STAMP) $(MODULAR)/virtqemud
+	UUIDFS_LIVE_DAEMON=$(CURDIR)/$(MODULAR)/virtqemud \
+	    $(BIN)/python -m pytest tests/live/test_local_migration.py \
+	    tests/live/test_migration_devices.py tests/live/test_migration_names.py $(PYTEST_ARGS)
 
 # What .ci/run has time for.
 SHORT := installed_and_purged or never_saw or foreign or upgrade_converts or an_installation \

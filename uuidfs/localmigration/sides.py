@@ -19,7 +19,9 @@ from uuidfs.runtime.sessions import BACK, BEGIN, PEER, Session
 
 POLL = 0.02  # seconds between two looks at a job
 
-SETTLE = 60.0  # seconds for a hop that a dead owner began to come to an end
+SETTLE = 60.0  # seconds in which nothing moves, for a hop that a dead owner began
+
+ABORT = 5.0  # seconds for one question or order to QEMU
 
 
 class Sides:
@@ -48,24 +50,26 @@ class Sides:
         UuidfsError where both run, or a side does not answer.
         """
         libvirt = module()
+        under_way = _UnderWay(session.name)
         deadline = time.monotonic() + SETTLE
         while True:
             host = self._active(session, self.host)
             peer = self._active(session, self._connected(session))
-            late = time.monotonic() >= deadline
-            if not late and any(_job(d) for d in (host, peer) if d is not None):
-                time.sleep(POLL)
+            if under_way.wait([domain for domain in (host, peer) if domain is not None]):
+                deadline = time.monotonic() + SETTLE
                 continue
             try:
                 with doing(f"settle where {session.name} runs"):
                     if host is not None and peer is not None:
+                        if not (host.isActive() and peer.isActive()):
+                            continue  # a hop came to its end while we looked from one to the other
                         host, peer = _one_of(session, host, peer)
                     for domain in (host, peer):
                         if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                             bounded(f"resume {session.name}", domain.resume)
             except LibvirtRefused as error:
                 # It went while we looked: a hop, or the guest itself, has come to its end.
-                if late or error.code not in {
+                if time.monotonic() >= deadline or error.code not in {
                     libvirt.VIR_ERR_NO_DOMAIN,
                     libvirt.VIR_ERR_OPERATION_INVALID,
                 }:
@@ -132,10 +136,47 @@ def _one_of(session: Session, host: Any, peer: Any) -> tuple[Any | None, Any | N
     return host, None
 
 
-def _job(domain: Any) -> bool:
-    """Whether libvirt is moving it."""
+class _UnderWay:
+    """Waits for a hop that somebody else began; nothing is destroyed while there is one.
+
+    One in which nothing moves for SETTLE seconds is aborted, and if it does not end then, that
+    is an error: what hangs may still hand over.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._seen: object = None
+        self._since = time.monotonic()
+        self._aborted = False
+
+    def wait(self, domains: list[Any]) -> bool:
+        """Wait a moment; False when no hop is under way. Raises NoAnswer."""
+        jobs = [_job(domain) for domain in domains]
+        if not any(jobs):
+            return False
+        now = time.monotonic()
+        if jobs != self._seen:
+            self._seen, self._since = jobs, now
+        elif now - self._since > SETTLE:
+            if self._aborted:
+                raise NoAnswer(f"wait for the hop of {self._name} that is under way", SETTLE)
+            self._aborted, self._since = True, now
+            for domain in domains:
+                with contextlib.suppress(module().libvirtError, NoAnswer):
+                    bounded("abort the hop", domain.abortJob, ABORT)
+        time.sleep(POLL)
+        return True
+
+
+def _job(domain: Any) -> tuple[int, ...]:
+    """What libvirt is moving it with, and how far that is; empty when it is not moved."""
     libvirt = module()
     try:
-        return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
+        info = bounded("look for a hop", domain.jobInfo, ABORT)
     except libvirt.libvirtError:
-        return False
+        return ()
+    except NoAnswer:
+        return (-1,)  # its QEMU process hangs, in whatever it does
+    if info[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+        return ()
+    return tuple(info[4:9])  # bytes in all, done and left, of all data; without the time
