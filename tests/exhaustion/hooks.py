@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from uuidfs import check
 from uuidfs.apply import trashing
 from uuidfs.apply.open_dirs import OpenDirs
 from uuidfs.convert import run as convert_run
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
+from uuidfs.host import libvirtd
 from uuidfs.reconcile import full_pass
 from uuidfs.survey import up_to_date
 
@@ -63,7 +63,7 @@ def hooked() -> Iterator[None]:
     for name in LOOKS:
         put(Directory, name, wrapped(name, getattr(Directory, name), "look"))
     put(convert_run, "is_up_to_date", wrapped("", up_to_date.is_up_to_date, "look"))
-    for owner in (full_pass, check):
+    for owner in (full_pass, libvirtd):  # check imports its own when it repairs
         put(owner, "name_of", lambda layout, uuid: here.run.ask(uuid))
         put(owner, "checkpoints_of", lambda layout, uuid: here.run.ask_checkpoints(uuid))
     put(full_pass, "RENAME_PATIENCE", 0)

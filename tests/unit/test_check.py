@@ -14,6 +14,7 @@ from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
 from uuidfs.layout.connections import system
 from uuidfs.runtime import sessions
+from uuidfs.runtime.owners import started_at
 from uuidfs.runtime.sessions import Session
 from uuidfs.survey.identity import Identity
 from uuidfs.survey.identity_lxml import read_lxml
@@ -58,7 +59,7 @@ def test_what_a_local_migration_set_aside_is_not_called_deleted(
     aside.mkdir()
     (aside / f"{uuid}.json").write_text("{}")
     pid = os.getpid()
-    start = (sessions.started_at(pid) or 0) if owner == "alive" else 0
+    start = (started_at(pid) or 0) if owner == "alive" else 0
     if owner != "of an earlier boot":
         sessions.write(layout, Session(uuid, "web", "peer", pid, start, 1.0, "uuidfs", "", ""))
     findings = check(layout).findings

@@ -21,6 +21,7 @@ from uuidfs.localmigration.processes import process_of
 from uuidfs.localmigration.trip import Trip
 from uuidfs.runtime import sessions
 from uuidfs.runtime.domain_locks import Locks
+from uuidfs.runtime.owners import started_at
 from uuidfs.runtime.sessions import HOME, Session
 
 
@@ -154,7 +155,7 @@ def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
 def _taken_over(layout: Layout, uuid: str) -> Session:
     """The session of a dead owner, ours from now on; or one for what an earlier boot left."""
     session = sessions.read(layout, uuid)
-    start = sessions.started_at(os.getpid()) or 0
+    start = started_at(os.getpid()) or 0
     if session is not None:
         if session.alive and session.pid != os.getpid():
             raise sessions.InSession(sessions.path_of(layout, uuid), session)

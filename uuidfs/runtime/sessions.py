@@ -17,6 +17,7 @@ from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Kind, Layout, Place
 from uuidfs.runtime import peer_uuids
 from uuidfs.runtime.flock import make_lock_directory
+from uuidfs.runtime.owners import started_at, started_by
 from uuidfs.runtime.records import LIMIT, parse_record, record_bytes
 
 BEGIN, OUT, PEER, BACK, HOME = "begin", "out", "peer", "back", "home"
@@ -104,17 +105,6 @@ def _what(session: Session | None) -> str:
 def path_of(layout: Layout, uuid: str) -> str:
     """Where the session of a domain is, when there is one."""
     return f"{layout.sessions.path}/{uuid}.json"
-
-
-def started_at(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
-    except OSError:
-        return None
-    fields = text[text.rindex(b")") + 2 :].split()
-    return None if fields[0] in {b"Z", b"X"} else int(fields[19])
 
 
 def read(layout: Layout, uuid: str) -> Session | None:
@@ -295,14 +285,4 @@ def end(layout: Layout, session: Session) -> None:
 
 def mine(session: Session) -> bool:
     """Whether this process is the session's owner, or was started by it at any remove."""
-    pid = os.getpid()
-    while pid > 1:
-        if pid == session.pid:
-            return session.alive
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                text = file.read()
-        except OSError:
-            return False
-        pid = int(text[text.rindex(b")") + 2 :].split()[1])
-    return False
+    return session.alive and started_by(session.pid)

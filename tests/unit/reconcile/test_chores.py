@@ -13,6 +13,7 @@ from uuidfs.layout.places import Layout
 from uuidfs.reconcile import chores
 from uuidfs.reconcile.interface import Listener
 from uuidfs.runtime import sessions
+from uuidfs.runtime.owners import started_at
 from uuidfs.runtime.sessions import Session
 
 WEB, DB = uuid_for("web"), uuid_for("db")
@@ -37,7 +38,7 @@ class Host:
 
     def session(self, uuid: str, *, since: float = 1.0, alive: bool = False) -> None:
         pid = os.getpid()
-        start = (sessions.started_at(pid) or 0) if alive else 0
+        start = (started_at(pid) or 0) if alive else 0
         sessions.write(
             self.layout,
             Session(uuid, "web", sessions.PEER, pid, start, since, "a tool", "", "web-incoming"),
