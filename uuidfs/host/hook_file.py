@@ -15,6 +15,7 @@ from uuidfs.files.small import put, read
 from uuidfs.host.interpreter import checkout
 from uuidfs.host.shipped import hook_script
 from uuidfs.layout.places import Kind, Layout, Place
+from uuidfs.runtime import sessions
 
 MARK = b"# uuidfs-hook 1\n"
 
@@ -117,11 +118,13 @@ def install(layout: Layout) -> HookState:
 def remove(layout: Layout) -> HookState:
     """Remove our hook wherever it is; foreign files stay as they are.
 
-    Then qemu.d, which libvirt's packages do not bring, goes when nothing else is in it.
+    Then qemu.d, which libvirt's packages do not bring, goes when nothing else is in it. Raises
+    InSession while any guest is away: without the hook it could be started a second time.
     """
     before = status(layout)
     if not before.installed:
         return before
+    sessions.guard_all(layout)
     place, _ = _places(layout)
     in_d = before.path.endswith("/qemu.d/uuidfs")
     directory = opened(place.child("qemu.d") if in_d else place)

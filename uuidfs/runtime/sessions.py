@@ -140,6 +140,17 @@ def guard(layout: Layout, uuid: str) -> None:
                 raise InSession(path, session)
 
 
+def guard_all(layout: Layout) -> None:
+    """Raise InSession when any domain has a session, by a file that nobody can read as well."""
+    for uuid in _uuids(layout.sessions):
+        try:
+            session = read(layout, uuid)
+        except UuidfsError:
+            raise InSession(path_of(layout, uuid), None) from None
+        if session is not None:
+            raise InSession(path_of(layout, uuid), session)
+
+
 def real_uuid(layout: Layout, uuid: str) -> str:
     """The domain that a UUID stands for: itself, or the one whose peer it is."""
     if not os.path.lexists(layout.sessions.path):

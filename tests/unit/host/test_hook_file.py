@@ -69,3 +69,21 @@ def test_remove_takes_the_directory_that_install_made_and_no_other(make_tree: Bu
         assert sorted(p.name for p in hooks.rglob("*")) == sorted(
             ["qemu", *(["qemu.d", *others] if others else [])]
         )
+
+
+def test_remove_is_busy_while_any_guest_is_away(make_tree: Build) -> None:
+    root = make_tree().host.root
+    assert uuidfs(root, "hook", "install").code == 0
+    sessions = root / "run/uuidfs/local-migration"
+    sessions.mkdir(parents=True)
+    session = sessions / "00000000-0000-4000-8000-000000000009.json"
+    for text in ("", "garbage", '{"version": 1, "phase": "home"}'):
+        session.write_text(text)
+        said = uuidfs(root, "hook", "remove")
+        assert (said.code, said.out) == (75, ""), said
+        assert "local migration" in said.err
+        assert (root / "etc/libvirt/hooks/qemu").is_file()
+    session.unlink()
+    (sessions / "notes.json").write_text("not a session's name")
+    assert uuidfs(root, "hook", "remove").code == 0
+    assert not (root / "etc/libvirt/hooks/qemu").exists()
