@@ -246,6 +246,19 @@ def renamed_inside(xml: str, name: str | None) -> str:
     return etree.tostring(document, encoding="unicode")
 
 
+def with_parent(xml: str, parent: str) -> str:
+    """A snapshot's or checkpoint's XML with this parent; an empty name stands for none."""
+    document = parse(xml)
+    there = document.find("parent")
+    if (document.findtext("parent/name") or "") == parent:
+        return xml
+    if there is not None:
+        document.remove(there)
+    if parent:
+        etree.SubElement(etree.SubElement(document, "parent"), "name").text = parent
+    return etree.tostring(document, encoding="unicode")
+
+
 def set_emulator_text(xml: str, emulator: str) -> str | None:
     """The XML with another emulator; None when it has that one already."""
     domain = parse(xml)

@@ -84,9 +84,12 @@ class Hop(NamedTuple):
     tunnelled: bool = False
 
 
-def move(session: Session, options: MigrationOptions, hop: Hop) -> None:
-    """Make a hop. Raises HopFailed, then the guest runs where it ran; or NoAnswer when the hop
-    was given up and has not ended: then nobody knows."""
+def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
+    """Make a hop; returns whether the source had autostart, None where libvirt did not say.
+
+    Raises HopFailed, then the guest runs where it ran; or NoAnswer when the hop was given up and
+    has not ended: then nobody knows.
+    """
     libvirt = module()
     parameters, flags = _parameters(session, options, hop)
     domain = hop.domain
@@ -128,6 +131,7 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> None:
             why = f"{watch.given_up}; {why}"
         raise HopFailed(session.name, hop.number, why, failed[0].get_error_code())
     unmark(hop.incoming, session.oom_score_adj)
+    return watch.autostart
 
 
 def _parameters(
@@ -160,7 +164,9 @@ def _parameters(
 
 def _allowed(domain: Any) -> int:
     with contextlib.suppress(module().libvirtError, NoAnswer):
-        return int(bounded("ask for the downtime", domain.migrateGetMaxDowntime, ASKED))
+        found = bounded("ask for the downtime", domain.migrateGetMaxDowntime, ASKED)
+        if found is not None:  # libvirt-python raises nothing where the guest has ended
+            return int(found)
     return QEMU_DOWNTIME
 
 

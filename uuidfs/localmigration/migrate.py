@@ -81,11 +81,7 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
         if where == "gone":
             raise GuestEnded(name)
         if options.new_name is not None and trip.name != options.new_name:
-            raise Refused(
-                name,
-                f"another domain took the name {show(options.new_name)!r} meanwhile, so the guest "
-                f"has kept its own",
-            )
+            raise Refused(name, f"{trip.kept_name}, so the guest has kept its own name")
         return TripResult(
             trip.name,
             uuid,
@@ -140,11 +136,13 @@ def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
             trip = Trip(layout, host, session, options)
             where = trip.home()
             trip.close(where)
+            domain = lookup(host, uuid)
+            name = str(domain.name()) if domain is not None else session.name
         finally:
             host.close()
     catch_up(layout, uuid)
     return TripResult(
-        session.new_name or session.name,
+        name,
         uuid,
         time.monotonic() - began,
         tuple(trip.downtimes),

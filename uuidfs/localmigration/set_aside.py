@@ -5,6 +5,7 @@ their metadata is written to /var/lib/libvirt/by-uuid/aside/UUID.json, which sur
 cut, before it is taken out of libvirt; and removed once libvirt has it again.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from uuidfs.errors import Refused, SystemCallFailed, UuidfsError
@@ -12,6 +13,7 @@ from uuidfs.files import change
 from uuidfs.files.directory import existing, opened
 from uuidfs.files.small import write_whole
 from uuidfs.layout.places import Layout
+from uuidfs.localmigration import domain_xml
 from uuidfs.localmigration.connection import doing, module
 from uuidfs.runtime.records import parse_record, record_bytes
 from uuidfs.runtime.sessions import aside as aside_place
@@ -107,22 +109,24 @@ def drop(layout: Layout, uuid: str) -> None:
 def take_out(layout: Layout, uuid: str, domain: Any, kept: SetAside) -> SetAside:
     """Take the metadata out of libvirt, children first; the disks' contents stay.
 
-    Nothing goes that is not kept, as it is: what was made or changed since is kept first, and
-    what somebody else deleted meanwhile is not kept any longer. Returns what is kept. Raises
-    UuidfsError; then ``put_back`` has all of it.
+    Nothing goes that is not kept, as it is. Where somebody else changes something meanwhile, all
+    of it goes back, and what is kept is read again: so nothing new is lost, and nothing comes
+    back that was deleted. Returns what is kept. Raises UuidfsError; then ``put_back`` has all
+    of it.
     """
-    gone: set[str] = set()
     for _ in range(_ROUNDS):
-        # Again after each round, since libvirt tells nobody what others do to it meanwhile.
-        kept = _kept_now(layout, uuid, domain, kept, frozenset(gone))
+        now = look(domain, kept.new_name, kept.emulator)
+        if now != kept:
+            keep(layout, uuid, now)
+        kept = now
+        gone: set[str] = set()
         with doing(f"set the metadata of {domain.name()} aside"):
-            listed = _children_first(domain)
-            if not listed:
+            # Once more at the end, since libvirt tells nobody what others have made meanwhile.
+            if all(
+                _taken(one, kept, gone) for one in _children_first(domain)
+            ) and not _children_first(domain):
                 return kept
-            for one in listed:
-                if not _taken(one, kept):
-                    break
-                gone.add(one.key)
+        put_back(domain, kept, frozenset(gone))
     raise UuidfsError(f"the metadata of {domain.name()} changes all the time")
 
 
@@ -164,7 +168,7 @@ def _children_first(domain: Any) -> list[_Listed]:
     ]
 
 
-def _taken(one: _Listed, kept: SetAside) -> bool:
+def _taken(one: _Listed, kept: SetAside, gone: set[str]) -> bool:
     """Take one out; False, and it stays, when it is not kept as it is, has gone or got a child."""
     libvirt = module()
     try:
@@ -177,74 +181,103 @@ def _taken(one: _Listed, kept: SetAside) -> bool:
         if error.get_error_code() in _WENT:
             return False  # somebody else deleted it: it must not come back
         raise
+    gone.add(one.key)
     return True
 
 
-def _kept_now(
-    layout: Layout, uuid: str, domain: Any, kept: SetAside, gone: frozenset[str]
-) -> SetAside:
-    """Keep what libvirt has now, and of what was kept only what we took out ourselves."""
-    now = look(domain, kept.new_name, kept.emulator)
-    taken = [tuple(x for x in xmls if f"{kind} {_name(x)}" in gone) for kind, xmls in _both(kept)]
-    merged = kept._replace(
-        checkpoints=now.checkpoints + taken[0],
-        snapshots=now.snapshots + taken[1],
-        # Once a leaf is out, libvirt calls another one the current one.
-        current=now.current if not gone or now.current not in _names(kept) else kept.current,
-        autostart=now.autostart,
-        config=now.config,
-    )
-    if merged != kept:
-        keep(layout, uuid, merged)
-    return merged
+def put_back(domain: Any, aside: SetAside, only: frozenset[str] | None = None) -> None:
+    """Define again what libvirt does not have; what it has by now is newer.
 
-
-def _both(kept: SetAside) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return ("checkpoint", kept.checkpoints), ("snapshot", kept.snapshots)
-
-
-def _names(kept: SetAside) -> set[str | None]:
-    return {None, *(_name(xml) for xml in kept.snapshots)}
-
-
-def _name(xml: str) -> str:
-    from uuidfs.localmigration.domain_xml import parse
-
-    return str(parse(xml).findtext("name"))
-
-
-def put_back(domain: Any, aside: SetAside) -> None:
-    """Define again what libvirt does not have; what it has by now is newer."""
-    from uuidfs.localmigration.domain_xml import parse, renamed_inside, set_emulator_text
-
+    ``only``: the keys of what was taken out; None for all that is kept.
+    """
     libvirt = module()
     with doing(f"put the metadata of {domain.name()} back"):
         # After a rename that failed it has its old name.
-        new_name = aside.new_name if domain.name() == aside.new_name else None
-        there = {s.getName() for s in domain.listAllSnapshots()}
-        for xml in aside.snapshots:
-            name = parse(xml).findtext("name")
-            if name in there:
-                continue
-            flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-            if name == aside.current:
-                flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
-            domain.snapshotCreateXML(renamed_inside(xml, new_name), flags)
-        there = {c.getName() for c in domain.listAllCheckpoints()}
-        for xml in aside.checkpoints:
-            if parse(xml).findtext("name") not in there:
-                domain.checkpointCreateXML(
-                    renamed_inside(xml, new_name), libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
-                )
+        renamed = aside.new_name is not None and domain.name() == aside.new_name
+        _snapshots_back(domain, aside, only, aside.new_name if renamed else None)
+        _checkpoints_back(domain, aside, only, aside.new_name if renamed else None)
         # Where the guest did not come to run under the other binary, the config stays as it is.
         if (
             aside.config is not None
             and aside.emulator is not None
-            and (parse(domain.XMLDesc()).findtext("devices/emulator") == aside.emulator)
+            and (domain_xml.parse(domain.XMLDesc()).findtext("devices/emulator") == aside.emulator)
         ):
             config = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
-            changed = set_emulator_text(config, aside.emulator)
+            changed = domain_xml.set_emulator_text(config, aside.emulator)
             if changed is not None:
                 domain.connect().defineXML(changed)
-        if aside.autostart and not domain.autostart():
+        # Only a rename takes it away: without one, whoever disabled it meanwhile wants that.
+        if aside.autostart and aside.new_name is not None and not domain.autostart():
             domain.setAutostart(1)
+
+
+def _snapshots_back(
+    domain: Any, aside: SetAside, only: frozenset[str] | None, name: str | None
+) -> None:
+    libvirt = module()
+    redefine = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+    there = {str(one.getName()): one for one in domain.listAllSnapshots()}
+    current = domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else None
+    back = _Back("snapshot", aside.snapshots, there, only)
+    # One that somebody made meanwhile stays the current one.
+    wanted = aside.current if current is None or current in back.kept else current
+    for key, xml in back.missing():
+        flags = redefine | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT if key == wanted else 0)
+        domain.snapshotCreateXML(domain_xml.renamed_inside(xml, name), flags)
+    for one, xml in back.orphans(aside.current, libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE):
+        flags = redefine | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT if one == current else 0)
+        domain.snapshotCreateXML(xml, flags)
+
+
+def _checkpoints_back(
+    domain: Any, aside: SetAside, only: frozenset[str] | None, name: str | None
+) -> None:
+    libvirt = module()
+    redefine = libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
+    there = {str(one.getName()): one for one in domain.listAllCheckpoints()}
+    back = _Back("checkpoint", aside.checkpoints, there, only)
+    for _, xml in back.missing():
+        domain.checkpointCreateXML(domain_xml.renamed_inside(xml, name), redefine)
+    newest = list(back.kept)[-1] if back.kept else None
+    for _, xml in back.orphans(newest, libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE):
+        domain.checkpointCreateXML(xml, redefine)
+
+
+class _Back:
+    """The way back of one kind: what libvirt does not have, each with a parent that it has."""
+
+    def __init__(
+        self, kind: str, xmls: tuple[str, ...], there: dict[str, Any], only: frozenset[str] | None
+    ) -> None:
+        self.kept = {_text(xml, "name"): xml for xml in xmls}
+        self._there = there
+        self._missing = [
+            name
+            for name in self.kept
+            if name not in there and (only is None or f"{kind} {name}" in only)
+        ]
+
+    def missing(self) -> Iterator[tuple[str, str]]:
+        """Parents first. Where somebody has deleted a parent, its own parent takes its place."""
+        have = set(self._there)
+        for name in self._missing:
+            xml = self.kept[name]
+            parent = _text(xml, "parent/name")
+            while parent and parent not in have:
+                parent = _text(self.kept[parent], "parent/name") if parent in self.kept else ""
+            have.add(name)
+            yield name, domain_xml.with_parent(xml, parent)
+
+    def orphans(self, parent: str | None, secure: int) -> Iterator[tuple[str, str]]:
+        """What was made while its parent was out, and so has none."""
+        if parent not in self._missing:
+            return
+        for name, one in self._there.items():
+            if name not in self.kept:
+                xml = one.getXMLDesc(secure)
+                if not _text(xml, "parent/name"):
+                    yield name, domain_xml.with_parent(xml, parent)
+
+
+def _text(xml: str, path: str) -> str:
+    return domain_xml.parse(xml).findtext(path) or ""

@@ -11,7 +11,7 @@ import random
 import time
 from typing import Any
 
-from uuidfs.errors import Refused, UuidfsError
+from uuidfs.errors import Refused, UuidfsError, show
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml, hop, hop_sockets, interlock
 from uuidfs.localmigration import set_aside as asides
@@ -49,6 +49,7 @@ class Trip:
         self.downtimes: list[int] = []
         self.unconfined = False
         self.name = session.name
+        self.kept_name = ""  # why a rename came to nothing
         self._daemon = PeerDaemon(session.directory, host_daemon(layout), session.peer_name)
         self._sides = Sides(host, self._daemon)
 
@@ -61,7 +62,7 @@ class Trip:
             try:
                 where = self.home()
                 self.close(where)
-            except UuidfsError as second:
+            except (UuidfsError, OSError) as second:
                 raise UuidfsError(
                     f"{error}; and then: {second}; run: uuidfs local-migrate "
                     f"--recover {self.session.uuid}"
@@ -71,7 +72,7 @@ class Trip:
             raise
         try:
             where = self.home()
-        except UuidfsError as error:
+        except (UuidfsError, OSError) as error:
             raise UuidfsError(
                 f"{error}; the guest runs on in the peer, and its start elsewhere is refused; "
                 f"run: uuidfs local-migrate --recover {self.session.uuid}"
@@ -109,12 +110,15 @@ class Trip:
         for tried in range(OUT_TRIES):
             kept = asides.take_out(self.layout, self.session.uuid, domain, kept)
             try:
-                hop.move(self.session, self.options, way)
+                autostart = hop.move(self.session, self.options, way)
                 break
             except HopFailed:
                 # Somebody's snapshot came in between: libvirt moves no domain that has one.
                 if tried + 1 == OUT_TRIES or not asides.has_metadata(domain):
                     raise
+                asides.put_back(domain, kept)  # its parent among them
+        if autostart is not None and autostart != kept.autostart:
+            asides.keep(self.layout, self.session.uuid, kept._replace(autostart=autostart))
         self._note(1)
         self._phase(PEER)
 
@@ -163,12 +167,15 @@ class Trip:
         self._back_phase()
         name, flags, persistent = self.session.name, 0, None
         if self.session.new_name is not None:
-            name = self.name = self._free_name(self.session.new_name)
+            name, is_defined = self._free_name(self.session.new_name)
+            self.name = name
             if name == self.session.new_name:
                 link_log(self.layout, self.session.uuid, name)
             kept = asides.kept(self.layout, self.session.uuid)
             with doing("look at the peer's config"):
-                if peer.isPersistent():
+                if is_defined:
+                    pass  # somebody's config is newer
+                elif peer.isPersistent():
                     flags = libvirt.VIR_MIGRATE_PERSIST_DEST
                 elif kept is not None and kept.config is not None:
                     persistent = domain_xml.renamed(kept.config, self.session.peer_name)
@@ -205,13 +212,23 @@ class Trip:
             token=self.session.token or sessions.new_token(),
         )
 
-    def _free_name(self, wanted: str) -> str:
-        """The new name, or the old one where somebody has taken that meanwhile."""
-        there = lookup(self.host, wanted)
+    def _free_name(self, wanted: str) -> tuple[str, bool]:
+        """The name that it can have at home, and whether it is defined there.
+
+        That is the new one; or the old one, where another domain has taken the new one meanwhile,
+        or somebody has defined this domain again: libvirt gives a UUID one name.
+        """
         with contextlib.suppress(module().libvirtError):
-            if there is not None and there.UUIDString() != self.session.uuid:
-                return self.session.name
-        return wanted
+            ours = lookup(self.host, self.session.uuid)
+            if ours is not None:
+                if ours.name() != wanted:
+                    self.kept_name = f"it was defined as {show(ours.name())!r} again meanwhile"
+                return str(ours.name()), True
+            there = lookup(self.host, wanted)
+            if there is not None:
+                self.kept_name = f"another domain took the name {show(wanted)!r} meanwhile"
+                return self.session.name, False
+        return wanted, False
 
     def _put_back(self) -> None:
         """Snapshots, checkpoints, autostart: as before; and nothing is left of the way home."""
@@ -221,7 +238,7 @@ class Trip:
             unmark(pid_file(self.layout, str(domain.name())), self.session.oom_score_adj)
         kept = asides.kept(self.layout, self.session.uuid)
         if kept is not None:
-            if domain is None and kept.config is not None:
+            if domain is None and kept.new_name is not None and kept.config is not None:
                 domain = self._define(kept)
             if domain is not None:
                 asides.put_back(domain, kept)

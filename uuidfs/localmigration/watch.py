@@ -35,6 +35,7 @@ class Watch:
         that somebody stopped go on."""
         self.stats: dict[str, Any] = {}
         self.given_up = ""
+        self.autostart: bool | None = None
         self._domain = domain
         self._incoming = incoming
         self._go_on = go_on
@@ -47,11 +48,15 @@ class Watch:
         threading.Thread(target=self._ask, daemon=True).start()
 
     def _ask(self) -> None:
-        """How far it is, in a thread of its own."""
+        """How far it is, in a thread of its own; and whether it is started with the host, which
+        nobody can change once libvirt's job has begun, and a live rename forgets."""
         libvirt = module()
-        while not self._over.wait(POLL * 5):
+        while True:
             with contextlib.suppress(libvirt.libvirtError):
                 self.stats = self._domain.jobStats()
+                self.autostart = bool(self._domain.autostart())
+            if self._over.wait(POLL * 5):
+                return
 
     def look(self) -> bool:
         """One look; tells whether to go on waiting for the hop."""
