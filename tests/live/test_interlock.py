@@ -22,7 +22,6 @@ from tests.live.migration import (
     SESSIONS,
     UUID,
     counting,
-    counts,
     leftovers,
     phase,
     prepare,
