@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,8 @@ from tests.live.migration import (
 )
 from tests.live.private_host import PrivateHost
 from tests.support.process import wait_for
+
+FORMS: tuple[dict[str, Any], ...] = ({}, {"indent": 2}, {"separators": (",", ":")})
 
 TRIPS = int(os.environ.get("UUIDFS_TRIPS", "3"))
 STARTERS = int(os.environ.get("UUIDFS_STARTERS", "2"))
@@ -97,8 +100,8 @@ def test_the_hook_fails_closed(host: PrivateHost) -> None:
         json.dumps({"phase": "peer", "tool": '"token": "', "name": "a"}),
     ]
     for wanted in ("out", "peer", "back"):
-        for form in ({}, {"indent": 2}, {"separators": (",", ":")}):
-            texts.append(json.dumps(session | {"phase": wanted}, **form))  # type: ignore[arg-type]
+        for form in FORMS:
+            texts.append(json.dumps(session | {"phase": wanted}, **form))
     for text in texts:
         path.write_text(text)
         said = host.virsh("start", "a")
@@ -106,8 +109,8 @@ def test_the_hook_fails_closed(host: PrivateHost) -> None:
         assert "local-migrate --recover" in said.err, text
         assert processes(host) == []
     for wanted in ("begin", "home"):
-        for form in ({"indent": 2}, {"separators": (",", ":")}):
-            path.write_text(json.dumps(session | {"phase": wanted}, **form))  # type: ignore[arg-type]
+        for form in FORMS[1:]:
+            path.write_text(json.dumps(session | {"phase": wanted}, **form))
             host.virsh("start", "a").ok()
             host.virsh("destroy", "a").ok()
     path.unlink()
