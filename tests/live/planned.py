@@ -4,8 +4,9 @@ import json
 import subprocess
 from typing import Any
 
+from tests.live.memory_group import MemoryGroup
 from tests.live.private_host import ENVIRONMENT, PrivateHost
-from tests.support.process import PATIENCE, REPOSITORY, Done
+from tests.support.process import REPOSITORY, Done
 
 Plan = list[dict[str, Any]]
 
@@ -27,9 +28,10 @@ def gives(at: str, what: object) -> dict[str, Any]:
     return {"at": at, "gives": what, "call": 0}
 
 
-def uuidfs_at(host: PrivateHost, plan: Plan, *words: str) -> Done:
+def uuidfs_at(host: PrivateHost, plan: Plan, *words: str, group: MemoryGroup | None = None) -> Done:
     """Run one uuidfs command by a plan, with the files of this repository."""
-    return host.run(*_words(plan, words), env=_ENV, timeout=PATIENCE)
+    command = _words(plan, words)
+    return host.run(*(group.entering(*command) if group else command), env=_ENV)
 
 
 def begin_at(host: PrivateHost, plan: Plan, *words: str) -> "subprocess.Popen[str]":
