@@ -24,13 +24,14 @@ def test_a_path_is_told_exactly_where_the_kernel_takes_it() -> None:
         for length in range(1, 250):
             path = hop_sockets.path_of(UUIDS[0], 2, "n" * length)
             longest = f"{hop_sockets.directory_of(UUIDS[0])}/2.tunnelmigrate.dest.{'n' * length}"
+            fits = True
             try:
                 probe.connect(longest)
             except FileNotFoundError:
-                assert path == longest
-            except OSError as error:
-                assert "too long" in str(error)
-                assert path is None
+                pass
+            except OSError:  # AF_UNIX path too long
+                fits = False
+            assert path == (longest if fits else None)
 
 
 def test_each_domain_has_a_directory_of_its_own() -> None:
