@@ -85,7 +85,9 @@ def _huge(live: etree._Element, most: int) -> Iterator[tuple[int, int]]:
         return
     cells = {c.get("id"): int(c.get("memory", "0")) << 10 for c in live.iterfind("cpu/numa/cell")}
     found: dict[int, int] = {}
-    for page in pages.findall("page") or [etree.Element("page")]:
+    # Those of single cells first: the one without is for the rest.
+    listed = sorted(pages.findall("page"), key=lambda page: page.get("nodeset") is None)
+    for page in listed or [etree.Element("page")]:
         size = int(page.get("size") or _default_huge())
         on = numbers(page.get("nodeset", ""))
         part = sum(cells.get(str(n), 0) for n in on) if on else most - sum(found.values())
