@@ -18,27 +18,52 @@ _NOSYMFOLLOW = 256  # since Linux 5.10; an older kernel ignores it
 
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_LINKS = 40  # of them in one path, as the kernel's limit
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def trusted(path: str) -> int:
+def trusted(path: str, *, shared: bool = False) -> int:
     """Open a directory as O_PATH; raises Refused when others than root could put it there.
 
     Every directory above it has to be root's, and writable for nobody else. The last one may
-    belong to anybody.
+    belong to anybody. ``shared``: a directory above may be writable for its group, as Ubuntu's
+    /var/log is. A link in such a one is refused, so nobody is led out of it.
     """
-    fd = os.open("/", _OPEN)
-    at = ""
-    for name in os.path.realpath(path).split("/")[1:]:
-        if not name:
+    fd, at = os.open("/", _OPEN), "/"
+    names = list(reversed(path.split("/")))
+    links = 0
+    while names:
+        name = names.pop()
+        if name in {"", "."}:
             continue
         found = os.fstat(fd)
-        if found.st_uid not in {0, os.geteuid()} or found.st_mode & 0o022:
+        exclusive = found.st_uid in {0, os.geteuid()} and not found.st_mode & 0o022
+        if not exclusive and not (shared and found.st_uid == 0 and not found.st_mode & 0o002):
             os.close(fd)
-            raise Refused(at or "/", "others than root may change names in this directory")
-        at += f"/{name}"
-        fd = _step(fd, name, at)
+            raise Refused(at, "others than root may change names in this directory")
+        link = _link(fd, name)
+        if link is None:
+            at = f"{at.rstrip('/')}/{name}"
+            fd = _step(fd, name, at)
+            continue
+        links += 1
+        if not exclusive or links > _LINKS:
+            os.close(fd)
+            raise Refused(f"{at.rstrip('/')}/{name}", "this link is not followed")
+        names += reversed(link.split("/"))
+        if link.startswith("/"):
+            os.close(fd)
+            fd, at = os.open("/", _OPEN), "/"
     return fd
+
+
+def _link(fd: int, name: str) -> str | None:
+    """What a link says; None for everything else."""
+    try:
+        return os.readlink(name, dir_fd=fd)
+    except OSError:
+        return None
 
 
 def beside(parent: int, name: str, path: str) -> int | None:

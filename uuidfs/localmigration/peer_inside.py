@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
 
 def _cover(directory: str, hops: str) -> None:
     opened = {part: mounts.trusted(f"{directory}/{part}") for part in (*OVER, HOST)}
-    covered = {part: mounts.trusted(path) for part, path in OVER.items()}
+    covered = {part: mounts.trusted(path, shared=True) for part, path in OVER.items()}
     # NVRAM's path is in the domain's XML, below a directory that will be covered. The directory
     # above is QEMU's user's, so it is opened without following a link.
     nvram = mounts.beside(covered["lib"], "nvram", f"{OVER['lib']}/nvram")
