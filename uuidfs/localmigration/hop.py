@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuidfs.errors import UuidfsError
 from uuidfs.localmigration import hop_sockets
 from uuidfs.localmigration.connection import NoAnswer, bounded, module
+from uuidfs.localmigration.processes import process_of
 from uuidfs.localmigration.watch import POLL, Watch, unmark
 from uuidfs.runtime.sessions import Session
 
@@ -66,9 +67,9 @@ class Hop(NamedTuple):
     """One migration: ``domain`` goes to the daemon at ``uri``, as ``name``.
 
     ``number`` is 1 for the way out and 2 for the way home. ``xml`` is what it becomes; None
-    where the destination's hook changes what libvirt sends. ``incoming`` is the pid file of the
-    process that it goes to, ``oom_score_adj`` what that has afterwards, and ``go_on`` lets a
-    peer that was stopped go on. ``tunnelled``: through the daemons, which is slower, and needs
+    where the destination's hook changes what libvirt sends. ``outgoing`` and ``incoming`` are
+    the pid files of the two processes; ``resume`` lets the guest run at the destination, and
+    ``go_on`` a peer that was stopped. ``tunnelled``: through the daemons, which is slower, and needs
     no socket.
     """
 
@@ -77,7 +78,9 @@ class Hop(NamedTuple):
     uri: str
     name: str
     xml: str | None
+    outgoing: str
     incoming: str
+    resume: Callable[[], None]
     go_on: Callable[[], None]
     flags: int = 0
     persistent: str | None = None
@@ -109,11 +112,17 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
     cancelled = options.cancelled if hop.number == 1 else threading.Event()
     watch = Watch(domain, hop.incoming, hop.go_on, options.timeout, cancelled)
     thread = threading.Thread(target=work, daemon=True)
+    source = process_of(hop.outgoing)
     thread.start()
     began = time.monotonic()
+    landed = False
     try:
         while thread.is_alive():
-            thread.join(POLL)
+            if source is None or landed:
+                thread.join(POLL)
+            elif source.died(POLL):
+                landed = True
+                hop.resume()
             if thread.is_alive() and not watch.look():
                 action = f"move {session.name} (hop {hop.number}): {watch.given_up}, and it goes on"
                 raise NoAnswer(action, time.monotonic() - began)
@@ -124,12 +133,16 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
                 raised += RAISED
     finally:
         watch.end()
+        if source is not None:
+            source.close()
     if failed:
         _allow(domain, usual)
         why = " ".join(str(failed[0]).split())
         if watch.given_up:
             why = f"{watch.given_up}; {why}"
         raise HopFailed(session.name, hop.number, why, failed[0].get_error_code())
+    if not landed:
+        hop.resume()
     unmark(hop.incoming, session.oom_score_adj)
     return watch.autostart
 
@@ -151,6 +164,7 @@ def _parameters(
     # safe where source and destination are one kernel.
     flags |= (
         libvirt.VIR_MIGRATE_LIVE
+        | libvirt.VIR_MIGRATE_PAUSED
         | libvirt.VIR_MIGRATE_PEER2PEER
         | libvirt.VIR_MIGRATE_UNSAFE
         | libvirt.VIR_MIGRATE_ABORT_ON_ERROR

@@ -6,6 +6,7 @@ with the process that they were opened for: what is read, written and signalled 
 
 import contextlib
 import os
+import select
 import signal
 from types import TracebackType
 
@@ -105,6 +106,12 @@ class Process:
         except OSError:
             return False
         return True
+
+    def died(self, seconds: float) -> bool:
+        """Whether it ends within so long. It is out of memory then, but for its zombie."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def send(self, number: int) -> None:
         """Send a signal."""

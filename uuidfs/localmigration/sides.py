@@ -43,6 +43,17 @@ class Sides:
                 self.peer.close()
             self.peer = None
 
+    def resume(self, session: Session, *, peer: bool) -> None:
+        """Let the guest run on one side, whose process alone is left of the two.
+
+        What fails here, ``settled`` does later.
+        """
+        libvirt = module()
+        with contextlib.suppress(libvirt.libvirtError, UuidfsError):
+            domain = lookup(self.peer if peer else self.host, session.uuid)
+            if domain is not None:
+                bounded(f"resume {session.name}", domain.resume)
+
     def settled(self, session: Session) -> tuple[Any | None, Any | None]:
         """The active domains on either side, once no hop is under way; at most one of them.
 

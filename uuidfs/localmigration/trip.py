@@ -9,6 +9,7 @@ and the other one runs.
 import contextlib
 import random
 import time
+from functools import partial
 from typing import Any
 
 from uuidfs.errors import Refused, UuidfsError, show
@@ -101,7 +102,9 @@ class Trip:
             self._daemon.uri,
             self.session.peer_name,
             None,
+            pid_file(self.layout, self.session.name),
             self._daemon.guest_file,
+            partial(self._sides.resume, self.session, peer=True),
             self._daemon.go_on,
             libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
             if self.options.new_name and kept.config is not None
@@ -187,7 +190,9 @@ class Trip:
             domain_xml.with_token(
                 domain_xml.renamed(xml, self.session.peer_name), self.session.token
             ),
+            self._daemon.guest_file,
             pid_file(self.layout, name),
+            partial(self._sides.resume, self.session, peer=False),
             self._daemon.go_on,
             flags,
             persistent,
