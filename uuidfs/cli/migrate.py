@@ -47,7 +47,7 @@ TIMEOUT = typer.Option(
     "--timeout",
     metavar="SECONDS",
     min=0.0,
-    help="Give a hop up after so long, the guest stays; 0 for never.",
+    help="Give the way out up after so long, the guest stays; 0 for never.",
 )
 
 BANDWIDTH = typer.Option(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuidfs.errors import UuidfsError
 from uuidfs.localmigration import hop_sockets
 from uuidfs.localmigration.connection import NoAnswer, bounded, module
-from uuidfs.localmigration.processes import process_of
+from uuidfs.localmigration.landing import Landing
 from uuidfs.localmigration.watch import POLL, Watch, unmark
 from uuidfs.runtime.sessions import Session
 
@@ -36,7 +36,7 @@ class HopProgress(NamedTuple):
 
 
 class MigrationOptions(NamedTuple):
-    """``timeout`` in seconds a hop, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit.
+    """``timeout`` in seconds for the way out, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit.
 
     ``cancelled``: set by somebody who wants the guest to stay, or to go home at once.
     ``jobs``: so many trips may be under way at a time.
@@ -69,8 +69,8 @@ class Hop(NamedTuple):
     ``number`` is 1 for the way out and 2 for the way home. ``xml`` is what it becomes; None
     where the destination's hook changes what libvirt sends. ``outgoing`` and ``incoming`` are
     the pid files of the two processes; ``resume`` lets the guest run at the destination, and
-    ``go_on`` a peer that was stopped. ``tunnelled``: through the daemons, which is slower, and needs
-    no socket.
+    ``go_on`` a peer that was stopped. ``answers`` tells whether the host's daemon still does.
+    ``tunnelled``: through the daemons, which is slower, and needs no socket.
     """
 
     number: int
@@ -82,6 +82,7 @@ class Hop(NamedTuple):
     incoming: str
     resume: Callable[[], None]
     go_on: Callable[[], None]
+    answers: Callable[[], bool]
     flags: int = 0
     persistent: str | None = None
     tunnelled: bool = False
@@ -108,21 +109,18 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
     downtimes = [*(limit for limit in DOWNTIMES if limit < usual), usual]
     _allow(domain, downtimes.pop(0))
     raised = 0.0
-    # Going home cannot be interrupted, only hurried: there the guest would stay in the peer.
-    cancelled = options.cancelled if hop.number == 1 else threading.Event()
-    watch = Watch(domain, hop.incoming, hop.go_on, options.timeout, cancelled)
+    # Going home is not given up by anybody's wish: the guest would stay in the peer.
+    timeout, cancelled = options.timeout, options.cancelled
+    if hop.number != 1:
+        timeout, cancelled = 0.0, threading.Event()
+    watch = Watch(domain, hop.incoming, hop.go_on, timeout, cancelled, hop.answers)
     thread = threading.Thread(target=work, daemon=True)
-    source = process_of(hop.outgoing)
+    landing = Landing(hop.outgoing, hop.resume)
     thread.start()
     began = time.monotonic()
-    landed = False
     try:
         while thread.is_alive():
-            if source is None or landed:
-                thread.join(POLL)
-            elif source.died(POLL):
-                landed = True
-                hop.resume()
+            thread.join(POLL)
             if thread.is_alive() and not watch.look():
                 action = f"move {session.name} (hop {hop.number}): {watch.given_up}, and it goes on"
                 raise NoAnswer(action, time.monotonic() - began)
@@ -133,16 +131,13 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
                 raised += RAISED
     finally:
         watch.end()
-        if source is not None:
-            source.close()
+        landing.end(moved=not failed and not thread.is_alive())
     if failed:
         _allow(domain, usual)
         why = " ".join(str(failed[0]).split())
         if watch.given_up:
             why = f"{watch.given_up}; {why}"
         raise HopFailed(session.name, hop.number, why, failed[0].get_error_code())
-    if not landed:
-        hop.resume()
     unmark(hop.incoming, session.oom_score_adj)
     return watch.autostart
 

@@ -43,6 +43,12 @@ class Sides:
                 self.peer.close()
             self.peer = None
 
+    def host_answers(self) -> bool:
+        """Whether the host's daemon does, by its connection's keepalive."""
+        with contextlib.suppress(module().libvirtError):
+            return bool(self.host.isAlive())
+        return False
+
     def resume(self, session: Session, *, peer: bool) -> None:
         """Let the guest run on one side, whose process alone is left of the two.
 

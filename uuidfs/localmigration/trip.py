@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from uuidfs.errors import Refused, UuidfsError, show
+from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml, hop, hop_sockets, interlock
 from uuidfs.localmigration import set_aside as asides
@@ -94,7 +95,12 @@ class Trip:
         self._daemon.start()
         self._sides.connect_peer()
         self._check_peer(domain_xml.parse(live))
+        if self.options.cancelled.is_set():
+            raise UuidfsError(f"{self.session.name} stays where it is: it was interrupted")
         self._phase(OUT)
+        # Whoever removes the hook looks for sessions first, and may have looked before this one.
+        if not hook_status(self.layout).installed:
+            raise UuidfsError(f"{self.session.name} stays where it is: the hook was removed")
         # The XML and, for a rename, the config are what libvirt takes under its own job.
         way = Hop(
             1,
@@ -106,6 +112,7 @@ class Trip:
             self._daemon.guest_file,
             partial(self._sides.resume, self.session, peer=True),
             self._daemon.go_on,
+            self._sides.host_answers,
             libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
             if self.options.new_name and kept.config is not None
             else 0,
@@ -194,6 +201,7 @@ class Trip:
             pid_file(self.layout, name),
             partial(self._sides.resume, self.session, peer=False),
             self._daemon.go_on,
+            self._sides.host_answers,
             flags,
             persistent,
             tunnelled,

@@ -19,6 +19,10 @@ STALL = 120.0  # seconds without a byte moved, after which a hop is given up
 
 GRACE = 60.0  # seconds for a hop to end once it was given up; libvirt's keepalive needs 30
 
+HANGS = 10.0  # the same where the host's daemon does not answer: it has had its keepalive's time
+
+AGAIN = 1.0  # seconds between two attempts to abort: libvirt may not have begun its job yet
+
 
 class Watch:
     """One hop while it runs. ``domain`` is the source."""
@@ -30,9 +34,10 @@ class Watch:
         go_on: Callable[[], None],
         timeout: float,
         cancelled: threading.Event,
+        answers: Callable[[], bool],
     ) -> None:
         """``incoming``: the pid file of the process that the guest goes to. ``go_on`` lets a peer
-        that somebody stopped go on."""
+        that somebody stopped go on. ``answers`` tells whether the host's daemon still does."""
         self.stats: dict[str, Any] = {}
         self.given_up = ""
         self.autostart: bool | None = None
@@ -41,6 +46,9 @@ class Watch:
         self._go_on = go_on
         self._timeout = timeout
         self._cancelled = cancelled
+        self._answers = answers
+        self._grace = GRACE
+        self._asked = 0.0
         self._began = self._moved = time.monotonic()
         self._over = threading.Event()
         self._marked = 0
@@ -69,11 +77,16 @@ class Watch:
         if not self.given_up:
             if self._cancelled.is_set():
                 self._give_up("it was interrupted")
+            elif not self._answers():
+                self._grace = HANGS
+                self._give_up("the host's daemon does not answer")
             elif self._timeout and now - self._began > self._timeout:
                 self._give_up(f"it took longer than {self._timeout:g} s")
             elif now - self._moved > STALL:
                 self._give_up(f"nothing has moved for {STALL:g} s")
-        return not self.given_up or now - self._moved < GRACE
+        elif now - self._asked > AGAIN:
+            self._abort()
+        return not self.given_up or now - self._moved < self._grace
 
     def _mark(self) -> None:
         """Should memory run out, the incoming process dies, and the guest is where it was."""
@@ -86,9 +99,13 @@ class Watch:
             incoming.go_on()
 
     def _give_up(self, why: str) -> None:
-        libvirt = module()
         self.given_up = why
         self._moved = time.monotonic()
+        self._abort()
+
+    def _abort(self) -> None:
+        libvirt = module()
+        self._asked = time.monotonic()
         with contextlib.suppress(libvirt.libvirtError, NoAnswer):
             bounded("abort the hop", self._domain.abortJob, 5.0)
 

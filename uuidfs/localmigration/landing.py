@@ -1,0 +1,43 @@
+"""Lets a guest run at its destination as soon as its old process has died, and never before.
+
+libvirt itself would let it run at once. Where the destination's daemon then dies before its
+answer, the source's takes the hop for failed and lets the guest run again: twice. So guests
+arrive paused, and who sees that the old process is gone lets the new one run.
+"""
+
+import threading
+from collections.abc import Callable
+
+from uuidfs.localmigration.processes import process_of
+
+_POLL = 0.1  # seconds between two looks whether the hop is over; the process's end wakes at once
+
+
+class Landing:
+    """One hop's; a thread of its own, since every millisecond here is the guest's pause."""
+
+    def __init__(self, outgoing: str, resume: Callable[[], None]) -> None:
+        """``outgoing``: the pid file of the process that the guest leaves."""
+        self._source = process_of(outgoing)
+        self._resume = resume
+        self._over = threading.Event()
+        self._landed = False
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread.start()
+
+    def _wait(self) -> None:
+        if self._source is None:
+            return
+        with self._source:
+            while not self._over.is_set():
+                if self._source.died(_POLL):
+                    self._landed = True
+                    self._resume()
+                    return
+
+    def end(self, *, moved: bool) -> None:
+        """The hop is over; ``moved``: libvirt says that the guest is there, and its source gone."""
+        self._over.set()
+        self._thread.join()
+        if moved and not self._landed:
+            self._resume()
