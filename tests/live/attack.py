@@ -1,6 +1,8 @@
 """Attacks on a guest that moves: starts without end, signals to everybody who takes part."""
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -165,3 +167,24 @@ def signal_to(host: PrivateHost, victim: str, name: str) -> int:
     if pid:
         host.run("kill", "-s", name, str(pid))
     return pid
+
+
+def outside(host: PrivateHost, inside: int) -> int:
+    """The process id in the tests' own namespace: a signal from here takes no time."""
+    namespace = os.readlink(f"/proc/{host.keeper_pid}/ns/pid")
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found = re.search(r"NSpid:.*\s(\d+)\n", (process / "status").read_text())
+            if found and int(found[1]) == inside and os.readlink(process / "ns/pid") == namespace:
+                return int(process.name)
+    raise AssertionError(f"no process {inside} in there")
+
+
+def arrived(status: Path, running: "subprocess.Popen[str]") -> None:
+    """Wait for the moment in which a hop's guest is all there, by its daemon's status file."""
+    while True:
+        with contextlib.suppress(FileNotFoundError), status.open("rb") as file:
+            found = re.search(rb"<domstatus state='(\w+)' reason='([\w ]+)'", file.read(400))
+            if found and (found[1] == b"running" or found[2] == b"user"):
+                return
+        assert running.poll() is None, running.communicate()

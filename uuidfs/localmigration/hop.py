@@ -80,7 +80,7 @@ class Hop(NamedTuple):
     xml: str | None
     outgoing: str
     incoming: str
-    resume: Callable[[], None]
+    resume: Callable[[], bool]
     go_on: Callable[[], None]
     answers: Callable[[], bool]
     flags: int = 0

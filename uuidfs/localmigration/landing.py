@@ -12,12 +12,15 @@ from uuidfs.localmigration.processes import process_of
 
 _POLL = 0.1  # seconds between two looks whether the hop is over; the process's end wakes at once
 
+_SOON = 0.002  # seconds between two attempts, once it has ended
+
 
 class Landing:
     """One hop's; a thread of its own, since every millisecond here is the guest's pause."""
 
-    def __init__(self, outgoing: str, resume: Callable[[], None]) -> None:
-        """``outgoing``: the pid file of the process that the guest leaves."""
+    def __init__(self, outgoing: str, resume: Callable[[], bool]) -> None:
+        """``outgoing``: the pid file of the process that the guest leaves. ``resume`` tells
+        whether it is done: it is not while libvirt has not ended the hop at the destination."""
         self._source = process_of(outgoing)
         self._resume = resume
         self._over = threading.Event()
@@ -31,9 +34,10 @@ class Landing:
         with self._source:
             while not self._over.is_set():
                 if self._source.died(_POLL):
-                    self._landed = True
-                    self._resume()
-                    return
+                    self._landed = self._resume()
+                    if self._landed:
+                        return
+                    self._over.wait(_SOON)
 
     def end(self, *, moved: bool) -> None:
         """The hop is over; ``moved``: libvirt says that the guest is there, and its source gone."""

@@ -32,6 +32,8 @@ PATIENCE = 30.0  # seconds for the daemon to begin
 
 END = 10.0  # seconds for it to end before it is killed, and after that
 
+_SOON = 2.0  # seconds for one that has closed a connection to be gone
+
 _LOG = 4096  # bytes of its log that an error quotes from
 
 
@@ -91,6 +93,15 @@ class PeerDaemon:
             os.close(lock)
         return lock is None
 
+    def has_ended(self) -> bool:
+        """Whether it ends by itself, soon."""
+        deadline = time.monotonic() + _SOON
+        while self.runs():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
     def go_on(self) -> None:
         """SIGCONT to it and its QEMU process: nobody but us has any business with them."""
         for process in (self.process(), self.guest()):
@@ -109,7 +120,7 @@ class PeerDaemon:
         deadline = time.monotonic() + PATIENCE
         while not self._listens():
             if not self.runs() or time.monotonic() >= deadline:
-                raise PeerFailed(self._said())
+                raise PeerFailed(self.said())
             self.go_on()
             time.sleep(0.005)
 
@@ -197,7 +208,7 @@ class PeerDaemon:
                 return False
         return True
 
-    def _said(self) -> str:
+    def said(self) -> str:
         """What it said on stderr before it had a log, or last in its log."""
         for name in ("start.log", "log/peer.log"):
             with (

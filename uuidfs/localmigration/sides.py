@@ -14,7 +14,7 @@ from uuidfs.localmigration.connection import (
     lookup,
     module,
 )
-from uuidfs.localmigration.peer_daemon import PeerDaemon
+from uuidfs.localmigration.peer_daemon import PeerDaemon, PeerFailed
 from uuidfs.runtime.sessions import BACK, BEGIN, PEER, Session
 
 POLL = 0.02  # seconds between two looks at a job
@@ -33,8 +33,14 @@ class Sides:
         self._daemon = daemon
 
     def connect_peer(self) -> None:
-        """Connect to the peer, which runs. Raises LibvirtRefused or NoAnswer."""
-        self.peer = connect(self._daemon.uri)
+        """Connect to the peer, which runs. Raises LibvirtRefused, NoAnswer or PeerFailed."""
+        try:
+            self.peer = connect(self._daemon.uri)
+        except LibvirtRefused as error:
+            # It listens before it has read qemu.conf, and may end over that.
+            if self._daemon.has_ended():
+                raise PeerFailed(self._daemon.said()) from error
+            raise
 
     def leave_peer(self) -> None:
         """Close the connection."""
@@ -49,16 +55,22 @@ class Sides:
             return bool(self.host.isAlive())
         return False
 
-    def resume(self, session: Session, *, peer: bool) -> None:
+    def resume(self, session: Session, *, peer: bool) -> bool:
         """Let the guest run on one side, whose process alone is left of the two.
 
-        What fails here, ``settled`` does later.
+        False while libvirt still moves it: then it is paused for another reason, and a call
+        would wait, for a job that may never end. What fails here, ``settled`` does later.
         """
         libvirt = module()
         with contextlib.suppress(libvirt.libvirtError, UuidfsError):
             domain = lookup(self.peer if peer else self.host, session.uuid)
             if domain is not None:
-                bounded(f"resume {session.name}", domain.resume)
+                state, reason = domain.state()
+                if state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_USER:
+                    return False
+                if state == libvirt.VIR_DOMAIN_PAUSED:
+                    bounded(f"resume {session.name}", domain.resume)
+        return True
 
     def settled(self, session: Session) -> tuple[Any | None, Any | None]:
         """The active domains on either side, once no hop is under way; at most one of them.
