@@ -61,8 +61,11 @@ class PeerDaemon:
     def make(self, live: str, emulator: str | None) -> None:
         """Make the directories; ``live`` is the domain's XML, for the peer's hook.
 
-        What an earlier attempt left is removed first. Raises UuidfsError or OSError.
+        What an earlier attempt left is removed first, but for what lives. Raises UuidfsError
+        or OSError.
         """
+        if os.path.isdir(self.directory) and (self.runs() or not self.is_empty()):
+            raise UuidfsError(f"a daemon or QEMU process without a session is in {self.directory}")
         self.remove()
         peer_files.make(self.directory, self._host.name, self.name, live, emulator)
 

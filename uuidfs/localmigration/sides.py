@@ -84,6 +84,8 @@ class Sides:
         while True:
             host = self._active(session, self.host)
             peer = self._active(session, self._connected(session))
+            if host is None and peer is None:
+                host = self._active(session, self.host)  # it may have come home between the looks
             if under_way.wait([domain for domain in (host, peer) if domain is not None]):
                 deadline = time.monotonic() + SETTLE
                 continue

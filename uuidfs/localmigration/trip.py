@@ -217,12 +217,10 @@ class Trip:
         self._phase(HOME)
 
     def _back_phase(self) -> None:
-        """``back``, with a token: a session of an older version has none."""
+        """``back``, with a token of this attempt: XML that somebody dumped in an earlier one, of
+        a guest that did not come home then, starts nothing."""
         self.session = sessions.change(
-            self.layout,
-            self.session,
-            phase=BACK,
-            token=self.session.token or sessions.new_token(),
+            self.layout, self.session, phase=BACK, token=sessions.new_token()
         )
 
     def _free_name(self, wanted: str) -> tuple[str, bool]:
