@@ -70,7 +70,8 @@ class Hop(NamedTuple):
     where the destination's hook changes what libvirt sends. ``outgoing`` and ``incoming`` are
     the pid files of the two processes; ``resume`` lets the guest run at the destination, and
     ``go_on`` a peer that was stopped. ``answers`` tells whether the host's daemon still does.
-    ``tunnelled``: through the daemons, which is slower, and needs no socket.
+    ``tunnelled``: through the daemons, which is slower, and needs no socket. ``guarded``: locks
+    of QEMU's keep a second process from running (image_locks); else the guest arrives paused.
     """
 
     number: int
@@ -86,6 +87,7 @@ class Hop(NamedTuple):
     flags: int = 0
     persistent: str | None = None
     tunnelled: bool = False
+    guarded: bool = True
 
 
 def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
@@ -115,7 +117,7 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
         timeout, cancelled = 0.0, threading.Event()
     watch = Watch(domain, hop.incoming, hop.go_on, timeout, cancelled, hop.answers)
     thread = threading.Thread(target=work, daemon=True)
-    landing = Landing(hop.outgoing, hop.resume)
+    landing = None if hop.guarded else Landing(hop.outgoing, hop.resume)
     thread.start()
     began = time.monotonic()
     try:
@@ -131,7 +133,8 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
                 raised += RAISED
     finally:
         watch.end()
-        landing.end(moved=not failed and not thread.is_alive())
+        if landing is not None:
+            landing.end(moved=not failed and not thread.is_alive())
     if failed:
         _allow(domain, usual)
         why = " ".join(str(failed[0]).split())
@@ -159,11 +162,12 @@ def _parameters(
     # safe where source and destination are one kernel.
     flags |= (
         libvirt.VIR_MIGRATE_LIVE
-        | libvirt.VIR_MIGRATE_PAUSED
         | libvirt.VIR_MIGRATE_PEER2PEER
         | libvirt.VIR_MIGRATE_UNSAFE
         | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
     )
+    if not hop.guarded:
+        flags |= libvirt.VIR_MIGRATE_PAUSED
     socket = hop_sockets.path_of(session.uuid, hop.number, hop.name)
     if hop.tunnelled or socket is None:
         return parameters, flags | libvirt.VIR_MIGRATE_TUNNELLED

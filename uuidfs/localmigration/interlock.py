@@ -15,6 +15,7 @@ from uuidfs.errors import UuidfsError
 from uuidfs.files import change
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.localmigration import domain_xml
 from uuidfs.localmigration.connection import LibvirtRefused, doing, module
 from uuidfs.runtime import sessions
 
@@ -85,3 +86,16 @@ def _xml(live: etree._Element, name: str, uuid: str) -> str:
         etree.SubElement(devices, "controller", type="usb", model="none")
         etree.SubElement(devices, "memballoon", model="none")
     return etree.tostring(domain, encoding="unicode")
+
+
+def forget_token(domain: Any) -> None:
+    """Take the session's token out of a running domain's XML, where it is."""
+    libvirt = module()
+    with contextlib.suppress(libvirt.libvirtError):
+        domain.setMetadata(
+            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+            None,
+            None,
+            domain_xml.METADATA,
+            libvirt.VIR_DOMAIN_AFFECT_LIVE,
+        )

@@ -1,8 +1,10 @@
 """Lets a guest run at its destination as soon as its old process has died, and never before.
 
 libvirt itself would let it run at once. Where the destination's daemon then dies before its
-answer, the source's takes the hop for failed and lets the guest run again: twice. So guests
-arrive paused, and who sees that the old process is gone lets the new one run.
+answer, the source's takes the hop for failed and lets the guest run again. QEMU's locks on images
+keep the second one from running, so this is for guests that have none (image_locks): they arrive
+paused, and who sees that the old process is gone lets the new one run. Should that one be killed,
+the guest stands until it is recovered.
 """
 
 import threading

@@ -15,7 +15,7 @@ from typing import Any
 from uuidfs.errors import Refused, UuidfsError, show
 from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration import domain_xml, hop, hop_sockets, interlock
+from uuidfs.localmigration import domain_xml, hop, hop_sockets, image_locks, interlock
 from uuidfs.localmigration import set_aside as asides
 from uuidfs.localmigration.connection import doing, lookup, module
 from uuidfs.localmigration.hop import Hop, HopFailed, HopProgress, MigrationOptions
@@ -116,6 +116,7 @@ class Trip:
             libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
             if self.options.new_name and kept.config is not None
             else 0,
+            guarded=image_locks.held(domain_xml.parse(live)),
         )
         for tried in range(OUT_TRIES):
             kept = asides.take_out(self.layout, self.session.uuid, domain, kept)
@@ -205,6 +206,7 @@ class Trip:
             flags,
             persistent,
             tunnelled,
+            image_locks.held(domain_xml.parse(xml)),
         )
         try:
             hop.move(self.session, self.options, way)
@@ -245,7 +247,7 @@ class Trip:
         """Snapshots, checkpoints, autostart: as before; and nothing is left of the way home."""
         domain = lookup(self.host, self.session.uuid)
         if domain is not None:
-            _without_token(domain)
+            interlock.forget_token(domain)
             unmark(pid_file(self.layout, str(domain.name())), self.session.oom_score_adj)
         kept = asides.kept(self.layout, self.session.uuid)
         if kept is not None:
@@ -287,15 +289,3 @@ class Trip:
                     self.options.progress(
                         self.session.name, HopProgress(number, total, 0, total, self.downtimes[-1])
                     )
-
-
-def _without_token(domain: Any) -> None:
-    libvirt = module()
-    with contextlib.suppress(libvirt.libvirtError):
-        domain.setMetadata(
-            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
-            None,
-            None,
-            domain_xml.METADATA,
-            libvirt.VIR_DOMAIN_AFFECT_LIVE,
-        )
