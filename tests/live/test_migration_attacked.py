@@ -149,6 +149,20 @@ def test_the_destination_dies_with_its_answer(host: PrivateHost, side: str) -> N
     home(host)
 
 
+@pytest.mark.parametrize("wanted", ["out", "back"])
+def test_the_helper_dies_when_the_guest_has_arrived(host: PrivateHost, wanted: str) -> None:
+    """Nobody lets it run then, until somebody recovers."""
+    prepare(host)
+    running = begun(host, wanted, *SLOW)
+    pid = outside(host, pid_of(host, "helper"))
+    where = "/run/libvirt/qemu/a.xml" if wanted == "back" else f"{PEER}/run/qemu/a-incoming.xml"
+    arrived(host.path(where), running)
+    os.kill(pid, signal.SIGKILL)
+    ended(running)
+    uuidfs(host, "local-migrate", "--recover").ok()
+    home(host)
+
+
 @pytest.mark.parametrize("wanted", ["begin", "out"])
 def test_interrupted_on_the_way_out(host: PrivateHost, wanted: str) -> None:
     prepare(host, memory=512)

@@ -8,13 +8,14 @@ from uuidfs.errors import UuidfsError
 from uuidfs.localmigration.connection import (
     LibvirtRefused,
     NoAnswer,
-    bounded,
     connect,
     doing,
     lookup,
     module,
 )
+from uuidfs.localmigration.ownership import let_run
 from uuidfs.localmigration.peer_daemon import PeerDaemon, PeerFailed
+from uuidfs.localmigration.processes import process_of
 from uuidfs.runtime.sessions import BACK, BEGIN, PEER, Session
 
 POLL = 0.02  # seconds between two looks at a job
@@ -27,7 +28,9 @@ ABORT = 5.0  # seconds for one question or order to QEMU
 class Sides:
     """The host's daemon and the peer's, for one guest. ``peer`` is None while not connected."""
 
-    def __init__(self, host: Any, daemon: PeerDaemon) -> None:
+    def __init__(self, host: Any, daemon: PeerDaemon, status: str) -> None:
+        """``status``: the directory of the host's pid files."""
+        self._status = status
         self.host = host
         self.peer: Any = None
         self._daemon = daemon
@@ -69,8 +72,17 @@ class Sides:
                 if state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_USER:
                     return False
                 if state == libvirt.VIR_DOMAIN_PAUSED:
-                    bounded(f"resume {session.name}", domain.resume)
+                    let_run(domain, session.name, self._owner(domain, peer=peer))
         return True
+
+    def _owner(self, domain: Any, *, peer: bool) -> tuple[int, int] | None:
+        path = self._daemon.guest_file if peer else f"{self._status}/{domain.name()}.pid"
+        process = process_of(path)
+        if process is None:
+            return None
+        with process, contextlib.suppress(ProcessLookupError):
+            return process.owner
+        return None
 
     def settled(self, session: Session) -> tuple[Any | None, Any | None]:
         """The active domains on either side, once no hop is under way; at most one of them.
@@ -97,7 +109,8 @@ class Sides:
                         host, peer = _one_of(session, host, peer)
                     for domain in (host, peer):
                         if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                            bounded(f"resume {session.name}", domain.resume)
+                            owner = self._owner(domain, peer=domain is peer)
+                            let_run(domain, session.name, owner)
             except LibvirtRefused as error:
                 # It went while we looked: a hop, or the guest itself, has come to its end.
                 if time.monotonic() >= deadline or error.code not in {

@@ -53,7 +53,7 @@ class Trip:
         self.name = session.name
         self.kept_name = ""  # why a rename came to nothing
         self._daemon = PeerDaemon(session.directory, host_daemon(layout), session.peer_name)
-        self._sides = Sides(host, self._daemon)
+        self._sides = Sides(host, self._daemon, layout.status.path)
 
     def out_and_home(self, domain: Any) -> str:
         """Out and home; returns as ``home`` does. Raises UuidfsError after an attempt to bring
