@@ -20,7 +20,7 @@ from tests.live.planned import HOME, OUT, Plan, before, killed, uuidfs_at
 from tests.live.private_host import PrivateHost
 
 # The moments of a trip at which somebody else's virsh may come: all of them before libvirt's job.
-MOMENTS = ("set_aside.keep", "set_aside.take_out", "hop.move")
+MOMENTS = ("set_aside.keep", "set_aside.take_out", "set_aside._children_first", "hop.move")
 
 
 @pytest.fixture(autouse=True)

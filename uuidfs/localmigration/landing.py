@@ -8,11 +8,14 @@ the guest stands until it is recovered.
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 from uuidfs.localmigration.processes import process_of
 
 _POLL = 0.1  # seconds between two looks whether the hop is over; the process's end wakes at once
+
+_LATE = 2.0  # seconds for what is left to do once libvirt says that the hop is over
 
 _SOON = 0.002  # seconds between two attempts, once it has ended
 
@@ -45,5 +48,7 @@ class Landing:
         """The hop is over; ``moved``: libvirt says that the guest is there, and its source gone."""
         self._over.set()
         self._thread.join()
-        if moved and not self._landed:
-            self._resume()
+        deadline = time.monotonic() + _LATE
+        while moved and not self._landed and time.monotonic() < deadline:
+            self._landed = self._resume()
+            time.sleep(_SOON)

@@ -25,6 +25,8 @@ _CACHE = 64, 1 << 24  # files, and bytes of each, of what QEMU can do
 _OWN = {  # of qemu.conf; the rest is the host's
     "stdio_handler": '"file"',  # virtlogd is the host's
     "security_driver": '"none"',  # the host's removes the profile of this UUID with its process
+    # Else it takes the disks back to root when the guest has gone home with them.
+    "dynamic_ownership": "0",
     "auto_dump_path": '"/var/lib/libvirt/qemu/dump"',
     # It never gives the host's daemon up. Else, where that one hangs at the end of the way home
     # and goes on later, both would let the guest run.

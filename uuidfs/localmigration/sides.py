@@ -8,14 +8,14 @@ from uuidfs.errors import UuidfsError
 from uuidfs.localmigration.connection import (
     LibvirtRefused,
     NoAnswer,
+    bounded,
     connect,
     doing,
     lookup,
     module,
 )
-from uuidfs.localmigration.ownership import let_run
+from uuidfs.localmigration.ownership import Disks
 from uuidfs.localmigration.peer_daemon import PeerDaemon, PeerFailed
-from uuidfs.localmigration.processes import process_of
 from uuidfs.runtime.sessions import BACK, BEGIN, PEER, Session
 
 POLL = 0.02  # seconds between two looks at a job
@@ -28,9 +28,7 @@ ABORT = 5.0  # seconds for one question or order to QEMU
 class Sides:
     """The host's daemon and the peer's, for one guest. ``peer`` is None while not connected."""
 
-    def __init__(self, host: Any, daemon: PeerDaemon, status: str) -> None:
-        """``status``: the directory of the host's pid files."""
-        self._status = status
+    def __init__(self, host: Any, daemon: PeerDaemon) -> None:
         self.host = host
         self.peer: Any = None
         self._daemon = daemon
@@ -58,31 +56,30 @@ class Sides:
             return bool(self.host.isAlive())
         return False
 
-    def resume(self, session: Session, *, peer: bool) -> bool:
+    def resume(self, session: Session, disks: Disks, *, peer: bool) -> bool:
         """Let the guest run on one side, whose process alone is left of the two.
 
         False while libvirt still moves it: then it is paused for another reason, and a call
-        would wait, for a job that may never end. What fails here, ``settled`` does later.
+        would wait, for a job that may never end. False also where the source's daemon has just
+        taken the disks back: they are given again. What fails here, ``settled`` does later.
         """
         libvirt = module()
-        with contextlib.suppress(libvirt.libvirtError, UuidfsError):
+        try:
             domain = lookup(self.peer if peer else self.host, session.uuid)
-            if domain is not None:
-                state, reason = domain.state()
-                if state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_USER:
-                    return False
-                if state == libvirt.VIR_DOMAIN_PAUSED:
-                    let_run(domain, session.name, self._owner(domain, peer=peer))
+            if domain is None:
+                return True
+            state, reason = domain.state()
+            if state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_USER:
+                return False
+            if state == libvirt.VIR_DOMAIN_PAUSED:
+                bounded(f"resume {session.name}", domain.resume)
+        except libvirt.libvirtError as error:
+            if "Permission denied" in str(error):
+                disks.give_back()
+                return False
+        except (UuidfsError, OSError):
+            pass
         return True
-
-    def _owner(self, domain: Any, *, peer: bool) -> tuple[int, int] | None:
-        path = self._daemon.guest_file if peer else f"{self._status}/{domain.name()}.pid"
-        process = process_of(path)
-        if process is None:
-            return None
-        with process, contextlib.suppress(ProcessLookupError):
-            return process.owner
-        return None
 
     def settled(self, session: Session) -> tuple[Any | None, Any | None]:
         """The active domains on either side, once no hop is under way; at most one of them.
@@ -109,8 +106,7 @@ class Sides:
                         host, peer = _one_of(session, host, peer)
                     for domain in (host, peer):
                         if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                            owner = self._owner(domain, peer=domain is peer)
-                            let_run(domain, session.name, owner)
+                            _let_run(session, domain, at_home=domain is host)
             except LibvirtRefused as error:
                 # It went while we looked: a hop, or the guest itself, has come to its end.
                 if time.monotonic() >= deadline or error.code not in {
@@ -178,6 +174,17 @@ def _one_of(session: Session, host: Any, peer: Any) -> tuple[Any | None, Any | N
         return None, peer
     peer.destroy()
     return host, None
+
+
+def _let_run(session: Session, domain: Any, *, at_home: bool) -> None:
+    """Resume it. In the peer it may have lost its disks, with the helper that would have given
+    them back: then it goes home paused, where the host's daemon gives it all of them."""
+    try:
+        with doing(f"resume {session.name}"):
+            bounded(f"resume {session.name}", domain.resume)
+    except LibvirtRefused as error:
+        if at_home or "Permission denied" not in str(error):
+            raise
 
 
 class _UnderWay:

@@ -21,6 +21,7 @@ from uuidfs.localmigration.connection import doing, lookup, module
 from uuidfs.localmigration.hop import Hop, HopFailed, HopProgress, MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import link_log
+from uuidfs.localmigration.ownership import Disks
 from uuidfs.localmigration.peer_daemon import PeerDaemon
 from uuidfs.localmigration.peer_hook import HOME_XML
 from uuidfs.localmigration.preflight import pid_file
@@ -53,7 +54,7 @@ class Trip:
         self.name = session.name
         self.kept_name = ""  # why a rename came to nothing
         self._daemon = PeerDaemon(session.directory, host_daemon(layout), session.peer_name)
-        self._sides = Sides(host, self._daemon, layout.status.path)
+        self._sides = Sides(host, self._daemon)
 
     def out_and_home(self, domain: Any) -> str:
         """Out and home; returns as ``home`` does. Raises UuidfsError after an attempt to bring
@@ -101,6 +102,7 @@ class Trip:
         # Whoever removes the hook looks for sessions first, and may have looked before this one.
         if not hook_status(self.layout).installed:
             raise UuidfsError(f"{self.session.name} stays where it is: the hook was removed")
+        disks = Disks(domain_xml.parse(live), owner)
         # The XML and, for a rename, the config are what libvirt takes under its own job.
         way = Hop(
             1,
@@ -110,7 +112,7 @@ class Trip:
             None,
             pid_file(self.layout, self.session.name),
             self._daemon.guest_file,
-            partial(self._sides.resume, self.session, peer=True),
+            partial(self._sides.resume, self.session, disks, peer=True),
             self._daemon.go_on,
             self._sides.host_answers,
             libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
@@ -130,6 +132,7 @@ class Trip:
                 asides.put_back(domain, kept)  # its parent among them
         if autostart is not None and autostart != kept.autostart:
             asides.keep(self.layout, self.session.uuid, kept._replace(autostart=autostart))
+        disks.close()
         self._note(1)
         self._phase(PEER)
 
@@ -174,6 +177,7 @@ class Trip:
         if guest is None:
             return  # it ended meanwhile
         with guest:
+            disks = Disks(domain_xml.parse(xml), guest.owner)
             hop_sockets.make(self.session.uuid, guest.owner)
         self._back_phase()
         name, flags, persistent = self.session.name, 0, None
@@ -200,7 +204,7 @@ class Trip:
             ),
             self._daemon.guest_file,
             pid_file(self.layout, name),
-            partial(self._sides.resume, self.session, peer=False),
+            partial(self._sides.resume, self.session, disks, peer=False),
             self._daemon.go_on,
             self._sides.host_answers,
             flags,
