@@ -135,7 +135,7 @@ def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
         try:
             trip = Trip(layout, host, session, options)
             where = trip.home()
-            trip.close(where)
+            trip.close()
             domain = lookup(host, uuid)
             name = str(domain.name()) if domain is not None else session.name
         finally:

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 
 from uuidfs.errors import UuidfsError
 from uuidfs.files import change
@@ -244,17 +245,19 @@ class PeerDaemon:
                 return
         raise UuidfsError(f"the peer daemon in {self.directory} does not end")
 
-    def stop(self, *, at_home: bool) -> None:
+    def stop(self, at_home: Callable[[], bool]) -> None:
         """End it and remove its directories, when the guest is home or has ended.
 
-        ``at_home``: the guest runs on the host, by libvirt's word. Then what is left of QEMU in
-        here has never run, and is killed; else that raises UuidfsError, and nothing is removed.
+        ``at_home``: whether the guest runs on the host, by libvirt's word; asked when the daemon
+        has ended, since a hop could still have come to its end before. Where it does, what is
+        left of QEMU in here has never run, and is killed; else that raises UuidfsError, and
+        nothing is removed.
         """
         self.end()
         guest = self.guest()
         if guest is not None:
             with guest:
-                if not at_home:
+                if not at_home():
                     raise UuidfsError(f"a QEMU process is left in {self.directory}: {guest.pid}")
                 guest.send(signal.SIGKILL)
                 deadline = time.monotonic() + END

@@ -56,6 +56,10 @@ class Sides:
             return bool(self.host.isAlive())
         return False
 
+    def at_home(self, session: Session) -> bool:
+        """Whether the guest is on the host now. Raises UuidfsError where that cannot be told."""
+        return self._active(session, self.host) is not None
+
     def resume(self, session: Session, disks: Disks, *, peer: bool) -> bool:
         """Let the guest run on one side, whose process alone is left of the two.
 

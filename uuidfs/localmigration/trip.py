@@ -64,7 +64,7 @@ class Trip:
         except BaseException as error:
             try:
                 where = self.home()
-                self.close(where)
+                self.close()
             except (UuidfsError, OSError) as second:
                 raise UuidfsError(
                     f"{error}; and then: {second}; run: uuidfs local-migrate "
@@ -80,7 +80,7 @@ class Trip:
                 f"{error}; the guest runs on in the peer, and its start elsewhere is refused; "
                 f"run: uuidfs local-migrate --recover {self.session.uuid}"
             ) from error
-        self.close(where)
+        self.close()
         return where
 
     def _out(self, domain: Any) -> None:
@@ -266,14 +266,14 @@ class Trip:
         with doing(f"define {kept.name} again"):
             return self.host.defineXML(kept.config)
 
-    def close(self, where: str) -> None:
+    def close(self) -> None:
         """End the peer daemon, remove what belongs to the session, and the session last.
 
-        ``where``: what ``home`` returned. Raises UuidfsError; then the session stays.
+        Raises UuidfsError; then the session stays.
         """
         self._sides.leave_peer()
         if self.session.directory:
-            self._daemon.stop(at_home=where == "host" or self.session.phase == BEGIN)
+            self._daemon.stop(partial(self._sides.at_home, self.session))
         hop_sockets.remove(self.session.uuid)
         sessions.end(self.layout, self.session)
 
