@@ -226,3 +226,13 @@ def test_defined_anew_during_a_live_rename(host: PrivateHost, call: int) -> None
     assert "<title>new</title>" in host.virsh("dumpxml", name, "--inactive").ok().out
     assert host.virsh("list", "--all", "--name").ok().out.split() == [name]
     at_home(host, name)
+
+
+def test_renamed_while_the_guest_is_away(host: PrivateHost) -> None:
+    """For the host's daemon it is off, so anybody can rename it: it comes home as that."""
+    chain(host, "s1")
+    moved(host, [before("hop.move", "virsh domrename a z", HOME)])
+    assert host.virsh("list", "--all", "--name").ok().out.split() == ["z"]
+    assert names(host, "z") == ["s1", "s1"]
+    at_home(host, "z")
+    went_on(counts(host))

@@ -180,10 +180,10 @@ class Trip:
             disks = Disks(domain_xml.parse(xml), guest.owner)
             hop_sockets.make(self.session.uuid, guest.owner)
         self._back_phase()
-        name, flags, persistent = self.session.name, 0, None
+        flags, persistent = 0, None
+        name, is_defined = self._free_name(self.session.new_name or self.session.name)
+        self.name = name
         if self.session.new_name is not None:
-            name, is_defined = self._free_name(self.session.new_name)
-            self.name = name
             if name == self.session.new_name:
                 link_log(self.layout, self.session.uuid, name)
             kept = asides.kept(self.layout, self.session.uuid)
@@ -232,8 +232,8 @@ class Trip:
     def _free_name(self, wanted: str) -> tuple[str, bool]:
         """The name that it can have at home, and whether it is defined there.
 
-        That is the new one; or the old one, where another domain has taken the new one meanwhile,
-        or somebody has defined this domain again: libvirt gives a UUID one name.
+        That is the wanted one; or the old one, where another domain has taken the wanted one
+        meanwhile; or what somebody has named this domain meanwhile: libvirt gives a UUID one name.
         """
         with contextlib.suppress(module().libvirtError):
             ours = lookup(self.host, self.session.uuid)
