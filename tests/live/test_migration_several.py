@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.live import guest
-from tests.live.migration import SESSIONS, counts, uuidfs
+from tests.live.migration import SESSIONS, at_home, counts, prepare, uuidfs
 from tests.live.planned import before, uuidfs_at
 from tests.live.private_host import PrivateHost
 from tests.support.process import wait_for
@@ -49,3 +49,14 @@ def test_a_system_call_that_fails_for_one_of_them(three: PrivateHost, jobs: str)
     three.run("umount", f"{path}/lib").ok()
     uuidfs(three, "local-migrate", "b").ok()
     assert three.qemu_pid("b") != pids["b"]
+
+
+def test_a_hop_that_never_began_is_no_success(ready: PrivateHost) -> None:
+    """libvirt-python refuses the number before libvirt hears of it."""
+    prepare(ready)
+    pid = ready.qemu_pid("a")
+    said = uuidfs(ready, "local-migrate", "a", "--bandwidth", str(1 << 70))
+    assert (said.code, said.out, said.traceback) == (1, "", False), said
+    assert "cannot move a (hop 1)" in said.err
+    assert ready.qemu_pid("a") == pid
+    at_home(ready)

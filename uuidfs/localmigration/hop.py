@@ -104,7 +104,7 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
     def work() -> None:
         try:
             domain.migrateToURI3(hop.uri, parameters, flags)
-        except libvirt.libvirtError as error:
+        except BaseException as error:  # also what libvirt-python says of a number too large
             failed.append(error)
 
     usual = _allowed(domain)
@@ -140,7 +140,9 @@ def move(session: Session, options: MigrationOptions, hop: Hop) -> bool | None:
         why = " ".join(str(failed[0]).split())
         if watch.given_up:
             why = f"{watch.given_up}; {why}"
-        raise HopFailed(session.name, hop.number, why, failed[0].get_error_code())
+        theirs = isinstance(failed[0], libvirt.libvirtError)
+        code = failed[0].get_error_code() if theirs else None
+        raise HopFailed(session.name, hop.number, why, code)
     unmark(hop.incoming, session.oom_score_adj)
     return watch.autostart
 
