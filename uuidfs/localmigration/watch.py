@@ -21,7 +21,7 @@ GRACE = 60.0  # seconds for a hop to end once it was given up; libvirt's keepali
 
 HANGS = 10.0  # the same where the host's daemon does not answer: it has had its keepalive's time
 
-AGAIN = 1.0  # seconds between two attempts to abort: libvirt may not have begun its job yet
+AGAIN = 0.2  # seconds between two attempts to abort: libvirt may not have begun its job yet
 
 
 class Watch:
