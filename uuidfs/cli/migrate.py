@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -59,6 +59,8 @@ JOBS = typer.Option(1, "--jobs", metavar="N", min=1, help="So many domains at a 
 RECOVER = typer.Option(False, "--recover", help="Finish what a dead owner began.")
 
 LIVE = typer.Option(False, "--live", help="A running domain, by a local migration.")
+
+_WAKE = 0.1  # seconds after which the main thread looks for signals
 
 NEW = typer.Argument(..., metavar="NEW", help="The new name.")
 
@@ -144,7 +146,12 @@ def _together(
     before = {n: signal.signal(n, interrupted) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         with ThreadPoolExecutor(options.jobs) as pool:
-            return list(pool.map(one, calls, names))
+            trips = [pool.submit(one, call, name) for call, name in zip(calls, names, strict=True)]
+            # Python runs a handler in the main thread only, and the kernel may give the signal to
+            # another one: a wait without an end would sleep through it.
+            while wait(trips, _WAKE).not_done:
+                pass
+            return [trip.result() for trip in trips]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

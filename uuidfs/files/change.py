@@ -16,6 +16,8 @@ _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _NO_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS})
 
+_PATH_TRIES = 20  # of make_path, where somebody removes what it has just made
+
 trace: Callable[[str], None] = lambda point: None  # noqa: E731 - replaced by tests as a whole
 """Called with the name of each point between two steps of a protocol; inert in production."""
 
@@ -123,8 +125,20 @@ def make_directory(parent: Directory, name: str, mode: int, gid: int) -> Directo
 
 
 def make_path(path: str, mode: int = 0o755) -> None:
-    """Make a directory and those above it, where they are missing, in trees of root's alone."""
-    os.makedirs(path, mode=mode, exist_ok=True)
+    """Make a directory and those above it, where they are missing, in trees of root's alone.
+
+    Others may remove a directory, which is empty still, in any moment of this: then once more.
+    Raises OSError.
+    """
+    for _ in range(_PATH_TRIES):
+        try:
+            return os.makedirs(path, mode=mode, exist_ok=True)
+        except FileNotFoundError:
+            continue
+        except FileExistsError:
+            if os.path.lexists(path):
+                raise
+    return os.makedirs(path, mode=mode, exist_ok=True)
 
 
 def remove_directory(parent: Directory, name: str) -> bool:

@@ -5,12 +5,13 @@ their metadata is written to /var/lib/libvirt/by-uuid/aside/UUID.json, which sur
 cut, before it is taken out of libvirt; and removed once libvirt has it again.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from uuidfs.errors import Refused, SystemCallFailed, UuidfsError
 from uuidfs.files import change
-from uuidfs.files.directory import existing, opened
+from uuidfs.files.directory import opened
 from uuidfs.files.small import write_whole
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml
@@ -69,11 +70,17 @@ def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:
 def keep(layout: Layout, uuid: str, aside: SetAside) -> None:
     """Write it, durable when this returns. Raises SystemCallFailed or Refused."""
     place = aside_place(layout)
+    data = record_bytes(aside._asdict())
     try:
-        change.make_path(place.path, 0o700)
-        with existing(place) as directory:
-            data = record_bytes(aside._asdict())
-            write_whole(directory, f"{uuid}.json", data, mode=0o600, durable=True)
+        # Another trip's ``drop`` removes the directory while it is empty: also between these two.
+        while True:
+            change.make_path(place.path, 0o700)
+            directory = opened(place)
+            if directory is None:
+                continue
+            with directory, contextlib.suppress(FileNotFoundError):
+                write_whole(directory, f"{uuid}.json", data, mode=0o600, durable=True)
+                return
     except OSError as error:
         raise SystemCallFailed("keep", path_of(layout, uuid), error) from error
 

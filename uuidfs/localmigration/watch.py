@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from uuidfs.localmigration.connection import NoAnswer, bounded, module
+from uuidfs.localmigration.connection import module
 from uuidfs.localmigration.processes import FIRST_TO_DIE, process_of
 
 POLL = 0.02  # seconds between two looks
@@ -22,6 +22,8 @@ GRACE = 60.0  # seconds for a hop to end once it was given up; libvirt's keepali
 HANGS = 10.0  # the same where the host's daemon does not answer: it has had its keepalive's time
 
 AGAIN = 0.2  # seconds between two attempts to abort: libvirt may not have begun its job yet
+
+ABORTS = 3  # attempts that wait for an answer at once
 
 
 class Watch:
@@ -49,6 +51,7 @@ class Watch:
         self._answers = answers
         self._grace = GRACE
         self._asked = 0.0
+        self._aborts: list[threading.Thread] = []
         self._began = self._moved = time.monotonic()
         self._over = threading.Event()
         self._marked = 0
@@ -104,10 +107,16 @@ class Watch:
         self._abort()
 
     def _abort(self) -> None:
-        libvirt = module()
+        """In a thread: libvirt may keep the question until the hop is over."""
         self._asked = time.monotonic()
-        with contextlib.suppress(libvirt.libvirtError, NoAnswer):
-            bounded("abort the hop", self._domain.abortJob, 5.0)
+        self._aborts = [one for one in self._aborts if one.is_alive()]
+        if len(self._aborts) < ABORTS:
+            self._aborts.append(threading.Thread(target=self._ask_to_abort, daemon=True))
+            self._aborts[-1].start()
+
+    def _ask_to_abort(self) -> None:
+        with contextlib.suppress(module().libvirtError):
+            self._domain.abortJob()
 
     def end(self) -> None:
         """The hop is over."""

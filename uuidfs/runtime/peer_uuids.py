@@ -5,6 +5,7 @@ idea of libvirt's RFC of 2020. The domain and its peer are one domain, with one 
 """
 
 import os
+import threading
 
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.files import change
@@ -43,7 +44,8 @@ def make_migration_uuid(layout: Layout) -> str:
 
     while (found := migration_uuid(layout)) is None:
         make_lock_directory(layout.locks)
-        mine = f"{FILE}.{os.getpid()}"
+        # Of this thread's own: trips that begin at once are threads of one process.
+        mine = f"{FILE}.{os.getpid()}.{threading.get_ident()}"
         with existing(layout.locks.parent) as directory:
             path = directory.at(FILE)
             try:
