@@ -36,17 +36,17 @@ def main(argv: list[str]) -> int:
 
 
 def _changed(directory: str, migratable: str) -> str:
-    from uuidfs.localmigration import domain_xml
+    from uuidfs.localmigration import devices, domain_xml
 
     with existing(Place(directory)) as kept:
         live = kept.read(LIVE_XML, 1 << 24)
         emulator = (kept.read(EMULATOR, 1 << 12) or b"").decode() or None
         if live is None:
             raise UuidfsError(f"{directory}/{LIVE_XML} is missing")
-        if reasons := domain_xml.obstacles_meanwhile(domain_xml.parse(migratable)):
+        if reasons := devices.obstacles_meanwhile(domain_xml.parse(migratable)):
             raise UuidfsError(f"it cannot move any more: {'; '.join(reasons)}")
-        changed = domain_xml.in_peer(migratable, domain_xml.parse(live.decode()), emulator)
-        home = domain_xml.at_home(migratable, emulator).encode()
+        changed = devices.in_peer(migratable, domain_xml.parse(live.decode()), emulator)
+        home = devices.at_home(migratable, emulator).encode()
         # Passwords of VNC and SPICE are in it.
         write_whole(kept, HOME_XML, home, mode=0o600)
     return changed

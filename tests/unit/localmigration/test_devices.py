@@ -4,6 +4,7 @@ import pytest
 from lxml import etree
 
 from uuidfs.errors import UuidfsError
+from uuidfs.localmigration import devices as kinds
 from uuidfs.localmigration import domain_xml
 
 PLAIN = """
@@ -23,7 +24,7 @@ def xml(devices: str = PLAIN, top: str = "", name: str = "a") -> str:
 
 
 def reasons(devices: str, top: str = "") -> list[str]:
-    return domain_xml.obstacles(domain_xml.parse(xml(devices, top)))
+    return kinds.obstacles(domain_xml.parse(xml(devices, top)))
 
 
 def one(text: str, path: str) -> etree._Element:
@@ -154,7 +155,7 @@ def test_all_obstacles_are_told_at_once() -> None:
 
 
 def test_in_the_peer_nothing_clashes() -> None:
-    away = domain_xml.in_peer(xml(), domain_xml.parse(xml()), None)
+    away = kinds.in_peer(xml(), domain_xml.parse(xml()), None)
     serial = one(away, "devices/serial")
     assert attributes(serial) == {"type": "null"}
     assert [child.tag for child in serial] == ["target"]
@@ -169,11 +170,9 @@ def test_a_card_keeps_its_name_for_home() -> None:
         "<interface type='bridge'><source bridge='b'/><target dev='tap0' managed='yes'/>"
         "</interface>"
     )
-    away = one(
-        domain_xml.in_peer(xml(device), domain_xml.parse(xml(device)), None), "devices//target"
-    )
+    away = one(kinds.in_peer(xml(device), domain_xml.parse(xml(device)), None), "devices//target")
     assert attributes(away) == {"managed": "yes"}
-    home = one(domain_xml.at_home(xml(device), None), "devices//target")
+    home = one(kinds.at_home(xml(device), None), "devices//target")
     assert home.get("dev") == "tap0"
 
 
@@ -183,21 +182,19 @@ def test_a_network_becomes_its_bridge_in_the_peer() -> None:
         "<source network='n'/></interface>"
     )
     live = before.replace("network='n'", "network='n' portid='p' bridge='virbr0'")
-    net = one(
-        domain_xml.in_peer(xml(before), domain_xml.parse(xml(live)), None), "devices/interface"
-    )
+    net = one(kinds.in_peer(xml(before), domain_xml.parse(xml(live)), None), "devices/interface")
     assert net.get("type") == "bridge"
     source = net.find("source")
     assert source is not None
     assert attributes(source) == {"bridge": "virbr0"}
-    assert one(domain_xml.at_home(xml(before), None), "devices/interface").get("type") == "network"
+    assert one(kinds.at_home(xml(before), None), "devices/interface").get("type") == "network"
 
 
 def test_a_console_file_is_gone_on_with_in_both_processes() -> None:
     device = "<serial type='file'><source path='/f'/><target port='0'/></serial>"
     for text in (
-        domain_xml.in_peer(xml(device), domain_xml.parse(xml(device)), None),
-        domain_xml.at_home(xml(device), None),
+        kinds.in_peer(xml(device), domain_xml.parse(xml(device)), None),
+        kinds.at_home(xml(device), None),
     ):
         source = one(text, "devices/serial[@type='file']/source")
         assert attributes(source) == {"path": "/f", "append": "on"}
@@ -208,22 +205,20 @@ def test_labels_of_a_security_driver_stay_at_home() -> None:
         "<seclabel type='dynamic' model='apparmor'/><seclabel type='static' model='selinux'/>"
         "<seclabel type='static' model='dac'/><seclabel type='none' model='none'/>"
     )
-    away = domain_xml.parse(
-        domain_xml.in_peer(xml("", labels), domain_xml.parse(xml("", labels)), None)
-    )
+    away = domain_xml.parse(kinds.in_peer(xml("", labels), domain_xml.parse(xml("", labels)), None))
     assert [label.get("model") for label in away.findall("seclabel")] == ["dac", "none"]
-    home = domain_xml.parse(domain_xml.at_home(xml("", labels), None))
+    home = domain_xml.parse(kinds.at_home(xml("", labels), None))
     assert len(home.findall("seclabel")) == 4
 
 
 def test_at_home_all_else_is_as_it_was() -> None:
-    assert etree.canonicalize(domain_xml.at_home(xml(), None)) == etree.canonicalize(xml())
+    assert etree.canonicalize(kinds.at_home(xml(), None)) == etree.canonicalize(xml())
 
 
 def test_another_emulator() -> None:
     for text in (
-        domain_xml.at_home(xml(), "/opt/qemu"),
-        domain_xml.in_peer(xml(), domain_xml.parse(xml()), "/opt/qemu"),
+        kinds.at_home(xml(), "/opt/qemu"),
+        kinds.in_peer(xml(), domain_xml.parse(xml()), "/opt/qemu"),
         domain_xml.set_emulator_text(xml(), "/opt/qemu"),
     ):
         assert text is not None
