@@ -108,16 +108,8 @@ def test_a_plain_domain_can_move() -> None:
             "<interface type='network'><source network='n'/></interface>",
             "interface (network): a network without a bridge",
         ),
-        (
-            "<serial type='dev'><source path='/dev/ttyS0'/></serial>",
-            "serial (dev): a backend of type",
-        ),
-        ("<serial type='udp'/>", "serial (udp): a backend of type udp"),
-        (
-            "<serial type='pty'><log file='/l'/><alias name='serial0'/></serial>",
-            "serial serial0: a console log",
-        ),
-        ("<channel type='pipe'/>", "channel (pipe): a backend of type pipe"),
+        ("<serial type='nmdm'/>", "serial (nmdm): a backend of type nmdm"),
+        ("<channel type='spiceport'/>", "channel (spiceport): a backend of type spiceport"),
         ("<graphics type='sdl'/>", "graphics (sdl): graphics of type sdl"),
     ],
 )
@@ -198,6 +190,23 @@ def test_a_console_file_is_gone_on_with_in_both_processes() -> None:
     ):
         source = one(text, "devices/serial[@type='file']/source")
         assert attributes(source) == {"path": "/f", "append": "on"}
+
+
+@pytest.mark.parametrize("kind", ["pty", "unix", "tcp", "udp", "dev", "pipe", "null"])
+def test_a_log_is_gone_on_with_whatever_is_connected(kind: str) -> None:
+    device = (
+        f"<serial type='{kind}'><source mode='bind' path='/s'/><protocol type='raw'/>"
+        "<log file='/l' append='off'/><target port='0'/></serial>"
+    )
+    away = one(kinds.in_peer(xml(device), domain_xml.parse(xml(device)), None), "devices/serial")
+    assert away.get("type") == "null"
+    home = one(kinds.at_home(xml(device), None), "devices/serial")
+    assert home.get("type") == kind
+    assert [child.tag for child in home] == ["source", "protocol", "log", "target"]
+    for end in (away, home):
+        log = end.find("log")
+        assert log is not None
+        assert attributes(log) == {"file": "/l", "append": "on"}
 
 
 def test_labels_of_a_security_driver_stay_at_home() -> None:

@@ -8,8 +8,10 @@ from uuidfs.localmigration.domain_xml import label
 
 _TAGS = ("serial", "parallel", "console", "channel")
 
-# What two QEMU processes can have at once, or what is taken away for the time in the peer.
-_BACKENDS = frozenset({"null", "unix", "tcp", "file", "pty", "spicevmc", "qemu-vdagent"})
+# What one process alone can have: nobody is connected to the one in the peer.
+_TAKEN_AWAY = frozenset({"unix", "tcp", "udp", "pty", "dev", "pipe"})
+
+_BACKENDS = _TAKEN_AWAY | {"null", "file", "spicevmc", "qemu-vdagent"}
 
 
 def obstacles(domain: etree._Element) -> Iterator[str]:
@@ -17,8 +19,6 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
     for device in _all(domain):
         if device.get("type") not in _BACKENDS:
             yield f"{label(device)}: a backend of type {device.get('type')}"
-        elif device.find("log") is not None:
-            yield f"{label(device)}: a console log, which the host's virtlogd writes"
 
 
 def _all(domain: etree._Element) -> Iterator[etree._Element]:
@@ -27,27 +27,30 @@ def _all(domain: etree._Element) -> Iterator[etree._Element]:
 
 
 def to_peer(domain: etree._Element) -> None:
-    """Backends that nobody can be connected to; a file is gone on with."""
+    """Backends that nobody can be connected to; files and logs are gone on with.
+
+    There is no virtlogd for the peer (stdio_handler in its qemu.conf): libvirt opens a log itself,
+    and QEMU writes to it, whatever the backend.
+    """
     for device in _all(domain):
-        kind = device.get("type")
-        if kind == "file":
-            _append(device)
-        elif kind in {"unix", "tcp", "pty"}:
+        if device.get("type") in _TAKEN_AWAY:
             device.set("type", "null")
             device.attrib.pop("tty", "")
             for child in list(device):
-                if child.tag in {"source", "protocol", "log"}:
+                if child.tag in {"source", "protocol"}:
                     device.remove(child)
+        _append(device)
 
 
 def to_home(domain: etree._Element) -> None:
-    """As it was; a file that a console wrote is not truncated."""
+    """As it was; what a console has written to a file or log is not truncated."""
     for device in _all(domain):
-        if device.get("type") == "file":
-            _append(device)
+        _append(device)
 
 
 def _append(device: etree._Element) -> None:
-    source = device.find("source")
-    if source is not None:
-        source.set("append", "on")
+    files = device.findall("log")
+    if device.get("type") == "file":
+        files += device.findall("source")
+    for file in files:
+        file.set("append", "on")
