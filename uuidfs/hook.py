@@ -18,7 +18,7 @@ from uuidfs.errors import Busy, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.connections import system
 from uuidfs.layout.names import refusal
-from uuidfs.layout.places import Layout
+from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Plan
 from uuidfs.runtime.flock import make_lock_directory, try_lock
@@ -43,12 +43,31 @@ def main(argv: list[str]) -> None:
     root, name, operation = argv[:3]
     try:
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        convert_one(system(root or None), name, data, start=operation == "prepare")
+        layout = system(root or None)
+        if operation == "prepare":
+            _settle_tpm(layout, name, operation, data)
+        convert_one(layout, name, data, start=operation == "prepare")
     except UuidfsError as error:
         _tell(name, operation, str(error))
     except Exception as error:
         _tell(name, operation, f"{type(error).__name__}: {error}")
     sys.exit(0)
+
+
+def _settle_tpm(layout: Layout, name: str, operation: str, data: bytes) -> None:
+    """After a power cut in a local migration: a start before its recovery gets the newest state."""
+    if not os.path.lexists(layout.stores[Kind.SNAPSHOT].parent.child("aside").path):
+        return
+    identity = read_expat(data) if len(data) <= MAX_BYTES else ""
+    if isinstance(identity, str) or identity.uuid is None:
+        return  # convert_one says so
+    from uuidfs.host import tpm_state
+
+    try:
+        with _lock(layout, identity.uuid, LOCK_WAIT):
+            tpm_state.settle(layout, identity.uuid, runs=False, defined=True)
+    except UuidfsError as error:
+        _tell(name, operation, str(error))
 
 
 def _tell(name: str, operation: str, message: str) -> None:

@@ -12,6 +12,8 @@ from uuidfs.errors import Refused, SystemCallFailed
 
 _BIND, _REC, _REMOUNT, _DETACH = 4096, 16384, 32, 2
 
+_RDONLY = 1
+
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
 
 _NOSYMFOLLOW = 256  # since Linux 5.10; an older kernel ignores it
@@ -96,6 +98,11 @@ def bind(source: int, target: int, what: str) -> None:
 def let_run(target: int, what: str) -> None:
     """Let programs be started from a mount: /run has noexec on Debian, and hooks are programs."""
     _mount(None, _path(target), None, _REMOUNT | _BIND | _NOSUID | _NODEV, None, what)
+
+
+def read_only(target: int, what: str) -> None:
+    """Let nobody write through a mount. Raises SystemCallFailed."""
+    _mount(None, _path(target), None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NODEV, None, what)
 
 
 def small_tmpfs(target: int, owner: tuple[int, int], what: str) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import uuid as uuids
 from shlex import quote as quoted
+from typing import NamedTuple
 
 from uuidfs.errors import UuidfsError
 from uuidfs.files import change
@@ -18,7 +19,7 @@ from uuidfs.host.interpreter import command as python
 from uuidfs.layout.places import Place
 from uuidfs.localmigration import peer_hook
 from uuidfs.localmigration.hop_sockets import HOPS
-from uuidfs.localmigration.peer_inside import HOST, OVER
+from uuidfs.localmigration.peer_inside import HOST, OVER, TPM, TPM_LOG
 
 _CACHE = 64, 1 << 24  # files, and bytes of each, of what QEMU can do
 
@@ -34,17 +35,33 @@ _OWN = {  # of qemu.conf; the rest is the host's
 }
 
 
-def make(directory: str, daemon: str, peer_name: str, live: str, emulator: str | None) -> None:
+class Guest(NamedTuple):
+    """Whom a peer is for: its name there, its live XML, and the QEMU binary that it moves to.
+
+    ``owner``: the user and group of its QEMU process. ``tpm_state``: the directory on disk for its
+    emulated TPM's state, None where it has none.
+    """
+
+    peer_name: str
+    live: str
+    emulator: str | None
+    owner: tuple[int, int]
+    tpm_state: str | None
+
+
+def make(directory: str, daemon: str, guest: Guest) -> None:
     """Make a peer's directory, which must not be there. Raises UuidfsError or OSError."""
     change.make_path(directory, 0o700)
     for part in (*OVER, HOST):
         change.make_path(f"{directory}/{part}", 0o711)
+    _make_for_tpm(directory, guest.tpm_state)
     for part in (
         "log/qemu",
         "run/qemu",
         "lib/nvram",
         "etc/qemu",
         "etc/hooks",
+        "etc/secrets",
         "cache/qemu/capabilities",
         f"run/{os.path.basename(HOPS)}",
     ):
@@ -57,14 +74,23 @@ def make(directory: str, daemon: str, peer_name: str, live: str, emulator: str |
             file.write(text)
     with existing(Place(directory)) as kept:
         for name, text in (
-            (peer_hook.LIVE_XML, live),
-            (peer_hook.EMULATOR, emulator or ""),
-            (peer_hook.NAME, peer_name),
+            (peer_hook.LIVE_XML, guest.live),
+            (peer_hook.EMULATOR, guest.emulator or ""),
+            (peer_hook.NAME, guest.peer_name),
         ):
             write_whole(kept, name, text.encode(errors="surrogateescape"), mode=0o600)
         with existing(Place(f"{directory}/etc/hooks")) as hooks:
-            write_whole(hooks, "qemu", _hook(directory), mode=0o755)
+            write_whole(hooks, "qemu", _hook(directory, guest), mode=0o755)
     _copy_cache(f"{directory}/cache/qemu/capabilities")
+
+
+def _make_for_tpm(directory: str, state: str | None) -> None:
+    """The state is on disk, since a power cut must not roll it back; swtpm's logs are not."""
+    if state is None:
+        return
+    change.make_path(f"{directory}/{TPM_LOG}", 0o711)
+    with existing(Place(directory)) as peer:
+        change.symlink(state, peer, TPM)
 
 
 def _daemon_conf() -> str:
@@ -87,14 +113,17 @@ def _qemu_conf() -> str:
     return text + "\n" + "".join(f"{key} = {value}\n" for key, value in _OWN.items())
 
 
-def _hook(directory: str) -> bytes:
-    """In sh but for the one operation that changes XML: libvirt calls it six times in a trip."""
+def _hook(directory: str, guest: Guest) -> bytes:
+    """In sh but for the operations that need more: libvirt calls it six times in a trip."""
     words = " ".join(
         quoted(word) for word in (*python("uuidfs.localmigration.peer_hook"), directory)
     )
+    owner = " ".join(map(str, guest.owner))
+    start = f"{words} start {owner}" if guest.tpm_state is not None else "true"
     return f"""#!/bin/sh
 case $2 in
-migrate) exec {words} ;;
+migrate) exec {words} migrate ;;
+start) exec {start} ;;
 prepare)
     name=$(cat {quoted(directory)}/{peer_hook.NAME})
     [ "$1" = "$name" ] && exit 0

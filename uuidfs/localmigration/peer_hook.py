@@ -6,10 +6,12 @@ exchanged a moment before (an external snapshot) is the right one here. The hook
 for the way home from the same text.
 """
 
+import os
+import stat
 import sys
 
 from uuidfs.errors import UuidfsError
-from uuidfs.files.directory import existing
+from uuidfs.files.directory import existing, opened
 from uuidfs.files.small import write_whole
 from uuidfs.layout.places import Place
 
@@ -23,12 +25,17 @@ NAME = "name"
 
 
 def main(argv: list[str]) -> int:
-    """``argv``: the peer's directory; the XML comes on stdin. Returns the exit code.
+    """``argv``: the peer's directory, the operation, and for ``start`` QEMU's user and group.
 
-    Anything but 0 makes libvirt give up, and the guest stays where it is.
+    The XML comes on stdin. Returns the exit code: anything but 0 makes libvirt give up, and the
+    guest stays where it is.
     """
+    directory, operation, *owner = argv
     try:
-        sys.stdout.write(_changed(argv[0], sys.stdin.read()))
+        if operation == "start":
+            _give_sockets(*map(int, owner))
+        else:
+            sys.stdout.write(_changed(directory, sys.stdin.read()))
     except (UuidfsError, OSError, ValueError) as error:
         sys.stderr.write(f"uuidfs: {error}\n")
         return 1
@@ -50,3 +57,25 @@ def _changed(directory: str, migratable: str) -> str:
         # Passwords of VNC and SPICE are in it.
         write_whole(kept, HOME_XML, home, mode=0o600)
     return changed
+
+
+def _give_sockets(uid: int, gid: int) -> None:
+    """Let QEMU connect to its swtpm, which has made the socket and is another user.
+
+    libvirt calls ``start`` between the two (9.0). Its own chown is part of dynamic_ownership, which
+    would also take the disks from a guest that has gone home. QEMU's user owns this directory, so
+    nothing is followed, and nothing of root's is given away.
+    """
+    directory = opened(Place("/run/libvirt", ("qemu", "swtpm")))
+    if directory is None:
+        return
+    with directory:
+        for name in directory.list():
+            try:
+                fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
+            except FileNotFoundError:
+                continue
+            found = os.fstat(fd)
+            if stat.S_ISSOCK(found.st_mode) and found.st_uid != 0:
+                os.chown(f"/proc/self/fd/{fd}", uid, gid)
+            os.close(fd)

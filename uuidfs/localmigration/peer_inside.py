@@ -23,6 +23,14 @@ OVER = {
     "run": "/run/libvirt",
 }
 
+# The same where the guest has an emulated TPM.
+TPM, TPM_LOG = "swtpm", "swtpm-log"
+
+FOR_TPM = {TPM: "/var/lib/libvirt/swtpm", TPM_LOG: "/var/log/swtpm"}
+
+# Below libvirt's configuration, and read only in the peer: without them it could not open a disk.
+SHARED = ("secrets",)
+
 HOST = "host"  # the host's /run/libvirt
 
 ANSWER = 5.0  # seconds for the host's daemon to take a connection
@@ -41,9 +49,15 @@ def main(argv: list[str]) -> None:
         sys.exit(f"uuidfs: {error}")
 
 
+def _over(directory: str) -> dict[str, str]:
+    for_tpm = FOR_TPM if os.path.lexists(f"{directory}/{TPM}") else {}
+    return for_tpm | OVER
+
+
 def _cover(directory: str, hops: str) -> None:
-    opened = {part: mounts.trusted(f"{directory}/{part}") for part in (*OVER, HOST)}
-    covered = {part: mounts.trusted(path, shared=True) for part, path in OVER.items()}
+    over = _over(directory)
+    opened = {part: mounts.trusted(f"{directory}/{part}") for part in (*over, HOST)}
+    covered = {part: mounts.trusted(path, shared=True) for part, path in over.items()}
     # NVRAM's path is in the domain's XML, below a directory that will be covered. The directory
     # above is QEMU's user's, so it is opened without following a link.
     nvram = mounts.beside(covered["lib"], "nvram", f"{OVER['lib']}/nvram")
@@ -52,16 +66,22 @@ def _cover(directory: str, hops: str) -> None:
     hooks = f"{directory}/etc/hooks"
     mounts.bind(mounts.trusted(hooks), mounts.trusted(hooks), hooks)
     mounts.let_run(mounts.trusted(hooks), hooks)
+    for part in SHARED:
+        path = f"{OVER['etc']}/{part}"
+        if os.path.isdir(path):
+            inside = f"{directory}/etc/{part}"
+            mounts.bind(mounts.trusted(path), mounts.trusted(inside), path)
+            mounts.read_only(mounts.trusted(inside), inside)
     mounts.bind(covered["run"], opened[HOST], OVER["run"])
     inside = f"{directory}/run/{os.path.basename(hops)}"
     mounts.bind(mounts.trusted(hops), mounts.trusted(inside), hops)
-    for part, path in OVER.items():
+    for part, path in over.items():
         mounts.bind(opened[part], covered[part], path)
 
 
 def _is_ours(directory: str) -> None:
     """Whether this namespace is the peer's: else its daemon would be the host's second one."""
-    for part, path in OVER.items():
+    for part, path in _over(directory).items():
         mine, there = os.stat(f"{directory}/{part}"), os.stat(path)
         if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
             raise UuidfsError(f"{path} is not the peer's in this namespace")

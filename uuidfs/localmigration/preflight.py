@@ -8,7 +8,7 @@ from uuidfs.errors import UuidfsError, show
 from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration import devices, domain_xml, memory
+from uuidfs.localmigration import devices, domain_xml, memory, secrets
 from uuidfs.localmigration.connection import bounded, doing, lookup, module
 from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.interlock import refused_start
@@ -44,6 +44,7 @@ def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions)
             )
         else:
             reasons += devices.obstacles(live)
+            reasons += secrets.unknown_to_a_peer(host, live)
             reasons += _process_obstacles(layout, name, live, options.jobs) or [
                 f"{path}: a block job is active"
                 for path in domain_xml.found(live, "devices/disk[@device='disk']/target/@dev")

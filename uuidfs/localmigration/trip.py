@@ -13,20 +13,22 @@ from functools import partial
 from typing import Any
 
 from uuidfs.errors import Refused, UuidfsError, show
+from uuidfs.host import tpm_state
 from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml, hop, hop_sockets, image_locks, interlock
 from uuidfs.localmigration import set_aside as asides
 from uuidfs.localmigration.connection import doing, lookup, module
+from uuidfs.localmigration.devices import tpm
 from uuidfs.localmigration.hop import Hop, HopFailed, HopProgress, MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import link_log
 from uuidfs.localmigration.ownership import Disks
 from uuidfs.localmigration.peer_daemon import PeerDaemon
+from uuidfs.localmigration.peer_files import Guest
 from uuidfs.localmigration.peer_hook import HOME_XML
 from uuidfs.localmigration.preflight import pid_file
 from uuidfs.localmigration.processes import Process, process_of
-from uuidfs.localmigration.set_aside import SetAside
 from uuidfs.localmigration.sides import Sides
 from uuidfs.localmigration.watch import unmark
 from uuidfs.runtime import sessions
@@ -86,23 +88,29 @@ class Trip:
     def _out(self, domain: Any) -> None:
         libvirt = module()
         with doing(f"read the XML of {self.session.name}"):
-            live = domain.XMLDesc()
+            text = domain.XMLDesc()
+            live = domain_xml.parse(text)
         with self._process() as process:
             owner, self.unconfined = process.owner, bool(process.label)
-        self._daemon.make(live, self.options.emulator)
+        has_tpm = tpm.emulated(live)
+        state = tpm_state.place_of(self.layout, self.session.uuid).path if has_tpm else None
+        name, emulator = self.session.peer_name, self.options.emulator
+        self._daemon.make(Guest(name, text, emulator, owner, state))
         kept = asides.look(domain, self.options.new_name, self.options.emulator)
         asides.keep(self.layout, self.session.uuid, kept)
+        if has_tpm:
+            tpm_state.keep(self.layout, self.session.uuid)
         hop_sockets.make(self.session.uuid, owner)
         self._daemon.start()
         self._sides.connect_peer()
-        self._check_peer(domain_xml.parse(live))
+        self._check_peer(live)
         if self.options.cancelled.is_set():
             raise UuidfsError(f"{self.session.name} stays where it is: it was interrupted")
         self._phase(OUT)
         # Whoever removes the hook looks for sessions first, and may have looked before this one.
         if not hook_status(self.layout).installed:
             raise UuidfsError(f"{self.session.name} stays where it is: the hook was removed")
-        disks = Disks(domain_xml.parse(live), owner)
+        disks = Disks(live, owner)
         # The XML and, for a rename, the config are what libvirt takes under its own job.
         way = Hop(
             1,
@@ -118,7 +126,7 @@ class Trip:
             libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
             if self.options.new_name and kept.config is not None
             else 0,
-            guarded=image_locks.held(domain_xml.parse(live)),
+            guarded=image_locks.held(live),
         )
         for tried in range(OUT_TRIES):
             kept = asides.take_out(self.layout, self.session.uuid, domain, kept)
@@ -256,15 +264,14 @@ class Trip:
         kept = asides.kept(self.layout, self.session.uuid)
         if kept is not None:
             if domain is None and kept.new_name is not None and kept.config is not None:
-                domain = self._define(kept)
+                # The rename took the definition away, and the guest ended on the way.
+                with doing(f"define {kept.name} again"):
+                    domain = self.host.defineXML(kept.config)
             if domain is not None:
                 asides.put_back(domain, kept)
+        runs, defined = self._sides.at_home(self.session), domain is not None
+        tpm_state.settle(self.layout, self.session.uuid, runs=runs, defined=defined)
         asides.drop(self.layout, self.session.uuid)
-
-    def _define(self, kept: SetAside) -> Any:
-        """A rename took the definition away, and the guest ended on the way."""
-        with doing(f"define {kept.name} again"):
-            return self.host.defineXML(kept.config)
 
     def close(self) -> None:
         """End the peer daemon, remove what belongs to the session, and the session last.

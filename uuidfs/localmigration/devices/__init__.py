@@ -33,6 +33,7 @@ def in_peer(migratable: str, live: etree._Element, emulator: str | None) -> str:
     set_emulator(domain, emulator)
     consoles.to_peer(domain)
     graphics.to_peer(domain)
+    tpm.to_peer(domain)
     interfaces.to_peer(domain, live)
     # The host's security driver removes its profile of this UUID when the first process ends.
     for label in domain.findall("seclabel"):

@@ -15,7 +15,5 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
             yield f"{label(disk)}: a disk of type {kind}"
         if disk.find("transient") is not None:
             yield f"{label(disk)}: a transient disk"
-        if disk.find(".//secret") is not None:
-            yield f"{label(disk)}: its secret is known to the host's daemon only"
         if disk.find(".//reservations") is not None:
             yield f"{label(disk)}: persistent reservations"
