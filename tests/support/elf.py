@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 
 from uuidfs.outdated.build_id import build_id
 
@@ -20,3 +21,32 @@ def id_of(data: bytes) -> str | None:
     with io.FileIO(fd, "w+") as file:
         file.write(data)
         return build_id(fd)
+
+
+def make(build: bytes | None, *, bits: int = 64, order: str = "<", align: int = 4) -> bytes:
+    """A small ELF file: a header, two program headers, a note of somebody else's and ours."""
+    header, size = (64, 56) if bits == 64 else (52, 32)
+    notes = note(b"SUSE\0", 3, b"no build-id", order, align)
+    if build is not None:
+        notes += note(b"GNU\0", 1, bytes(16), order, align) + note(b"GNU\0", 3, build, order, align)
+    ident = b"\x7fELF" + bytes((bits // 32, 1 if order == "<" else 2, 1)) + bytes(9)
+    word = "Q" if bits == 64 else "I"
+    rest = struct.pack(f"{order}HHI{word}{word}{word}IHHHHHH", 3, 62, 1, 0, header, 0, 0, header,
+                       size, 2, 0, 0, 0)  # fmt: skip
+    return ident + rest + program(1, 0, 1, bits, order, 1) + program(
+        4, header + 2 * size, len(notes), bits, order, align
+    ) + notes  # fmt: skip
+
+
+def program(kind: int, offset: int, size: int, bits: int, order: str, align: int) -> bytes:
+    """One program header."""
+    if bits == 64:
+        return struct.pack(f"{order}IIQQQQQQ", kind, 4, offset, 0, 0, size, size, align)
+    return struct.pack(f"{order}IIIIIIII", kind, offset, 0, 0, size, size, 4, align)
+
+
+def note(owner: bytes, kind: int, content: bytes, order: str, align: int) -> bytes:
+    """One note, with its padding."""
+    data = struct.pack(order + "III", len(owner), len(content), kind) + owner
+    data += bytes(-len(data) % align) + content
+    return data + bytes(-len(data) % align)
