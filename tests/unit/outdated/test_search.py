@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,60 @@ def test_what_was_replaced_by_another_build_is_found(layout: Layout, qemu: Path)
     assert look(layout) == Looked((), 0, ())
 
 
-def test_a_mark_of_the_kernels_in_a_real_name_is_no_mark(layout: Layout, qemu: Path) -> None:
-    path = qemu.rename(qemu.with_name("qemu (deleted)"))
-    with guest(layout, "a", str(path)):
+@pytest.mark.parametrize("name", ["qemu (deleted)", "qe\nmu", "qe\\012mu", "q\udcff m", "memfd:q"])
+def test_a_name_may_be_odd(name: str, layout: Layout, qemu: Path) -> None:
+    path = qemu.rename(qemu.with_name(name))
+    data = path.read_bytes()
+    with guest(layout, "a", str(path), emulator="/bin/cat"):
+        assert look(layout) == Looked((), 1, ())
+        replace(path, data)
         assert look(layout) == Looked((), 1, ())
         path.unlink()
         (one,) = outdated(layout)
-        assert one.reasons[0].kind is ReasonKind.BINARY_MISSING
+        assert [(r.kind, r.path) for r in one.reasons] == [(ReasonKind.BINARY_MISSING, str(path))]
+
+
+@pytest.mark.parametrize("words", ["--mount", "--mount --user --map-root-user"])
+def test_a_namespace_of_its_own_changes_nothing(words: str, layout: Layout, qemu: Path) -> None:
+    """libvirt gives each QEMU a mount namespace (namespaces in qemu.conf)."""
+    data = qemu.read_bytes()
+    with guest(layout, "a", "unshare", *words.split(), str(qemu)):
+        assert look(layout) == Looked((), 1, ())
+        replace(qemu, elf.with_another_build_id(data))
+        assert kinds(look(layout)) == [("a", ReasonKind.BINARY_REPLACED)]
+        replace(qemu, data)
+        assert kinds(look(layout)) == []
+
+
+def test_what_changes_while_it_is_looked_at_is_no_error(layout: Layout, qemu: Path) -> None:
+    """Packages are unpacked, and guests end."""
+    data = qemu.read_bytes()
+    end = threading.Event()
+
+    def unpack() -> None:
+        while not end.is_set():
+            replace(qemu, data)
+            qemu.rename(qemu.with_name("aside"))  # for an instant there is none
+
+    def live_shortly() -> None:
+        while not end.is_set():
+            with guest(layout, "b", "/bin/cat"):
+                pass
+
+    threads = [threading.Thread(target=each) for each in (unpack, live_shortly)]
+    with guest(layout, "a", str(qemu)):
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(300):
+                found = look(layout)
+                assert found.problems == ()
+                assert {kind for _, kind in kinds(found)} <= {ReasonKind.BINARY_MISSING}
+                assert {one.name for one in found.domains} <= {"a"}
+        finally:
+            end.set()
+            for thread in threads:
+                thread.join()
 
 
 def test_a_binary_that_was_moved_away_before_is_found_by_its_emulator(
