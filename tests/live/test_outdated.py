@@ -61,6 +61,8 @@ def test_an_equal_copy_is_nothing_a_new_build_is_found_and_after_the_move_nothin
     assert found(updated, code=0) == []
     assert updated.qemu_pid("b") == other, "what is up to date stays where it is"
     assert uuidfs(updated, "local-migrate", "--outdated").ok().out == ""
+    for words in (("a", "--outdated"), ("--all", "--outdated"), ()):
+        assert uuidfs(updated, "local-migrate", *words).code == 2
     wait_counting(updated, 1)
     assert leftovers(updated) == []
 
@@ -164,6 +166,29 @@ def test_guests_that_do_not_run_or_have_ended_are_no_finding(updated: PrivateHos
     said = uuidfs(host, "outdated", "nobody", "--json")
     assert said.code == 1
     assert "no domain 'nobody'" in json.loads(said.out)["error"]
+
+
+def test_one_of_which_nobody_can_tell_is_an_error_and_the_others_move(
+    updated: PrivateHost,
+) -> None:
+    host = updated
+    run_guest(host)
+    run_guest(host, emulator="/usr/bin/qemu-system-x86_64", number=2)
+    upgraded(host.path(QEMU))
+    config = host.path("/etc/libvirt/qemu/b.xml")
+    before = config.read_bytes()
+    update(config, before.replace(b"/usr/bin/qemu-system-x86_64", b"/run/loop"))
+    host.path("/run/loop").symlink_to("loop")
+    said = uuidfs(host, "outdated")
+    assert said.code == 3
+    assert "uuidfs: b: " in said.err
+    assert "/run/loop: Too many levels of symbolic links" in said.err
+    said = uuidfs(host, "local-migrate", "--outdated")
+    assert said.code == 1
+    assert said.out.startswith("a: moved in ")
+    assert "uuidfs: b: whether it is outdated cannot be told: " in said.err
+    update(config, before)
+    assert found(host, code=0) == []
 
 
 def test_the_record_for_the_metrics_forgets_who_has_moved(updated: PrivateHost) -> None:

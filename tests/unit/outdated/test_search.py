@@ -232,6 +232,15 @@ def test_a_config_that_cannot_be_read_is_told(layout: Layout, qemu: Path, tmp_pa
         found = look(layout)
         assert [(p.name, p.reason) for p in found.problems] == [("a", "it is not a regular file")]
         assert (found.domains, found.exit_code) == ((), 1)
+        qemu.unlink()
+        found = look(layout)
+        assert (len(found.domains), len(found.problems), found.exit_code) == (1, 1, 3)
+    (tmp_path / "etc/libvirt/qemu/a.xml").unlink()
+    (tmp_path / "loop").symlink_to("loop")
+    write_config(tmp_path, "a", str(tmp_path / "loop"))
+    with guest(layout, "a", "/bin/cat"):
+        (problem,) = look(layout).problems
+        assert "loop: Too many levels of symbolic links" in problem.reason
 
 
 POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
@@ -276,7 +285,7 @@ def test_a_users_own_guest_is_looked_at_as_far_as_a_user_can(
         assert powerless_look(tmp_path) == "0 1"
         replace(library, elf.make(b"one"))
         said = powerless_look(tmp_path)
-        assert said.startswith("1 0 its process cannot be looked at: map_files/")
+        assert said.startswith("1 1 its process cannot be looked at: map_files/")
         assert said.endswith("; run as root")
     with guest(layout, "b", *POWERLESS, str(qemu)):
         replace(qemu, qemu.read_bytes())
