@@ -21,6 +21,7 @@ from tests.live.updates import (
     upgraded,
     with_emulator,
 )
+from tests.support.process import REPOSITORY, wait_for
 
 
 @pytest.fixture
@@ -202,10 +203,15 @@ def test_the_record_for_the_metrics_forgets_who_has_moved(updated: PrivateHost) 
         "print(record.read(system()).guests)"
     )
     program = ("/usr/bin/python3", "-c", read)
-    env = {"PYTHONPATH": "/".join(__file__.split("/")[:-3])}
+    env = {"PYTHONPATH": str(REPOSITORY)}
     assert host.run(*program, env=env).ok().out == f"(('a', {host.qemu_pid('a')}),)\n"
     uuidfs(host, "local-migrate", "--outdated").ok()
     assert host.run(*program, env=env).ok().out == "()\n"
+    path = host.path("/run/uuidfs/outdated.json")
+    path.unlink()
+    begin = "from uuidfs.reconcile.service import _look_for_outdated; _look_for_outdated()"
+    host.run("/usr/bin/python3", "-c", begin, env=env).ok()
+    wait_for(path.exists, "the reconciler's own look has left a record")
     refused = uuidfs(host, "outdated", "a", "--record")
     assert refused.code == 2
 
@@ -216,7 +222,7 @@ def test_without_the_right_to_look_it_says_so(updated: PrivateHost) -> None:
     upgraded(host.path(QEMU))
     inside = ("setpriv", "--bounding-set", "-sys_ptrace,-sys_admin,-checkpoint_restore")
     command = ("/usr/bin/python3", "-m", "uuidfs", "outdated")
-    env = {"PYTHONPATH": "/".join(__file__.split("/")[:-3])}
+    env = {"PYTHONPATH": str(REPOSITORY)}
     said = host.run(*inside, "--inh-caps", "-all", *command, env=env)
     assert said.code == 1, said
     assert "run as root" in said.err

@@ -1,9 +1,9 @@
-"""Build-ids of real files, of made ones for other machines, and of damaged ones."""
+"""Build-ids of files for all kinds of machines, and of damaged ones.
+
+tests/package/test_build_ids.py has those of real linkers.
+"""
 
 import os
-import re
-import shutil
-import subprocess
 import tracemalloc
 from pathlib import Path
 
@@ -12,45 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import elf
-from uuidfs.outdated.build_id import build_id
 
-GCC = shutil.which("gcc")
-READELF = shutil.which("readelf")
 LARGEST = 1 << 22  # bytes of memory; the parser's own bound is a quarter
-
-
-def id_of(path: Path | str) -> str | None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return build_id(fd)
-    finally:
-        os.close(fd)
-
-
-def compiled(directory: Path, *words: str) -> Path:
-    source, program = directory / "main.c", directory / "main"
-    source.write_text("int main(void) { return 0; }\n")
-    subprocess.run(["gcc", "-o", program, source, *words], check=True)
-    return program
-
-
-@pytest.mark.skipif(GCC is None, reason="needs gcc")
-@pytest.mark.parametrize("words", [(), ("-static",), ("-no-pie",), ("-shared", "-fPIC")])
-def test_what_the_linker_wrote_is_read(words: tuple[str, ...], tmp_path: Path) -> None:
-    digits = "00ff" * 10
-    assert id_of(compiled(tmp_path, f"-Wl,--build-id=0x{digits}", *words)) == digits
-    assert id_of(compiled(tmp_path, "-Wl,--build-id=none", *words)) == ""
-
-
-@pytest.mark.skipif(READELF is None, reason="needs readelf")
-def test_system_programs_have_what_readelf_says() -> None:
-    several = ["/bin/sh", "/usr/bin/qemu-system-x86_64", *map(str, Path("/usr/bin").glob("z*"))]
-    for path in several:
-        if not os.path.exists(path):
-            continue
-        said = subprocess.run(["readelf", "-n", path], capture_output=True, text=True, check=False)
-        found = re.search(r"Build ID: ([0-9a-f]+)", said.stdout)
-        assert (id_of(path) or None) == (found[1] if found else None), path
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -101,7 +64,7 @@ def test_sizes_that_lie_cost_neither_time_nor_memory(tmp_path: Path) -> None:
     os.truncate(path, 1 << 40)
     tracemalloc.start()
     try:
-        assert id_of(path) == ""
+        assert elf.id_of_file(path) == ""
         assert tracemalloc.get_traced_memory()[1] < LARGEST
     finally:
         tracemalloc.stop()
