@@ -51,11 +51,11 @@ def _domain(name: str, emulator: str) -> str:
 
 @contextlib.contextmanager
 def guest(
-    layout: Layout, name: str, *command: str, emulator: str = "", speaks: bool = False
+    layout: Layout, name: str, *command: str, emulator: str = "", hello: bytes = b""
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a command as the process of a domain; it says "ready" where it ``speaks``.
+    """Run a command as the process of a domain; its first line has ``hello`` in it.
 
-    Else it is one that copies its standard input to its standard output, such as cat.
+    Without that it is one that copies its standard input to its standard output, such as cat.
     """
     write_status(layout, name, emulator or command[0])
     pid_file = f"{layout.status.path}/{name}.pid"
@@ -66,9 +66,9 @@ def guest(
     ) as process:
         assert process.stdin
         assert process.stdout
-        if not speaks:
+        if not hello:
             process.stdin.write(b"ready\n")
             process.stdin.flush()
-        assert process.stdout.readline().strip() == b"ready"
+        assert (hello or b"ready") in process.stdout.readline()
         yield process
         process.kill()

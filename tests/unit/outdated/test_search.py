@@ -170,10 +170,10 @@ def test_a_scratch_file_of_a_compiler_is_no_library(layout: Layout, tmp_path: Pa
     library.write_bytes(elf.make(None))
     program = os.path.realpath(sys.executable)
     command = (program, "-S", "-c", MAPS)
-    with guest(layout, "a", *command, str(scratch), speaks=True):
+    with guest(layout, "a", *command, str(scratch), hello=b"ready"):
         scratch.unlink()
         assert kinds(look(layout)) == []
-    with guest(layout, "a", *command, str(library), speaks=True):
+    with guest(layout, "a", *command, str(library), hello=b"ready"):
         data = library.read_bytes()
         replace(library, data)
         assert kinds(look(layout)) == [], "without a build-id the contents are compared"
@@ -192,7 +192,7 @@ def test_a_program_at_a_fixed_address_is_read_too(layout: Layout, tmp_path: Path
     program = tmp_path / "main"
     program.write_bytes(elf.at_a_fixed_address())
     program.chmod(0o755)
-    with guest(layout, "a", str(program), speaks=True) as process:
+    with guest(layout, "a", str(program), hello=b"ready") as process:
         maps = Path(f"/proc/{process.pid}/maps").read_text()
         assert re.search("^00400000-00401000 r-x", maps, re.M)
         assert look(layout) == Looked((), 1, ())
@@ -279,7 +279,7 @@ def test_a_users_own_guest_is_looked_at_as_far_as_a_user_can(
     library = tmp_path / "lib.so"
     library.write_bytes(elf.make(b"one"))
     command = (*POWERLESS, os.path.realpath(sys.executable), "-S", "-c", MAPS, str(library))
-    with guest(layout, "a", *command, speaks=True):
+    with guest(layout, "a", *command, hello=b"ready"):
         assert powerless_look(tmp_path) == "0 1"
         replace(library, elf.make(b"one"))
         said = powerless_look(tmp_path)
