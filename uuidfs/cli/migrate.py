@@ -22,6 +22,7 @@ from uuidfs.cli.options import (
     layout_of,
     patience,
 )
+from uuidfs.cli.outdated import outdated_trips
 from uuidfs.cli.output import say
 from uuidfs.cli.progress import HopBar
 from uuidfs.cli.render import migration
@@ -56,6 +57,8 @@ BANDWIDTH = typer.Option(
 
 JOBS = typer.Option(1, "--jobs", metavar="N", min=1, help="So many domains at a time.")
 
+OUTDATED = typer.Option(False, "--outdated", help="Those that uuidfs outdated shows.")
+
 RECOVER = typer.Option(False, "--recover", help="Finish what a dead owner began.")
 
 LIVE = typer.Option(False, "--live", help="A running domain, by a local migration.")
@@ -69,6 +72,7 @@ def local_migrate_command(
     ctx: typer.Context,
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
+    only_outdated: bool = OUTDATED,
     emulator: str = EMULATOR,
     timeout: float = TIMEOUT,
     bandwidth: int = BANDWIDTH,
@@ -96,16 +100,20 @@ def local_migrate_command(
         threading.Event(),
         jobs,
     )
+    calls: Sequence[Callable[[], TripResult]]
     if recover:
         chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
         if not chosen:
             _nothing_to_recover(layout, as_json=as_json)
         calls = [partial(migrate.recover, layout, uuid, options) for uuid in chosen]
     else:
-        if bool(domains) == all_domains:
-            raise UsageError("give either the names or UUIDs of domains, or --all")
-        chosen = list(domains or ()) or connection.running(layout.uri)
-        calls = [partial(migrate.local_migrate, layout, domain, options) for domain in chosen]
+        if bool(domains) + all_domains + only_outdated != 1:
+            raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
+        if only_outdated:
+            chosen, calls = outdated_trips(layout, options)
+        else:
+            chosen = list(domains or ()) or connection.running(layout.uri)
+            calls = [partial(migrate.local_migrate, layout, domain, options) for domain in chosen]
     options = options._replace(jobs=min(jobs, len(chosen)) or 1)
     results = _together(calls, chosen, options)
     _finish(results, as_json=as_json, dry_run=dry_run)
