@@ -197,7 +197,7 @@ def test_passwords_stay_with_root(host: PrivateHost) -> None:
         f"[ ! -e {PEER}/run/qemu/a-incoming.pid ] || nsenter -m -t {QEMU_IN_PEER} "
         f"{as_user(qemu_user())} {find} | sed 's/^/qemu /' >>/run/seen\ntrue"
     )
-    points = [("interlock.unhooked", 1), ("hop.move", OUT), ("hop.unmark", 1), ("hop.move", HOME)]
+    points = [("interlock.check_peer", 1), ("hop.move", OUT), ("hop.unmark", 1), ("hop.move", HOME)]
     plan = [before(at, look, call) for at, call in [*points, ("set_aside.put_back", 1)]]
     uuidfs_at(host, plan, "local-migrate", "a").ok()
     seen = text(host, "/run/seen").splitlines()

@@ -55,10 +55,14 @@ def _ask(host: Any, xml: str, path: str) -> str | None:
     return "libvirt does not call the hook, so a second copy could be started meanwhile"
 
 
-def unhooked(peer: Any, live: etree._Element, directory: str) -> str | None:
-    """The same for the peer daemon and its own hook: None when that refused the start."""
+def check_peer(peer: Any, live: etree._Element, directory: str) -> None:
+    """The same for the peer daemon, which calls its own hook: else what comes in stays as it is.
+
+    Raises UuidfsError when it does not.
+    """
     uuid, name = _made_up()
-    return _ask(peer, _xml(live, name, uuid), directory)
+    if (why := _ask(peer, _xml(live, name, uuid), directory)) is not None:
+        raise UuidfsError(f"the peer daemon is not as it should be: {why}")
 
 
 def _made_up() -> tuple[str, str]:

@@ -103,7 +103,7 @@ class Trip:
         hop_sockets.make(self.session.uuid, owner)
         self._daemon.start()
         self._sides.connect_peer()
-        self._check_peer(live)
+        interlock.check_peer(self._sides.peer, live, self.session.directory)
         if self.options.cancelled.is_set():
             raise UuidfsError(f"{self.session.name} stays where it is: it was interrupted")
         self._phase(OUT)
@@ -143,11 +143,6 @@ class Trip:
         disks.close()
         self._note(1)
         self._phase(PEER)
-
-    def _check_peer(self, live: Any) -> None:
-        """That the peer calls its own hook: else what comes in would not be changed."""
-        if (why := interlock.unhooked(self._sides.peer, live, self.session.directory)) is not None:
-            raise UuidfsError(f"the peer daemon is not as it should be: {why}")
 
     def _process(self) -> Process:
         path = pid_file(self.layout, self.session.name)

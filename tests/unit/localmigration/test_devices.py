@@ -70,17 +70,18 @@ def test_a_plain_domain_can_move() -> None:
         ("<smartcard mode='host'/>", "smartcard (default): a device of the host"),
         ("<redirdev bus='usb' type='tcp'/>", "redirdev (tcp): its backend"),
         ("<rng model='virtio'><backend model='egd' type='udp'/></rng>", "its backend cannot be in"),
-        ("<tpm model='tpm-crb'><backend type='emulator'/></tpm>", "tpm (emulator): a QEMU process"),
-        ("<tpm model='tpm-crb'><backend type='passthrough'/></tpm>", "tpm (passthrough): "),
+        (
+            "<tpm model='tpm-crb'><backend type='passthrough'/></tpm>",
+            "tpm (tpm-crb): a TPM of type passthrough",
+        ),
+        (
+            "<tpm model='tpm-tis'><backend type='emulator'><source type='file' path='/s'/>"
+            "</backend></tpm>",
+            "tpm (tpm-tis): its state has a path of its own",
+        ),
         ("<disk type='volume'><target dev='vdb'/></disk>", "disk vdb: a disk of type volume"),
         ("<disk type='vhostuser'><target dev='vdb'/></disk>", "disk vdb: a disk of type vhostuser"),
         ("<disk type='file'><transient/><target dev='vdb'/></disk>", "disk vdb: a transient disk"),
-        (
-            "<disk type='file'><source file='/d'>"
-            "<encryption format='luks'><secret type='passphrase' "
-            "uuid='u'/></encryption></source><target dev='vdb'/></disk>",
-            "disk vdb: its secret",
-        ),
         (
             "<disk type='block'><source dev='/d'><reservations managed='yes'/></source>"
             "<target dev='sda'/></disk>",
@@ -128,6 +129,9 @@ def test_what_cannot_move_is_named(devices: str, reason: str) -> None:
         "<redirdev bus='usb' type='spicevmc'/>",
         "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
         "<memory model='dimm'/>",
+        "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>",
+        "<disk type='file'><source file='/d'><encryption format='luks'><secret type='passphrase' "
+        "uuid='u'/></encryption></source><target dev='vdb'/></disk>",
         "<channel type='unix'><source mode='bind' path='/s'/></channel>",
         "<disk type='network'><source protocol='nbd' name='n'/><target dev='vdb'/></disk>",
     ],
@@ -190,6 +194,14 @@ def test_a_console_file_is_gone_on_with_in_both_processes() -> None:
     ):
         source = one(text, "devices/serial[@type='file']/source")
         assert attributes(source) == {"path": "/f", "append": "on"}
+
+
+def test_the_peer_keeps_a_tpms_state() -> None:
+    device = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+    away = one(kinds.in_peer(xml(device), domain_xml.parse(xml(device)), None), "devices/tpm/*")
+    assert attributes(away) == {"type": "emulator", "version": "2.0", "persistent_state": "yes"}
+    home = one(kinds.at_home(xml(device), None), "devices/tpm/*")
+    assert attributes(home) == {"type": "emulator", "version": "2.0"}
 
 
 @pytest.mark.parametrize("kind", ["pty", "unix", "tcp", "udp", "dev", "pipe", "null"])
