@@ -83,7 +83,7 @@ def settle(layout: Layout, uuid: str, *, runs: bool, defined: bool) -> bool:
 
 def _put_back(layout: Layout, uuid: str, away: Directory) -> None:
     place = states(layout)
-    temporary = f".{uuid}.uuidfs"
+    temporary = _temporary(uuid)
     path = f"{place.path}/{uuid}"
     with existing(place) as directory:
         try:
@@ -97,14 +97,23 @@ def _put_back(layout: Layout, uuid: str, away: Directory) -> None:
                 change.remove_tree(path)
                 change.rename(directory, temporary, directory, uuid)
             change.sync_directory(directory)
-            change.remove_tree(directory.at(temporary))
         except OSError as error:
             raise SystemCallFailed("put the TPM's state back to", path, error) from error
 
 
 def drop(layout: Layout, uuid: str) -> None:
-    """Remove the peer's directory, where there is one."""
-    change.remove_tree(place_of(layout, uuid).path)
+    """Remove the peer's directory, and before it what ``settle`` has left of the older state.
+
+    Raises Refused when something stays.
+    """
+    for path in (f"{states(layout).path}/{_temporary(uuid)}", place_of(layout, uuid).path):
+        change.remove_tree(path)
+        if os.path.lexists(path):
+            raise Refused(path, "this cannot be removed", "look why, and remove it")
+
+
+def _temporary(uuid: str) -> str:
+    return f".{uuid}.uuidfs"
 
 
 def _newest_of(layout: Layout, uuid: str, *, defined: bool) -> int:
