@@ -11,6 +11,7 @@ from uuidfs.layout.places import Layout
 from uuidfs.localmigration import devices, domain_xml, memory, secrets
 from uuidfs.localmigration.connection import bounded, doing, lookup, module
 from uuidfs.localmigration.hop import MigrationOptions
+from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.interlock import refused_start
 from uuidfs.localmigration.processes import process_of
 
@@ -44,7 +45,7 @@ def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions)
             )
         else:
             reasons += devices.obstacles(live)
-            reasons += secrets.unknown_to_a_peer(host, live)
+            reasons += secrets.unknown_to_a_peer(host, live, host_daemon(layout).name)
             reasons += _process_obstacles(layout, name, live, options.jobs) or [
                 f"{path}: a block job is active"
                 for path in domain_xml.found(live, "devices/disk[@device='disk']/target/@dev")
