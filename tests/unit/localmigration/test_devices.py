@@ -118,6 +118,14 @@ def test_a_plain_domain_can_move() -> None:
             "serial serial0: a console log",
         ),
         ("<channel type='pipe'/>", "channel (pipe): a backend of type pipe"),
+        ("<channel type='qemu-vdagent'/>", "channel (qemu-vdagent): a backend of type"),
+        ("<sound model='usb'/>", "sound (usb): QEMU cannot migrate it"),
+        ("<sound model='virtio'/>", "sound (virtio): QEMU cannot migrate it"),
+        ("<controller type='nvme'/>", "controller (nvme): QEMU cannot migrate it"),
+        (
+            "<video><model type='virtio'><acceleration accel3d='yes'/></model></video>",
+            "video (default): QEMU cannot migrate 3D",
+        ),
         ("<graphics type='sdl'/>", "graphics (sdl): graphics of type sdl"),
     ],
 )
