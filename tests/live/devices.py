@@ -143,6 +143,8 @@ _OF_A_PROCESS = (
     (re.compile(r"'vnet\d+'"), "'vnetN'"),
     (re.compile(r" portid='[^']*'"), ""),
     (re.compile(r"(<(?:source|backingStore) .*) index='\d+'"), r"\1"),
+    # What was asked of the firmware: 9.0 sends only the firmware that was chosen for it.
+    (re.compile(r"    <firmware>\n(      <feature .*\n)*    </firmware>\n"), ""),
 )
 
 
