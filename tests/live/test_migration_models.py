@@ -213,6 +213,29 @@ def test_what_is_started_otherwise(ready: PrivateHost) -> None:
     wait_for(lambda: cpu_time(ready, "b") > used, "the guest's CPU runs")
 
 
+NBD = (
+    "<disk type='network'><driver name='qemu' type='raw'/><source protocol='nbd'>"
+    "<host transport='unix' socket='/run/nbd'/></source><target dev='vdd' bus='virtio'/></disk>"
+)
+
+
+def test_disks_that_others_have_too(ready: PrivateHost) -> None:
+    """Such a guest's image locks do not keep a second process from writing."""
+    make(ready, "shared", "nbd")
+    ready.run(
+        *("qemu-nbd", "--fork", "--persistent", "--shared=4", "--socket=/run/nbd", "--format=raw"),
+        f"{IMAGES}/nbd",
+    ).ok()
+    ready.run("chown", "--reference=/var/lib/libvirt/qemu", "/run/nbd").ok()
+    shared = drive("disk", "vdc", "virtio", "shared").replace("<target", "<shareable/><target")
+    memory = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+    start(ready, domain("a", 1, console(1), disks=disk(1) + shared + NBD, top=memory))
+    wait_counting(ready, 1)
+    move(ready, "a")
+    wait_counting(ready, 1)
+    went_on(counts(ready))
+
+
 def test_what_qemu_itself_does_not_migrate(ready: PrivateHost) -> None:
     """QEMU 7.2 and 10.0: said before the trip, not by a hop that fails."""
     sound = machine(domain("a", 1, console(1) + "<sound model='usb'/>"), "pc")

@@ -59,9 +59,14 @@ _DEFAULTS = {
     "filesystem @type": "mount",
     "filesystem driver/@type": "path",
 }
+ARCHITECTURE = "architecture "
+
+"""Begins the kind that says which one it is, where that is none of a PC."""
+
 # On a PC: other architectures have others.
 PC = frozenset({"x86_64", "i686"})
 _CONTROLLERS = {"usb": "piix3-uhci", "scsi": "lsilogic"}
+_PANICS = {"ppc64": "pseries", "ppc64le": "pseries", "s390x": "s390", "aarch64": "pvpanic"}
 _BUSES = {"tablet": "usb", "mouse": "ps2", "keyboard": "ps2"}
 
 # Elements below <devices> that are no devices.
@@ -106,18 +111,24 @@ def _default(device: etree._Element, path: str) -> str | None:
         case "input", "@bus":
             return _BUSES.get(kind) if _is_pc(device) else None
         case "panic", "@model":
-            return "isa" if _is_pc(device) else None
+            return "isa" if _is_pc(device) else _PANICS.get(_arch(device))
     return _DEFAULTS.get(f"{device.tag} {path}")
 
 
+def _arch(device: etree._Element) -> str:
+    return next((arch(domain) for domain in device.iterancestors("domain")), "")
+
+
 def _is_pc(device: etree._Element) -> bool:
-    return any(arch(domain) in PC for domain in device.iterancestors("domain"))
+    return _arch(device) in PC
 
 
 def _of_the_domain(domain: etree._Element) -> Iterator[str]:
     kind, os = domain.find("os/type"), domain.find("os")
     if kind is not None and arch(domain) in PC:
         yield "machine q35" if "q35" in kind.get("machine", "") else "machine pc"
+    elif kind is not None:
+        yield f"{ARCHITECTURE}{arch(domain)}"
     loader = domain.find("os/loader")
     flash = loader is not None and loader.get("type") == "pflash"
     if flash or (os is not None and os.get("firmware") == "efi"):
