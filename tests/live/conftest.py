@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import guest
+from tests.live import guest, moved
 from tests.live.private_host import PROGRAM, PrivateHost, uuidfs_command
 
 PROGRAMS = (PROGRAM, "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
@@ -38,6 +38,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.live)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A test that passed has moved what moved.json says of it."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined] # pluggy's, which has no types here
+    if report.when == "setup":
+        moved.forget()
+    elif report.when == "call" and report.passed:
+        missing = moved.unproved(f"{item.path.name}::{item.name}")
+        if missing:
+            report.outcome = "failed"
+            report.longrepr = f"{moved.TABLE.name} claims that it moves: {missing}"
 
 
 @pytest.fixture(scope="session")

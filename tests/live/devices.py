@@ -143,6 +143,10 @@ _OF_A_PROCESS = (
     (re.compile(r"'vnet\d+'"), "'vnetN'"),
     (re.compile(r" portid='[^']*'"), ""),
     (re.compile(r"(<(?:source|backingStore) .*) index='\d+'"), r"\1"),
+    # A log that is begun anew at each start is gone on with in a trip.
+    (re.compile(r"(<log file='[^']*') append='off'/>"), r"\1 append='on'/>"),
+    # What was asked of the firmware: 9.0 sends only the firmware that was chosen for it.
+    (re.compile(r"    <firmware>\n(      <feature .*\n)*    </firmware>\n"), ""),
 )
 
 

@@ -3,7 +3,9 @@
 import json
 import re
 
-from tests.live import guest
+from lxml import etree
+
+from tests.live import guest, moved
 from tests.live.devices import (
     define,
     differences,
@@ -20,15 +22,16 @@ def move(host: PrivateHost, *names: str, words: tuple[str, ...] = ()) -> None:
     """Move domains, and see that all is as before but for the process."""
     before = {name: (shown(host, name), host.qemu_pid(name)) for name in names}
     said = uuidfs(host, "local-migrate", *names, "--json", *words).ok().out
-    moved = json.loads(said)["domains"]
+    trips = json.loads(said)["domains"]
     for name, (views, pid) in before.items():
         assert host.qemu_pid(name) != pid, f"{name} is in its old process"
         changed = differences(views, shown(host, name))
         assert not changed, "\n".join(changed)
         number = int(host.virsh("domuuid", name).ok().out.strip()[-3:])
         assert len(processes(host, guest.uuid(number))) == 1
+        moved.note(etree.fromstring(views["live"]))
     assert leftovers(host) == []
-    print([(round(one["seconds"], 2), one["downtimes"]) for one in moved])
+    print([(round(one["seconds"], 2), one["downtimes"]) for one in trips])
 
 
 def refused(host: PrivateHost, name: str, reason: str, *words: str) -> None:

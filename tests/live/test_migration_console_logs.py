@@ -3,7 +3,9 @@
 import subprocess
 
 import pytest
+from lxml import etree
 
+from tests.live import moved
 from tests.live.conftest import MakeHost
 from tests.live.devices import differences, domain, numbers, shown
 from tests.live.migration import leftovers, processes, uuidfs
@@ -50,6 +52,7 @@ def test_no_line_of_a_log_is_lost(ready: PrivateHost, kind: str) -> None:
         appended = [line for line in changed if "append='on'" not in line and "f.out" not in line]
         assert appended == []
         assert leftovers(ready) == []
+        moved.note(etree.fromstring(ready.virsh("dumpxml", "a").ok().out))
         found = numbers(ready.path(LOG).read_text())
         assert found == list(range(found[0], found[0] + len(found)))
         print(f"{kind}: {len(found)} lines, none lost")

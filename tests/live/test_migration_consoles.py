@@ -2,6 +2,9 @@
 
 import re
 
+from lxml import etree
+
+from tests.live import moved
 from tests.live.devices import (
     Client,
     console,
@@ -48,6 +51,7 @@ def test_serial_ports_and_channels(ready: PrivateHost) -> None:
     before = shown(ready, "c")
     uuidfs(ready, "local-migrate", "c").ok()
     changed = differences(before, shown(ready, "c"))
+    moved.note(etree.fromstring(before["live"]))  # not by move(), since its XML changes
     assert changed[:2] == [
         f"live: -      <source path='{IMAGES}/x'/>",
         f"live: +      <source path='{IMAGES}/x' append='on'/>",

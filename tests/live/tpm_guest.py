@@ -21,12 +21,17 @@ _EXTENDED = b"\x5a" * 32
 
 
 def prepare(host: PrivateHost, directory: Path, *numbers: int) -> None:
-    """Give guests the disk that drives their TPM, and the host what swtpm writes to."""
+    """Give guests the disk that drives their TPM, and the host what swtpm needs."""
     raw = _raw(directory)
     for number in numbers or (1,):
         path = host.path(guest.disk(number))
         convert = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(path)]
         subprocess.run(convert, check=True)
+    directories(host)
+
+
+def directories(host: PrivateHost) -> None:
+    """Give a host its own of what swtpm writes to."""
     # Of the whole machine, and so of all hosts of tests at once.
     for place, mode in (("/var/lib/swtpm-localca", "0777"), ("/var/log/swtpm", "0711")):
         host.run("mkdir", "-p", place).ok()

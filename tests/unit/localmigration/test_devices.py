@@ -111,6 +111,14 @@ def test_a_plain_domain_can_move() -> None:
         ),
         ("<serial type='nmdm'/>", "serial (nmdm): a backend of type nmdm"),
         ("<channel type='spiceport'/>", "channel (spiceport): a backend of type spiceport"),
+        ("<channel type='qemu-vdagent'/>", "channel (qemu-vdagent): a backend of type"),
+        ("<sound model='usb'/>", "sound (usb): QEMU cannot migrate it"),
+        ("<sound model='virtio'/>", "sound (virtio): QEMU cannot migrate it"),
+        ("<controller type='nvme'/>", "controller (nvme): QEMU cannot migrate it"),
+        (
+            "<video><model type='virtio'><acceleration accel3d='yes'/></model></video>",
+            "video (default): QEMU cannot migrate 3D",
+        ),
         ("<graphics type='sdl'/>", "graphics (sdl): graphics of type sdl"),
     ],
 )

@@ -20,6 +20,9 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
         ("input[@type='evdev']", "a device of the host"),
         ("smartcard[not(@mode='passthrough' and @type='spicevmc')]", "a device of the host"),
         ("redirdev[not(@type='spicevmc')]", "its backend cannot be in two places"),
+        ("sound[@model='usb' or @model='virtio']", "QEMU cannot migrate it"),
+        ("controller[@type='nvme']", "QEMU cannot migrate it"),
+        ("video[model/acceleration/@accel3d='yes']", "QEMU cannot migrate 3D acceleration"),
         ("rng/backend[@model='egd']", "its backend cannot be in two places"),
     ):
         for device in found(domain, f"devices/{path}"):
