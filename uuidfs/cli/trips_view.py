@@ -61,9 +61,10 @@ class TripsView:
         """Draw it anew, as wide and high as the terminal is now."""
         columns, rows = _size()
         lines = [self._line(guest.name) for guest in under_way]
-        if len(lines) > rows - 2:  # the last one is where the cursor stands
-            kept = max(rows - 3, 0)
-            lines = [*lines[:kept], f"and {len(lines) - kept} more"]
+        room = max(rows - 2, 0)  # beside the line in all, and the one where the cursor stands
+        if len(lines) > room:
+            kept = max(room - 1, 0)
+            lines = [*lines[:kept], f"and {len(lines) - kept} more"][:room]
         lines.append(self._total(len(under_way), waiting))
         back = _UP.format(self._drawn) if self._drawn else ""
         text = "".join(f"{clipped(line, columns - 1)}\n" for line in lines)
