@@ -104,6 +104,8 @@ def local_migrate_command(
         threading.Event(),
     )
     if recover:
+        if started_before is not None:
+            raise UsageError("--recover finishes every trip: leave --started-before out")
         _recover(layout, domains or (), options, jobs, as_json=as_json)
     wanted = _wanted(layout, domains or (), all_domains=all_domains, started_before=started_before)
     _operate(layout, wanted, options, jobs, max_failures, as_json=as_json)
