@@ -215,13 +215,17 @@ def test_a_terminal_that_goes_away(ready: PrivateHost) -> None:
     assert moved(ready, before) == "abc"
 
 
-def test_nobody_reads_the_output(ready: PrivateHost) -> None:
+@pytest.mark.parametrize(
+    ("streams", "pipe", "code"), [("", "| true", "1"), (">&-", "", "0"), (">/dev/full", "", "1")]
+)
+def test_nobody_reads_the_output(ready: PrivateHost, streams: str, pipe: str, code: str) -> None:
+    """A pipe without a reader, no output at all, a full disk: the trips go on."""
     start(ready, a=16, b=16)
     before = pids(ready)
     program, env = command()
-    line = f"({' '.join([*program, *ALL])}; echo $? >/run/code) | true"
+    line = f"({' '.join([*program, *ALL])} {streams}; echo $? >/run/code) {pipe}"
     done = ready.run("sh", "-c", line, env=ENVIRONMENT | env)
     assert not done.traceback, done
-    assert ready.path("/run/code").read_text() == "1\n"
+    assert ready.path("/run/code").read_text() == f"{code}\n"
     assert moved(ready, before) == "ab"
     assert sessions(ready) == 0

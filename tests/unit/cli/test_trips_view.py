@@ -70,6 +70,13 @@ def test_a_terminal_of_any_size(capsys: pytest.CaptureFixture[str], size: tuple[
         assert lines[2] == "and 28 more"
 
 
+def test_as_many_as_fit_and_how_many_more(capsys: pytest.CaptureFixture[str]) -> None:
+    for guests, more in ((3, 0), (4, 2), (5, 3)):
+        lines = drawn(TripsView(9), [f"guest-{n}" for n in range(guests)], capsys, (40, 5))
+        assert len(lines) == 4
+        assert lines[2] == (f"and {more} more" if more else f"guest-2{' ' * 17}  begins")
+
+
 @pytest.mark.parametrize(
     ("remaining", "total"), [(0, 0), (5, 3), (-1, 3), (1 << 60, 1), (0, 1), (3, -1)]
 )

@@ -66,6 +66,7 @@ class Kernel:
     def __init__(self) -> None:
         self.has: dict[str, int] = {}
         self.free = 0
+        self.pages = 0  # free ones of 2 MiB
 
     def process(self, path: str) -> Any:
         name = path.rsplit("/", 1)[-1]
@@ -98,7 +99,9 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
 
 
 def _meminfo(kernel: Kernel, path: str) -> str:
-    return f"MemAvailable: {kernel.free << 10} kB\n" if path == "/proc/meminfo" else ""
+    if path == "/proc/meminfo":
+        return f"MemAvailable: {kernel.free << 10} kB\nHugepagesize: 2048 kB\n"
+    return f"{kernel.pages}\n" if path.endswith("hugepages-2048kB/free_hugepages") else ""
 
 
 A, B = (Guest(name, name, f"00000000-0000-4000-8000-00000000000{name}") for name in "ab")
@@ -123,6 +126,7 @@ def test_what_a_guest_has_taken_counts_once(kernel: Kernel) -> None:
         ({"a-incoming.pid": 100}, -100),
         ({"a.pid": 0, "a-incoming.pid": 100}, 0),
         ({"a.pid": 30, "a-incoming.pid": 100}, -30),
+        ({"a.pid": 60}, 0),
     ):
         kernel.has = {"a.pid": 100, "b.pid": 200} | there
         for free, may in ((whole, True), (whole - 1, False)):
@@ -166,12 +170,19 @@ def test_memory_that_somebody_frees_while_it_is_looked_at_does_not_count_twice(
     assert not both.fits(B)
 
 
-def test_huge_pages_count_in_full_to_the_end(kernel: Kernel) -> None:
+def test_with_huge_pages_everything_counts_in_full_to_the_end(kernel: Kernel) -> None:
+    """1024 MiB of them, and 76 beside; what is of which kind in the peer nobody tells."""
     both = made(A, B, inside="<memoryBacking><hugepages/></memoryBacking>")
     kernel.has = {"a.pid": 1100, "b.pid": 1100}
     both.begin(A)
     kernel.has["a-incoming.pid"] = 1100
-    assert not both.fits(B)
+    for pages, free, may in (
+        (1024, 2 * (76 + OWN), True),
+        (1023, 2 * (76 + OWN), False),
+        (1024, 2 * (76 + OWN) - 1, False),
+    ):
+        kernel.pages, kernel.free = pages, free
+        assert both.fits(B) == may, (pages, free)
 
 
 def test_who_cannot_be_looked_at_may_begin(kernel: Kernel) -> None:

@@ -49,6 +49,27 @@ class Seen(Observer):
         self.most = max(self.most, len(under_way))
 
 
+class Counted(Budget):
+    """A budget in which so many guests have room, and who had it when."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__(system(), {})
+        self.room = room
+        self.inside: set[str] = set()
+        self.asked = 0
+
+    def fits(self, _guest: Guest) -> bool:
+        self.asked += 1
+        return len(self.inside) < self.room
+
+    def begin(self, guest: Guest) -> None:
+        self.inside.add(guest.name)
+        assert len(self.inside) <= max(self.room, 1)
+
+    def end(self, guest: Guest) -> None:
+        self.inside.remove(guest.name)
+
+
 class Host:
     """Trips that end as ``outcomes`` says by name: an error, or well."""
 
@@ -178,6 +199,16 @@ def test_who_was_refused_for_memory_beside_others_is_tried_again_alone() -> None
     assert outcomes(result) == [MOVED] * 4
     assert host.begun.count("b") == 2
     assert ("b", REFUSED) not in host.seen.ended_
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_who_begins_has_room_and_gives_it_back(room: int) -> None:
+    host = Host(b="fails", c="short")
+    counted = Counted(room)
+    result = run(GUESTS, host.trip, Manner(3), counted)
+    assert outcomes(result) == [MOVED, FAILED, REFUSED, MOVED]
+    assert counted.inside == set()
+    assert counted.asked > 0
 
 
 def test_nothing_to_move_is_fine() -> None:
