@@ -77,8 +77,8 @@ def freed(host: PrivateHost, path: str) -> None:
 
 
 def hint(said: str) -> list[str]:
-    """The command that goes on with the rest, as people copy it."""
-    found = re.search(r"to go on: uuidfs (.*)", said)
+    """The options to go on with, as people copy them."""
+    found = re.search(r"to go on, run this again with (.*)", said)
     assert found, said
     return found[1].split()
 

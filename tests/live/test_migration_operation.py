@@ -61,14 +61,15 @@ def test_it_stops_at_a_failure_and_goes_on_with_the_rest(ready: PrivateHost) -> 
     assert said.out.startswith("a: moved ")
     assert re.search(rf"^uuidfs: b: .*{path}", said.err, re.MULTILINE), said.err
     assert "uuidfs: c: not begun: 1 trip has failed" in said.err
+    assert said.err.splitlines()[-1].startswith("uuidfs: 1 guest not begun; to go on, run this")
     freed(ready, path)
     assert moved(ready, before) == "a"
     before = pids(ready)
-    again = uuidfs(ready, *hint(said.err), "--json").ok()
+    again = uuidfs(ready, *ALL, *hint(said.err), "--json").ok()
     assert outcomes(again) == {"a": "up_to_date", "b": "moved", "c": "moved"}
     assert moved(ready, before) == "bc"
     before = pids(ready)
-    third = uuidfs(ready, *hint(said.err)).ok()
+    third = uuidfs(ready, *ALL, *hint(said.err)).ok()
     assert "a: up to date\nb: up to date\nc: up to date\n" in third.out
     assert moved(ready, before) == ""
 
@@ -130,7 +131,7 @@ def test_interrupted_then_again(ready: PrivateHost, name: str) -> None:
     assert said.count("not begun: interrupted") == 2
     assert moved(ready, before) == "a"
     before = pids(ready)
-    uuidfs(ready, *hint(said), "--jobs", "2").ok()
+    uuidfs(ready, *ALL, *hint(said), "--jobs", "2").ok()
     assert moved(ready, before) == "bc"
 
 

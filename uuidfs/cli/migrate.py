@@ -3,8 +3,9 @@
 import contextlib
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import typer
@@ -30,6 +31,7 @@ from uuidfs.survey.resolve import resolve
 if TYPE_CHECKING:
     from uuidfs.localmigration.choice import Needed
     from uuidfs.localmigration.hop import MigrationOptions
+    from uuidfs.localmigration.results import Guest, TripResult
 
 EMULATOR = typer.Option(
     None,
@@ -116,13 +118,15 @@ class Wanted(NamedTuple):
     UUIDs; ``needed`` decides, at the beginning and again in a guest's turn, None for all of them.
 
     ``chosen``: nobody named them, so the smallest go first, and one that is off by now is fine.
-    ``again``: the options that choose the rest after an early end, where "{began}" is its time.
+    ``resumes``: after an early end the same command leaves out those that have moved.
+    ``emulators``, by UUID: QEMU binaries that guests move to where --emulator names none.
     """
 
     domains: list[str]
     needed: "Needed | None"
     chosen: bool
-    again: str = ""
+    resumes: bool = False
+    emulators: Mapping[str, str] = MappingProxyType({})
 
 
 def _wanted(
@@ -133,15 +137,14 @@ def _wanted(
 
     if bool(domains) == all_domains:
         raise UsageError("give either the names or UUIDs of domains, or --all")
-    needed, again = None, "--started-before {began}"
+    needed = None
     if started_before is not None:
         needed = choice.started_before(layout, moment(started_before))
-        again = f"--started-before {started_before}"
+    resumes = needed is not None
     if domains:
-        return Wanted(list(domains), needed, chosen=False)
-    return Wanted(
-        choice.everybody(layout), needed or choice.runs(layout), chosen=True, again=f"--all {again}"
-    )
+        return Wanted(list(domains), needed, chosen=False, resumes=resumes)
+    everybody = choice.everybody(layout)
+    return Wanted(everybody, needed or choice.runs(layout), chosen=True, resumes=resumes)
 
 
 def _operate(
@@ -162,16 +165,21 @@ def _operate(
 
     guests, lives = choice.look(layout, wanted.domains, by_size=wanted.chosen)
     whole = wanted.chosen or len(guests) > 1
+
+    def trip(guest: "Guest") -> "TripResult":
+        emulator = options.emulator or wanted.emulators.get(guest.uuid)
+        chosen = options._replace(emulator=emulator, progress=teller.progress)
+        return migrate.local_migrate(layout, guest.wanted, chosen)
+
     manner = Manner(jobs, max_failures, options.cancelled)
     with contextlib.ExitStack() as stack:
         journal = None if options.dry_run else stack.enter_context(Journal())
         teller = operation.Teller(
             len(guests), options.cancelled, journal, as_json=as_json, whole=whole
         )
-        options = options._replace(progress=teller.progress)
         result = operation.trips(
             guests,
-            lambda guest: migrate.local_migrate(layout, guest.wanted, options),
+            trip,
             manner,
             Budget(layout, {} if options.dry_run else lives),
             teller,
@@ -180,8 +188,8 @@ def _operate(
     if as_json:
         operation.finish(result, teller, [migration.operation_json(result)])
     lines = migration.summary_lines(result, dry_run=options.dry_run) if whole else []
-    again = wanted.again.format(began=migration.moment(result.began)) if result.stopped else ""
-    operation.finish(result, teller, lines, migration.stopped_lines(result, again))
+    left = migration.stopped_lines(result, resumes=wanted.resumes)
+    operation.finish(result, teller, lines, left)
 
 
 def _recover(

@@ -19,6 +19,8 @@ from uuidfs.runtime.owners import started_at
 
 Needed = Callable[[Guest], bool]
 
+"""Whether a guest needs a trip; it may raise UuidfsError or OSError, then nobody can tell."""
+
 
 class Choice(NamedTuple):
     """``guests`` in their order; ``lives``: live XML by UUID, parsed."""

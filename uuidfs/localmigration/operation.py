@@ -14,6 +14,7 @@ from uuidfs.localmigration.preflight import CannotMove
 from uuidfs.localmigration.results import (
     FAILED,
     NOT_BEGUN,
+    REFUSED,
     UP_TO_DATE,
     Guest,
     OperationResult,
@@ -57,8 +58,9 @@ def run(
     """Move each of them; every one is in the result, whatever came of it.
 
     A refused guest, or one that somebody else is at, is no failure. ``needed`` is asked before
-    the first trip, and again in a guest's turn: it may be up to date by then. To be run in the
-    main thread: Python calls signal handlers in no other one.
+    the first trip, and again in a guest's turn: it may be up to date by then. Where that cannot
+    be told (UuidfsError, OSError) the guest is refused. To be run in the main thread: Python
+    calls signal handlers in no other one.
     """
     observer = observer or Observer()
     began, clock = time.time(), time.monotonic()
@@ -118,6 +120,9 @@ def _attempt(
     try:
         if needed is not None and not needed(guest):
             return _up_to_date(guest), False
+    except (UuidfsError, OSError) as error:
+        return failure(error, guest.name, guest.uuid)._replace(outcome=REFUSED), False
+    try:
         return trip(guest), False
     except CannotMove as error:
         return failure(error, guest.name, guest.uuid), error.for_memory

@@ -93,11 +93,14 @@ def test_a_summary_in_json() -> None:
 
 
 def test_what_to_do_after_an_early_end() -> None:
-    (line,) = migration.stopped_lines(RESULT, "--all --started-before X")
-    assert line == (
-        "uuidfs: 1 guest not begun; to go on: uuidfs local-migrate --all --started-before X"
+    (line,) = migration.stopped_lines(RESULT, resumes=False)
+    when = migration.moment(RESULT.began)
+    assert (
+        line == f"uuidfs: 1 guest not begun; to go on, run this again with --started-before {when}"
     )
-    assert migration.stopped_lines(RESULT._replace(trips=TRIPS[:4]), "") == []
+    (line,) = migration.stopped_lines(RESULT, resumes=True)
+    assert line == "uuidfs: 1 guest not begun; to go on, run this again"
+    assert migration.stopped_lines(RESULT._replace(trips=TRIPS[:4]), resumes=False) == []
 
 
 @pytest.mark.parametrize(

@@ -174,13 +174,16 @@ def test_one_that_needs_no_trip_is_asked_before_all_and_again_in_its_turn() -> N
     assert (result.exit_code, result.stopped) == (0, "")
 
 
-def test_a_question_that_fails_is_its_guests_failure_only() -> None:
+@pytest.mark.parametrize("error", [UuidfsError("cannot be read"), OSError(5, "EIO")])
+def test_of_whom_it_cannot_be_told_is_refused_and_stops_nothing(error: Exception) -> None:
     def needed(guest: Guest) -> bool:
         if guest.name == "b":
-            raise UuidfsError("cannot be read")
+            raise error
         return True
 
-    assert outcomes(Host().run(needed=needed)) == [MOVED, FAILED, MOVED, MOVED]
+    host = Host()
+    assert outcomes(host.run(1, 1, needed)) == [MOVED, REFUSED, MOVED, MOVED]
+    assert host.begun == ["a", "c", "d"]
 
 
 def test_who_was_refused_for_memory_beside_others_is_tried_again_alone() -> None:

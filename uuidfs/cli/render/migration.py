@@ -65,12 +65,14 @@ def summary_lines(result: OperationResult, *, dry_run: bool) -> list[str]:
     return ["", *table([tuple(heads), tuple(cells)])]
 
 
-def stopped_lines(result: OperationResult, again: str) -> list[str]:
-    """What to do about an operation that ended early; ``again`` are the options for the rest."""
+def stopped_lines(result: OperationResult, *, resumes: bool) -> list[str]:
+    """What to do about an operation that ended early. ``resumes``: the same command leaves out
+    those that have moved."""
     left = result.count(NOT_BEGUN)
     if not left:
         return []
-    return [f"uuidfs: {count(left, 'guest')} not begun; to go on: uuidfs local-migrate {again}"]
+    option = "" if resumes else f" with --started-before {moment(result.began)}"
+    return [f"uuidfs: {count(left, 'guest')} not begun; to go on, run this again{option}"]
 
 
 def operation_json(result: OperationResult) -> str:
