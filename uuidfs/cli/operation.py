@@ -65,7 +65,8 @@ class Teller(Observer):
             self._journal.trip(trip)
         if self._view is not None:
             self._view.ended(trip)
-        if not self._as_json:
+        # In an operation those that are up to date are counted: they may be nearly all.
+        if not self._as_json and not (self._whole and trip.outcome == UP_TO_DATE):
             self.say(migration.trip_lines([trip]), migration.trip_errors([trip]))
 
     def over(self, result: "OperationResult") -> None:
