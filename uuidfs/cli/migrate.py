@@ -55,6 +55,8 @@ BANDWIDTH = typer.Option(
 
 JOBS = typer.Option(1, "--jobs", metavar="N", min=1, help="So many domains at a time.")
 
+OUTDATED = typer.Option(False, "--outdated", help="Those that uuidfs outdated shows.")
+
 RECOVER = typer.Option(False, "--recover", help="Finish what a dead owner began.")
 
 MAX_FAILURES = typer.Option(
@@ -78,6 +80,7 @@ def local_migrate_command(
     ctx: typer.Context,
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
+    only_outdated: bool = OUTDATED,
     started_before: str = STARTED_BEFORE,
     emulator: str = EMULATOR,
     timeout: float = TIMEOUT,
@@ -109,7 +112,11 @@ def local_migrate_command(
         if started_before is not None:
             raise UsageError("--recover finishes every trip: leave --started-before out")
         _recover(layout, domains or (), options, jobs, as_json=as_json)
-    wanted = _wanted(layout, domains or (), all_domains=all_domains, started_before=started_before)
+    if bool(domains) + all_domains + only_outdated != 1:
+        raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
+    if only_outdated and started_before is not None:
+        raise UsageError("--outdated leaves out by itself what has moved, without --started-before")
+    wanted = _outdated(layout) if only_outdated else _wanted(layout, domains or (), started_before)
     _operate(layout, wanted, options, jobs, max_failures, as_json=as_json)
 
 
@@ -129,14 +136,20 @@ class Wanted(NamedTuple):
     emulators: Mapping[str, str] = MappingProxyType({})
 
 
-def _wanted(
-    layout: Layout, domains: Sequence[str], *, all_domains: bool, started_before: str | None
-) -> Wanted:
-    """The choice that the command line asks for. Raises UsageError, LibvirtRefused, NoAnswer."""
+def _outdated(layout: Layout) -> Wanted:
+    """Those that execute what is not on disk any more. Where a config names another emulator, that
+    is where the guest goes: else a trip keeps what it was started with."""
+    from uuidfs.cli.outdated import outdated_choice
     from uuidfs.localmigration import choice
 
-    if bool(domains) == all_domains:
-        raise UsageError("give either the names or UUIDs of domains, or --all")
+    needed, emulators = outdated_choice(layout)
+    return Wanted(choice.everybody(layout), needed, chosen=True, resumes=True, emulators=emulators)
+
+
+def _wanted(layout: Layout, domains: Sequence[str], started_before: str | None) -> Wanted:
+    """Those that are named, or all. Raises UsageError, LibvirtRefused, NoAnswer."""
+    from uuidfs.localmigration import choice
+
     needed = None
     if started_before is not None:
         needed = choice.started_before(layout, moment(started_before))
