@@ -9,7 +9,7 @@ import pytest
 from tests.live import guest
 from tests.live.attack import ended, reached, signal_to
 from tests.live.memory_group import memory_group
-from tests.live.migration import begin, command, uuidfs
+from tests.live.migration import begin, command, counts, processes, uuidfs, went_on
 from tests.live.operation import (
     freed,
     hint,
@@ -155,6 +155,48 @@ def test_killed_then_recovered_then_again(ready: PrivateHost) -> None:
     uuidfs(ready, "local-migrate", "--recover").ok()
     assert moved(ready, before) == "abc"
     assert set(outcomes(uuidfs(ready, *words).ok()).values()) == {"up_to_date"}
+
+
+@pytest.mark.parametrize("name", ["INT", "KILL"])
+def test_three_at_a_time_are_hit_at_once(ready: PrivateHost, name: str) -> None:
+    start(ready, a=16, b=16, c=16)
+    before = pids(ready)
+    running = begin(ready, *ALL, "--jobs", "3", "--bandwidth", "4", "--json")
+    while sessions(ready) < 3:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.001)
+    signal_to(ready, "helper", name)
+    code, said = ended(running)
+    if name == "KILL":
+        uuidfs(ready, "local-migrate", "--recover", "--jobs", "3").ok()
+    else:
+        found = json.loads(said[said.index("{") : said.rindex("}") + 1])
+        stayed = [one["name"] for one in found["domains"] if one["outcome"] == "failed"]
+        assert code == (1 if stayed else 0)
+        assert set(moved(ready, before)) == {*"abc"} - {*stayed}
+    moved(ready, before)
+    for number in (1, 2, 3):
+        assert len(processes(ready, guest.uuid(number))) == 1
+        went_on(counts(ready, number))
+
+
+def test_the_hosts_daemon_is_killed(ready: PrivateHost) -> None:
+    """That is a failed trip: the others are not tried, and go on later."""
+    start(ready, a=16, b=32, c=48)
+    before = pids(ready)
+    running = begin(ready, *ALL, "--bandwidth", "4")
+    reached(ready, "out", running)
+    ready.libvirtd.kill()
+    ready.libvirtd.start()
+    code, said = ended(running)
+    assert code == 1
+    assert said.count("not begun: 1 trip has failed") == 2
+    ready.reconnected()
+    uuidfs(ready, "local-migrate", "--recover").ok()
+    uuidfs(ready, *ALL, *hint(said)).ok()
+    assert {*"bc"} <= {*moved(ready, before)}
+    for number in (1, 2, 3):
+        went_on(counts(ready, number))
 
 
 def test_a_time_that_is_none_and_one_that_nobody_is_older_than(ready: PrivateHost) -> None:

@@ -74,14 +74,17 @@ class TripsView:
     def _line(self, name: str) -> str:
         label = clipped(show(name), _NAME).ljust(_NAME)
         hop = self._hops.get(name)
-        if hop is None or not hop.total:
+        if hop is None:
             return f"{label}  begins"
+        way = _WAYS.get(hop.number, "")
+        if not hop.total:  # QEMU has not begun to copy
+            return f"{label}  {way}"
         done = 1.0 - min(max(hop.remaining / hop.total, 0.0), 1.0)
         bar = ("#" * round(done * _BAR)).ljust(_BAR, ".")
         rest = f"{hop.transferred >> 20} MiB, {hop.remaining >> 20} MiB remain"
         if hop.downtime is not None:
             rest = f"{hop.transferred >> 20} MiB, downtime {hop.downtime} ms"
-        return f"{label}  {_WAYS.get(hop.number, ''):4}  [{bar}] {done:4.0%}  {rest}"
+        return f"{label}  {way:4}  [{bar}] {done:4.0%}  {rest}"
 
     def _total(self, under_way: int, waiting: int) -> str:
         words = [f"{len(self._outcomes)} of {self._all} done"]

@@ -40,11 +40,13 @@ def test_a_line_a_guest_and_one_in_all(capsys: pytest.CaptureFixture[str]) -> No
     view.progress("db", HopProgress(2, 5 * MIB, 0, 5 * MIB, 21))
     view.ended(TripResult("x", "", error="no", outcome=FAILED))
     view.ended(TripResult("y", "", outcome=UP_TO_DATE))
-    web, db, new, total = drawn(view, ["web", "db", "new"], capsys)
+    view.progress("late", HopProgress(2))
+    web, db, late, new, total = drawn(view, ["web", "db", "late", "new"], capsys)
     assert re.fullmatch(r"web +out   \[#{10}\.{10}\]  50%  30 MiB, 50 MiB remain", web)
     assert re.fullmatch(r"db +home  \[#{20}\] 100%  5 MiB, downtime 21 ms", db)
+    assert re.fullmatch(r"late +home", late)
     assert re.fullmatch(r"new +begins", new)
-    assert total.startswith("2 of 9 done, 1 failed, 3 under way, 2 to come; 0.")
+    assert total.startswith("2 of 9 done, 1 failed, 4 under way, 2 to come; 0.")
 
 
 def test_it_is_drawn_over_itself_and_taken_away(capsys: pytest.CaptureFixture[str]) -> None:
