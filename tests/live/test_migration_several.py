@@ -34,7 +34,7 @@ def test_a_system_call_that_fails_for_one_of_them(three: PrivateHost, jobs: str)
     made = f"mkdir -p {path}/lib && mount -t tmpfs -o ro none {path}/lib"
     plan = [before("migrate.local_migrate", made)]
     pids = {name: three.qemu_pid(name) for name in NAMES}
-    words = ("local-migrate", "--all", "--json", "--jobs", jobs)
+    words = ("local-migrate", "--all", "--json", "--jobs", jobs, "--max-failures", "0")
     said = uuidfs_at(three, plan, *words)
     print(said)
     assert said.code == 1

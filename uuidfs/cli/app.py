@@ -9,11 +9,12 @@ from uuidfs import __version__
 from uuidfs.cli.config import config_app
 from uuidfs.cli.convert import convert_command, revert_command
 from uuidfs.cli.hook import hook_app
-from uuidfs.cli.migrate import local_migrate_command, rename_command
+from uuidfs.cli.migrate import local_migrate_command
 from uuidfs.cli.options import CONNECT, ROOT
 from uuidfs.cli.outdated import outdated_command
 from uuidfs.cli.output import EXIT_INTERRUPTED, fail, guarded, say
 from uuidfs.cli.reconcile import reconcile_command
+from uuidfs.cli.rename import rename_command
 from uuidfs.cli.sessions import lock_command, session_app
 from uuidfs.cli.status import check_command, path_command, status_command
 from uuidfs.cli.systemd import systemd_app

@@ -1,19 +1,18 @@
-"""``uuidfs local-migrate`` and ``uuidfs rename``."""
+"""``uuidfs local-migrate``: one guest, or an operation on a host."""
 
-import signal
-import sys
+import contextlib
+import math
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import typer
 
 from uuidfs.cli.options import (
     ALL,
     CONNECT,
-    DOMAIN,
     DOMAINS,
     DRY_RUN,
     JSON,
@@ -22,18 +21,17 @@ from uuidfs.cli.options import (
     layout_of,
     patience,
 )
-from uuidfs.cli.outdated import outdated_trips
 from uuidfs.cli.output import say
-from uuidfs.cli.progress import HopBar
 from uuidfs.cli.render import migration
-from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK, UsageError
+from uuidfs.errors import EXIT_BUSY, EXIT_OK, UsageError
 from uuidfs.layout.places import Layout
 from uuidfs.runtime import sessions
 from uuidfs.survey.resolve import resolve
 
 if TYPE_CHECKING:
+    from uuidfs.localmigration.choice import Needed
     from uuidfs.localmigration.hop import MigrationOptions
-    from uuidfs.localmigration.migrate import TripResult
+    from uuidfs.localmigration.results import Guest, TripResult
 
 EMULATOR = typer.Option(
     None,
@@ -61,11 +59,21 @@ OUTDATED = typer.Option(False, "--outdated", help="Those that uuidfs outdated sh
 
 RECOVER = typer.Option(False, "--recover", help="Finish what a dead owner began.")
 
-LIVE = typer.Option(False, "--live", help="A running domain, by a local migration.")
+MAX_FAILURES = typer.Option(
+    1,
+    "--max-failures",
+    metavar="N",
+    min=0,
+    help="Begin no other trip once so many have failed; 0 for never stop.",
+)
 
-_WAKE = 0.1  # seconds after which the main thread looks for signals
-
-NEW = typer.Argument(..., metavar="NEW", help="The new name.")
+STARTED_BEFORE = typer.Option(
+    None,
+    "--started-before",
+    metavar="TIME",
+    show_default=False,
+    help="Only guests whose QEMU process is older, such as 2026-11-26T14:30, or @SECONDS.",
+)
 
 
 def local_migrate_command(
@@ -73,10 +81,12 @@ def local_migrate_command(
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
     only_outdated: bool = OUTDATED,
+    started_before: str = STARTED_BEFORE,
     emulator: str = EMULATOR,
     timeout: float = TIMEOUT,
     bandwidth: int = BANDWIDTH,
     jobs: int = JOBS,
+    max_failures: int = MAX_FAILURES,
     recover: bool = RECOVER,
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
@@ -85,38 +95,145 @@ def local_migrate_command(
     connect: str = CONNECT,
 ) -> None:
     """Move running guests to fresh QEMU processes on this host."""
-    from uuidfs.localmigration import connection, hop, migrate
+    from uuidfs.localmigration import hop
 
-    layout = _system(layout_of(ctx, root, connect))
-    lock_timeout = patience(layout, lock_timeout)
+    layout = system(layout_of(ctx, root, connect))
     options = hop.MigrationOptions(
         emulator,
         None,
         timeout,
         bandwidth,
-        lock_timeout,
+        patience(layout, lock_timeout),
         dry_run,
-        HopBar() if sys.stderr.isatty() and jobs == 1 else None,
+        None,
         threading.Event(),
-        jobs,
     )
-    calls: Sequence[Callable[[], TripResult]]
     if recover:
-        chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
-        if not chosen:
-            _nothing_to_recover(layout, as_json=as_json)
-        calls = [partial(migrate.recover, layout, uuid, options) for uuid in chosen]
-    else:
-        if bool(domains) + all_domains + only_outdated != 1:
-            raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
-        if only_outdated:
-            chosen, calls = outdated_trips(layout, options)
-        else:
-            chosen = list(domains or ()) or connection.running(layout.uri)
-            calls = [partial(migrate.local_migrate, layout, domain, options) for domain in chosen]
-    options = options._replace(jobs=min(jobs, len(chosen)) or 1)
-    results = _together(calls, chosen, options)
-    _finish(results, as_json=as_json, dry_run=dry_run)
+        if started_before is not None:
+            raise UsageError("--recover finishes every trip: leave --started-before out")
+        _recover(layout, domains or (), options, jobs, as_json=as_json)
+    if bool(domains) + all_domains + only_outdated != 1:
+        raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
+    if only_outdated and started_before is not None:
+        raise UsageError("--outdated leaves out by itself what has moved, without --started-before")
+    wanted = _outdated(layout) if only_outdated else _wanted(layout, domains or (), started_before)
+    _operate(layout, wanted, options, jobs, max_failures, as_json=as_json)
+
+
+class Wanted(NamedTuple):
+    """Which guests an operation is for. ``domains``: those that may need a trip, by names or
+    UUIDs; ``needed`` decides, at the beginning and again in a guest's turn, None for all of them.
+
+    ``chosen``: nobody named them, so the smallest go first, and one that is off by now is fine.
+    ``resumes``: after an early end the same command leaves out those that have moved.
+    ``emulators``, by UUID: QEMU binaries that guests move to where --emulator names none.
+    """
+
+    domains: list[str]
+    needed: "Needed | None"
+    chosen: bool
+    resumes: bool = False
+    emulators: Mapping[str, str] = MappingProxyType({})
+
+
+def _outdated(layout: Layout) -> Wanted:
+    """Those that execute what is not on disk any more. Where a config names another emulator, that
+    is where the guest goes: else a trip keeps what it was started with."""
+    from uuidfs.cli.outdated import outdated_choice
+    from uuidfs.localmigration import choice
+
+    needed, emulators = outdated_choice(layout)
+    return Wanted(choice.everybody(layout), needed, chosen=True, resumes=True, emulators=emulators)
+
+
+def _wanted(layout: Layout, domains: Sequence[str], started_before: str | None) -> Wanted:
+    """Those that are named, or all. Raises UsageError, LibvirtRefused, NoAnswer."""
+    from uuidfs.localmigration import choice
+
+    needed = None
+    if started_before is not None:
+        needed = choice.started_before(layout, moment(started_before))
+    resumes = needed is not None
+    if domains:
+        return Wanted(list(domains), needed, chosen=False, resumes=resumes)
+    everybody = choice.everybody(layout)
+    return Wanted(everybody, needed or choice.runs(layout), chosen=True, resumes=resumes)
+
+
+def _operate(
+    layout: Layout,
+    wanted: Wanted,
+    options: "MigrationOptions",
+    jobs: int,
+    max_failures: int,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    """Move those that are wanted, and tell what came of it."""
+    from uuidfs.cli import operation
+    from uuidfs.cli.journal import Journal
+    from uuidfs.localmigration import choice, migrate
+    from uuidfs.localmigration.budget import Budget
+    from uuidfs.localmigration.operation import Manner
+
+    guests, lives = choice.look(layout, wanted.domains, by_size=wanted.chosen)
+    whole = wanted.chosen or len(guests) > 1
+
+    def trip(guest: "Guest") -> "TripResult":
+        emulator = options.emulator or wanted.emulators.get(guest.uuid)
+        chosen = options._replace(emulator=emulator, progress=teller.progress)
+        return migrate.local_migrate(layout, guest.wanted, chosen)
+
+    manner = Manner(jobs, max_failures, options.cancelled)
+    with contextlib.ExitStack() as stack:
+        journal = None if options.dry_run else stack.enter_context(Journal())
+        teller = operation.Teller(
+            len(guests), options.cancelled, journal, as_json=as_json, whole=whole
+        )
+        result = operation.trips(
+            guests,
+            trip,
+            manner,
+            Budget(layout, {} if options.dry_run else lives),
+            teller,
+            wanted.needed,
+        )
+    if as_json:
+        operation.finish(result, teller, [migration.operation_json(result)])
+    lines = migration.summary_lines(result, dry_run=options.dry_run) if whole else []
+    left = migration.stopped_lines(result, resumes=wanted.resumes)
+    operation.finish(result, teller, lines, left)
+
+
+def _recover(
+    layout: Layout,
+    domains: Sequence[str],
+    options: "MigrationOptions",
+    jobs: int,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    """Finish what dead owners began; one that fails keeps nobody from the others."""
+    from uuidfs.cli import operation
+    from uuidfs.localmigration import migrate
+    from uuidfs.localmigration.budget import Budget
+    from uuidfs.localmigration.operation import Manner
+    from uuidfs.localmigration.results import Guest
+
+    uuids = [resolve(layout, each)[0] for each in domains] or sessions.orphans(layout)
+    if not uuids:
+        _nothing_to_recover(layout, as_json=as_json)
+    guests = [Guest(uuid, uuid, uuid) for uuid in dict.fromkeys(uuids)]
+    teller = operation.Teller(len(guests), options.cancelled, as_json=as_json)
+    options = options._replace(progress=teller.progress)
+    result = operation.trips(
+        guests,
+        lambda guest: migrate.recover(layout, guest.uuid, options),
+        Manner(jobs, cancelled=options.cancelled),
+        Budget(layout, {}),
+        teller,
+    )
+    operation.finish(result, teller, [migration.trips_json(result.trips)] if as_json else [])
 
 
 def _nothing_to_recover(layout: Layout, *, as_json: bool) -> NoReturn:
@@ -131,79 +248,25 @@ def _nothing_to_recover(layout: Layout, *, as_json: bool) -> NoReturn:
     raise typer.Exit(EXIT_BUSY if at_it else EXIT_OK)
 
 
-def _together(
-    calls: "Sequence[Callable[[], TripResult]]", names: list[str], options: "MigrationOptions"
-) -> "list[TripResult]":
-    """Run the trips, some at a time; SIGINT and SIGTERM bring those under way to their end.
+def moment(text: str) -> float:
+    """Seconds since the epoch, of a time in ISO 8601 or of @SECONDS as date(1) reads it.
 
-    Without that, a signal would end the main thread while trips go on in others. A guest that is
-    on its way out stays, one in the peer goes home; what has not begun does not begin.
+    A time without an offset is the host's. Raises UsageError.
     """
-    from uuidfs.localmigration import migrate
-
-    def interrupted(_number: int, _frame: object) -> None:
-        if not options.cancelled.is_set():
-            say([], ["uuidfs: interrupted; guests that are away come home first"])
-        options.cancelled.set()
-
-    def one(call: "Callable[[], TripResult]", name: str) -> "TripResult":
-        if options.cancelled.is_set():
-            return migrate.TripResult(name, "", error="not begun: interrupted")
-        return migrate.errors(call, name)
-
-    before = {n: signal.signal(n, interrupted) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            trips = [pool.submit(one, call, name) for call, name in zip(calls, names, strict=True)]
-            # Python runs a handler in the main thread only, and the kernel may give the signal to
-            # another one: a wait without an end would sleep through it.
-            while wait(trips, _WAKE).not_done:
-                pass
-            return [trip.result() for trip in trips]
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with contextlib.suppress(ValueError, OverflowError):
+        if text.startswith("@"):
+            seconds = float(text[1:])
+            if math.isfinite(seconds):
+                return seconds
+        else:
+            return datetime.fromisoformat(text).timestamp()
+    raise UsageError(
+        f"--started-before {text!r}: write a time such as 2026-11-26T14:30, or @SECONDS"
+    )
 
 
-def _finish(results: "list[TripResult]", *, as_json: bool, dry_run: bool = False) -> None:
-    if as_json:
-        say([migration.trips_json(results)])
-    else:
-        say(migration.trip_lines(results, dry_run=dry_run), migration.trip_errors(results))
-    if any(r.error is not None and not r.busy for r in results):
-        raise typer.Exit(EXIT_FAILED)
-    raise typer.Exit(EXIT_BUSY if any(r.busy for r in results) else EXIT_OK)
-
-
-def _system(layout: Layout) -> Layout:
+def system(layout: Layout) -> Layout:
+    """The layout itself. Raises UsageError where it is not this host's own."""
     if layout.uri != "qemu:///system" or not layout.live:
         raise UsageError("local migration is for qemu:///system on this host")
     return layout
-
-
-def rename_command(
-    ctx: typer.Context,
-    old: str = DOMAIN,
-    new: str = NEW,
-    live: bool = LIVE,
-    as_json: bool = JSON,
-    lock_timeout: float = LOCK_TIMEOUT,
-    root: str = ROOT,
-    connect: str = CONNECT,
-) -> None:
-    """Rename a domain: one that is shut off, or with --live a running one."""
-    from uuidfs.localmigration import hop, migrate
-
-    layout = _system(layout_of(ctx, root, connect))
-    lock_timeout = patience(layout, lock_timeout)
-    if live:
-        progress = HopBar() if sys.stderr.isatty() else None
-        options = hop.MigrationOptions(
-            new_name=new,
-            lock_timeout=lock_timeout,
-            progress=progress,
-            cancelled=threading.Event(),
-        )
-        call = partial(migrate.local_migrate, layout, old, options)
-        _finish(_together([call], [old], options), as_json=as_json)
-    _finish([migrate.rename(layout, old, new, lock_timeout)], as_json=as_json)

@@ -1,7 +1,6 @@
 """``uuidfs outdated``, and what ``uuidfs local-migrate --outdated`` moves."""
 
-from collections.abc import Callable
-from functools import partial
+import os
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,12 +11,12 @@ from uuidfs.cli.render.outdated import outdated_errors, outdated_json, outdated_
 from uuidfs.errors import UsageError, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.outdated import look, record
+from uuidfs.runtime.sessions import path_of
 from uuidfs.survey.resolve import resolve
-from uuidfs.survey.scan import Problem
 
 if TYPE_CHECKING:
-    from uuidfs.localmigration.hop import MigrationOptions
-    from uuidfs.localmigration.migrate import TripResult
+    from uuidfs.localmigration.choice import Needed
+    from uuidfs.localmigration.results import Guest
 
 RECORD = typer.Option(False, "--record", help="Keep the result for the reconciler's metrics.")
 
@@ -44,29 +43,26 @@ def outdated_command(
     raise typer.Exit(found.exit_code)
 
 
-def outdated_trips(
-    layout: Layout, options: "MigrationOptions"
-) -> "tuple[list[str], list[Callable[[], TripResult]]]":
-    """The names of the outdated guests, and their trips; an error for each that nobody can tell.
+def outdated_choice(layout: Layout) -> "tuple[Needed, dict[str, str]]":
+    """Whether a guest is outdated, and by UUID the emulator that a config names anew.
 
-    Where a config names another emulator, that is where it goes: else a trip keeps what the guest
-    was started with.
+    The first answers are those of one look at all; later ones are of that moment. A guest in a
+    session counts as outdated: its trip says who is at it.
     """
-    from uuidfs.localmigration.migrate import local_migrate
-
-    def untold(problem: Problem) -> "TripResult":
-        raise UuidfsError(f"whether it is outdated cannot be told: {problem.reason}", problem.path)
-
     found = look(layout)
-    calls: list[Callable[[], TripResult]] = [
-        partial(
-            local_migrate,
-            layout,
-            one.name,
-            options._replace(emulator=options.emulator or one.emulator),
-        )
-        for one in found.domains
-    ]
-    calls += [partial(untold, problem) for problem in found.problems]
-    names = [one.name for one in found.domains] + [p.name or p.path for p in found.problems]
-    return names, calls
+    asked: set[str] = set()
+
+    def needed(guest: "Guest") -> bool:
+        if os.path.lexists(path_of(layout, guest.uuid)):
+            return True
+        looked = look(layout, {guest.uuid}) if guest.uuid in asked else found
+        asked.add(guest.uuid)
+        if any(one.uuid == guest.uuid for one in looked.domains):
+            return True
+        for problem in looked.problems:
+            if problem.name == guest.name:
+                why = f"whether it is outdated cannot be told: {problem.reason}"
+                raise UuidfsError(why, problem.path)
+        return False
+
+    return needed, {one.uuid: one.emulator for one in found.domains if one.emulator}

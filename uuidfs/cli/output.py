@@ -66,6 +66,8 @@ def carry_out(
 def say(lines: Iterable[str], errors: Iterable[str] = ()) -> None:
     """Print results to stdout and complaints to stderr."""
     for stream, texts in ((sys.stdout, lines), (sys.stderr, errors)):
+        if stream is None:  # Python has none where it was closed
+            continue
         stream.write("".join(f"{text}\n" for text in texts))
         stream.flush()
 

@@ -134,12 +134,3 @@ def lookup(connection: Any, domain: str) -> Any | None:
             }:
                 raise LibvirtRefused(f"look for {domain}", error) from error
     return None
-
-
-def running(uri: str) -> list[str]:
-    """The UUIDs of all running domains."""
-    libvirt = module()
-    connection = connect(uri)
-    with doing("list the running domains"):
-        domains = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
-        return [str(domain.UUIDString()) for domain in domains]

@@ -39,7 +39,6 @@ class MigrationOptions(NamedTuple):
     """``timeout`` in seconds for the way out, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit.
 
     ``cancelled``: set by somebody who wants the guest to stay, or to go home at once.
-    ``jobs``: so many trips may be under way at a time.
     """
 
     emulator: str | None = None
@@ -50,7 +49,6 @@ class MigrationOptions(NamedTuple):
     dry_run: bool = False
     progress: Callable[[str, HopProgress], None] | None = None
     cancelled: threading.Event = threading.Event()  # nobody sets this one
-    jobs: int = 1
 
 
 class HopFailed(UuidfsError):

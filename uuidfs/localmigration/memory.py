@@ -14,6 +14,8 @@ from uuidfs.localmigration.processes import Process
 
 OVERHEAD = 96 << 20  # bytes: what a fresh QEMU process and the peer daemon need themselves
 
+SHORT = "memory:"  # how each shortage begins
+
 _MIB = 1 << 20
 
 _NO_LIMIT = 1 << 60  # bytes; control groups version 1 say 2^63 less a page for "none"
@@ -30,6 +32,10 @@ class Need(NamedTuple):
     ordinary: int
     huge: dict[int, int]
     nodes: tuple[int, ...] = ()
+
+    def at(self, place: "Place") -> int:
+        """How many bytes of it are of the kind that a place has."""
+        return self.huge.get(place.page, 0) if place.page else self.ordinary
 
 
 def need_of(process: Process, live: etree._Element) -> Need:
@@ -51,24 +57,48 @@ def need_of(process: Process, live: etree._Element) -> Need:
     return Need(ordinary + OVERHEAD, huge, _bound_to(live))
 
 
-def shortages(need: Need, process: Process, jobs: int) -> list[str]:
-    """What there is too little of for ``jobs`` such trips at a time, with both figures."""
+class Place(NamedTuple):
+    """Where memory is taken from, and the bytes that are free there.
+
+    ``page``: the size of its huge pages in KiB, 0 for ordinary memory. ``nodes`` and ``group``
+    are empty for the whole host.
+    """
+
+    where: str
+    free: int
+    page: int = 0
+    nodes: tuple[int, ...] = ()
+    group: str = ""
+
+
+def places(need: Need, process: Process) -> list[Place]:
+    """Everywhere that a second process of this one takes memory from, as it is now."""
+    return [
+        *_room(process, need.nodes),
+        *(
+            Place(f"huge pages of {page} KiB", _free_huge(page, need.nodes), page, need.nodes)
+            for page in need.huge
+        ),
+    ]
+
+
+def shortages(need: Need, process: Process) -> list[str]:
+    """What there is too little of for a second process, with both figures."""
     found = []
-    ordinary = need.ordinary * jobs
-    trips = f"{jobs} trips at a time" if jobs > 1 else "its second process"
-    for free, where in _room(process, need.nodes):
-        if free < ordinary:
+    for place in places(need, process):
+        wanted = need.at(place)
+        if place.free >= wanted:
+            continue
+        if place.page:
+            where = f" of node {_comma(place.nodes)}" if place.nodes else ""
             found.append(
-                f"memory: {trips} may need {ordinary // _MIB} MiB, "
-                f"and {where} has {max(free, 0) // _MIB} MiB left"
+                f"{SHORT} its second process needs {wanted // _MIB} MiB of {place.where}, "
+                f"and {place.free // _MIB} MiB{where} are free"
             )
-    for size, wanted in need.huge.items():
-        free = _free_huge(size, need.nodes)
-        if free < wanted * jobs:
-            where = f" of node {_comma(need.nodes)}" if need.nodes else ""
+        else:
             found.append(
-                f"memory: {trips} needs {wanted * jobs // _MIB} MiB of huge pages of {size} KiB, "
-                f"and {free // _MIB} MiB{where} are free"
+                f"{SHORT} its second process may need {wanted // _MIB} MiB, "
+                f"and {place.where} has {max(place.free, 0) // _MIB} MiB left"
             )
     return found
 
@@ -118,19 +148,19 @@ def _comma(nodes: tuple[int, ...]) -> str:
     return ",".join(str(node) for node in nodes)
 
 
-def _room(process: Process, nodes: tuple[int, ...]) -> Iterator[tuple[int, str]]:
-    """Free bytes, and where: the host, its nodes, and each control group with a limit."""
-    yield _field("/proc/meminfo", "MemAvailable") << 10, "the host"
+def _room(process: Process, nodes: tuple[int, ...]) -> Iterator[Place]:
+    """Of ordinary memory: the host, its nodes, and each control group with a limit."""
+    yield Place("the host", _field("/proc/meminfo", "MemAvailable") << 10)
     if nodes:
         fields = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
         free = sum(_field(f"{_NODES}/node{n}/meminfo", name) for n in nodes for name in fields)
-        yield free << 10, f"node {_comma(nodes)}"
+        yield Place(f"node {_comma(nodes)}", free << 10, nodes=nodes)
     with Process(os.getpid()) as ours:
         seen = dict.fromkeys([*_groups(process), *_groups(ours)])
     for group in seen:
         free_here = _free_in(group)
         if free_here is not None:
-            yield free_here, f"the control group {group}"
+            yield Place(f"the control group {group}", free_here, group=group)
 
 
 def _field(path: str, name: str) -> int:

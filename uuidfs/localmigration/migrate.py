@@ -3,41 +3,34 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
 from uuidfs.errors import Busy, Refused, UsageError, UuidfsError, show
-from uuidfs.layout.names import refusal
+from uuidfs.layout.names import is_uuid, refusal
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import set_aside as asides
 from uuidfs.localmigration.connection import connect, doing, lookup
 from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import BY
-from uuidfs.localmigration.preflight import pid_file, preflight
+from uuidfs.localmigration.preflight import CannotMove, pid_file, preflight
 from uuidfs.localmigration.processes import process_of
+from uuidfs.localmigration.results import (
+    BUSY,
+    CAN_MOVE,
+    FAILED,
+    RECOVERED,
+    REFUSED,
+    RENAMED,
+    TripResult,
+)
 from uuidfs.localmigration.trip import Trip
 from uuidfs.runtime import sessions
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.runtime.owners import started_at
 from uuidfs.runtime.sessions import HOME, Session
-
-
-class TripResult(NamedTuple):
-    """``seconds`` in all, ``downtimes`` a hop in ms; ``where`` tells how it ended: "host", "gone"
-    for a guest that has ended, "renamed". ``unconfined``: a security module confines the guest,
-    and did not while it was in the peer."""
-
-    name: str
-    uuid: str
-    seconds: float = 0.0
-    downtimes: tuple[int, ...] = ()
-    where: str = ""
-    error: str | None = None
-    busy: bool = False
-    unconfined: bool = False
 
 
 class GuestEnded(UuidfsError):
@@ -63,6 +56,8 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
     try:
         domain = lookup(host, wanted)
         if domain is None:
+            if is_uuid(wanted):
+                sessions.guard(layout, wanted)  # a transient one is not known while it is away
             raise UsageError(f"libvirt has no domain {show(wanted)!r}")
         name, uuid = str(domain.name()), str(domain.UUIDString())
         trip: Trip | None = None
@@ -72,7 +67,7 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
                 _put_back_earlier(layout, domain, uuid)
                 preflight(layout, host, domain, options)
                 if options.dry_run:
-                    return TripResult(name, uuid)
+                    return TripResult(name, uuid, outcome=CAN_MOVE)
                 trip = Trip(layout, host, _begin(layout, uuid, name, options), options)
                 where = trip.out_and_home(domain)
         finally:
@@ -147,6 +142,7 @@ def recover(layout: Layout, uuid: str, options: MigrationOptions) -> TripResult:
         time.monotonic() - began,
         tuple(trip.downtimes),
         where,
+        outcome=RECOVERED,
     )
 
 
@@ -188,14 +184,17 @@ def catch_up(layout: Layout, uuid: str) -> None:
             convert(layout, Options(domains=(uuid,), by=BY))
 
 
-def errors(call: Callable[[], TripResult], name: str) -> TripResult:
-    """One domain of several: what it raises becomes its result, and the others go on."""
-    try:
-        return call()
-    except UuidfsError as error:
-        return TripResult(name, "", error=str(error), busy=isinstance(error, Busy))
-    except OSError as error:
-        return TripResult(name, "", error=f"a system call failed: {error}")
+def failure(error: UuidfsError | OSError, name: str, uuid: str = "") -> TripResult:
+    """One domain of several: what its trip raised becomes its result, and the others go on."""
+    if isinstance(error, OSError):
+        why = f"a system call failed: {error}"
+        return TripResult(name, uuid, error=why, outcome=FAILED)
+    outcome = FAILED
+    if isinstance(error, Busy):
+        outcome = BUSY
+    elif isinstance(error, CannotMove | UsageError):
+        outcome = REFUSED
+    return TripResult(name, uuid, error=str(error), busy=outcome == BUSY, outcome=outcome)
 
 
 def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResult:
@@ -225,4 +224,4 @@ def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResul
     finally:
         host.close()
     catch_up(layout, uuid)
-    return TripResult(new, uuid, time.monotonic() - began, where="renamed")
+    return TripResult(new, uuid, time.monotonic() - began, where=RENAMED, outcome=RENAMED)

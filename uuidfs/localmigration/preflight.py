@@ -24,6 +24,11 @@ class CannotMove(UuidfsError):
         self.name = name
         self.reasons = reasons
 
+    @property
+    def for_memory(self) -> bool:
+        """Whether memory is all that is in the way: there may be more of it later."""
+        return all(reason.startswith(memory.SHORT) for reason in self.reasons)
+
 
 def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions) -> None:
     """Raise CannotMove with everything that stands in the way; changes nothing.
@@ -46,7 +51,7 @@ def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions)
         else:
             reasons += devices.obstacles(live)
             reasons += secrets.unknown_to_a_peer(host, live, host_daemon(layout).name)
-            reasons += _process_obstacles(layout, name, live, options.jobs) or [
+            reasons += _process_obstacles(layout, name, live) or [
                 f"{path}: a block job is active"
                 for path in domain_xml.found(live, "devices/disk[@device='disk']/target/@dev")
                 if bounded(f"look at {path}", partial(domain.blockJobInfo, path))
@@ -74,7 +79,7 @@ def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions)
         raise CannotMove(name, reasons)
 
 
-def _process_obstacles(layout: Layout, name: str, live: Any, jobs: int) -> list[str]:
+def _process_obstacles(layout: Layout, name: str, live: Any) -> list[str]:
     """Of its QEMU process: that it answers, and that there is memory for another one."""
     process = process_of(pid_file(layout, name))
     if process is None:
@@ -82,7 +87,7 @@ def _process_obstacles(layout: Layout, name: str, live: Any, jobs: int) -> list[
     with process:
         if process.stopped:
             return [f"its QEMU process {process.pid} is stopped (SIGSTOP, or a debugger)"]
-        return memory.shortages(memory.need_of(process, live), process, jobs)
+        return memory.shortages(memory.need_of(process, live), process)
 
 
 def pid_file(layout: Layout, name: str) -> str:

@@ -61,3 +61,9 @@ def make_migration_uuid(layout: Layout) -> str:
             except OSError as error:
                 raise SystemCallFailed("make", path, error) from error
     return found
+
+
+def peer_name(name: str) -> str:
+    """What a domain is called in the peer."""
+    # libvirt names files after it, with 255 bytes for NAME.xml.new.
+    return f"{os.fsencode(name)[:200].decode(errors='ignore')}-incoming"

@@ -239,8 +239,6 @@ def begin(
     start = started_at(pid)
     if start is None:
         raise UsageError(f"there is no process {pid}")
-    # libvirt names files after the peer, with 255 bytes for NAME.xml.new.
-    short = os.fsencode(name)[:200].decode(errors="ignore")
     session = Session(
         uuid,
         name,
@@ -250,7 +248,7 @@ def begin(
         time.time(),
         tool,
         peer_uuids.exchanged(uuid, peer_uuids.make_migration_uuid(layout)),
-        f"{short}-incoming",
+        peer_uuids.peer_name(name),
         directory,
         socket,
         new_name,

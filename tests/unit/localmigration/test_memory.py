@@ -73,12 +73,10 @@ def need(has: int, xml: etree._Element) -> memory.Need:
     return memory.need_of(process, xml)
 
 
-def said(
-    wanted: int, groups: str = "", *, jobs: int = 1, nodes: tuple[int, ...] = (), **huge: int
-) -> list[str]:
+def said(wanted: int, groups: str = "", *, nodes: tuple[int, ...] = (), **huge: int) -> list[str]:
     process: Any = FakeProcess(groups=groups)
     sizes = {int(key.strip("_")): size * MIB for key, size in huge.items()}
-    return memory.shortages(memory.Need(wanted * MIB, sizes, nodes), process, jobs)
+    return memory.shortages(memory.Need(wanted * MIB, sizes, nodes), process)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +133,6 @@ def test_the_host_has_enough_or_too_little(kernel: dict[str, str]) -> None:
     assert said(8192) == []
     assert said(8193) == [
         "memory: its second process may need 8193 MiB, and the host has 8192 MiB left"
-    ]
-    assert said(4096, jobs=2) == []
-    assert said(4097, jobs=2) == [
-        "memory: 2 trips at a time may need 8194 MiB, and the host has 8192 MiB left"
     ]
 
 

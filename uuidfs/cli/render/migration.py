@@ -1,24 +1,31 @@
 """Results of local migrations and sessions as text or versioned JSON."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
 
-from uuidfs.cli.render.text import as_json
+from uuidfs.cli.render.text import as_json, count, table
 from uuidfs.errors import show
+from uuidfs.localmigration.results import (
+    CAN_MOVE,
+    COUNTED,
+    MOVED,
+    NOT_BEGUN,
+    UP_TO_DATE,
+    OperationResult,
+    TripResult,
+)
 from uuidfs.runtime.sessions import Session
 
-if TYPE_CHECKING:
-    from uuidfs.localmigration.migrate import TripResult
 
-
-def trip_lines(results: "list[TripResult]", *, dry_run: bool = False) -> list[str]:
+def trip_lines(results: Sequence[TripResult]) -> list[str]:
     """One line a domain."""
-    return [_line(r, dry_run=dry_run) for r in results if r.error is None]
+    return [_line(r) for r in results if r.error is None]
 
 
-def _line(result: "TripResult", *, dry_run: bool) -> str:
+def _line(result: TripResult) -> str:
     name = show(result.name)
-    if dry_run:
-        return f"{name}: can move"
+    if result.outcome in {CAN_MOVE, UP_TO_DATE}:
+        return f"{name}: {_words(result.outcome)}"
     if result.where == "gone":
         return f"{name}: the guest has ended; its session is closed"
     if not result.downtimes:
@@ -36,14 +43,68 @@ def at_it_line(session: Session) -> str:
     )
 
 
-def trip_errors(results: "list[TripResult]") -> list[str]:
+def trip_errors(results: Sequence[TripResult]) -> list[str]:
     """One line a domain that did not move."""
     return [f"uuidfs: {show(r.name)}: {r.error}" for r in results if r.error is not None]
 
 
-def trips_json(results: "list[TripResult]") -> str:
-    """local-migrate and rename."""
+def trips_json(results: Sequence[TripResult]) -> str:
+    """rename, and local-migrate --recover."""
     return as_json(domains=[r._asdict() for r in results])
+
+
+def summary_lines(result: OperationResult, *, dry_run: bool) -> list[str]:
+    """How many had which outcome, and how long it took."""
+    outcomes = [each for each in COUNTED if each != (MOVED if dry_run else CAN_MOVE)]
+    heads = [_words(outcome) for outcome in outcomes]
+    cells = [str(result.count(outcome)) for outcome in outcomes]
+    if not dry_run:
+        longest = result.longest_downtime
+        heads += ["time", "longest downtime"]
+        cells += [clock(result.seconds), "-" if longest is None else f"{longest} ms"]
+    return ["", *table([tuple(heads), tuple(cells)])]
+
+
+def stopped_lines(result: OperationResult, *, resumes: bool) -> list[str]:
+    """What to do about an operation that ended early. ``resumes``: the same command leaves out
+    those that have moved."""
+    left = result.count(NOT_BEGUN)
+    if not left:
+        return []
+    option = "" if resumes else f" with --started-before {moment(result.began)}"
+    return [f"uuidfs: {count(left, 'guest')} not begun; to go on, run this again{option}"]
+
+
+def operation_json(result: OperationResult) -> str:
+    """local-migrate."""
+    counts = {outcome: result.count(outcome) for outcome in COUNTED}
+    summary = {
+        **counts,
+        "began": result.began,
+        "seconds": result.seconds,
+        "longest_downtime": result.longest_downtime,
+        "stopped": result.stopped or None,
+    }
+    return as_json(domains=[r._asdict() for r in result.trips], summary=summary)
+
+
+def clock(seconds: float) -> str:
+    """``2.1 s``, ``1:05 min``, ``2:01:05 h``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02} min"
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
+
+
+def moment(epoch: float) -> str:
+    """A time as --started-before reads it: ISO 8601 with the offset, to the millisecond."""
+    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="milliseconds")
+
+
+def _words(outcome: str) -> str:
+    return outcome.replace("_", " ")
 
 
 def session_lines(sessions: list[Session]) -> list[str]:

@@ -1,0 +1,60 @@
+"""``uuidfs rename``: a domain that is off, or by a local migration a running one."""
+
+import threading
+
+import typer
+
+from uuidfs.cli.migrate import system
+from uuidfs.cli.options import (
+    CONNECT,
+    DOMAIN,
+    JSON,
+    LOCK_TIMEOUT,
+    ROOT,
+    layout_of,
+    patience,
+)
+from uuidfs.cli.output import say
+from uuidfs.cli.render import migration
+
+LIVE = typer.Option(False, "--live", help="A running domain, by a local migration.")
+
+NEW = typer.Argument(..., metavar="NEW", help="The new name.")
+
+
+def rename_command(
+    ctx: typer.Context,
+    old: str = DOMAIN,
+    new: str = NEW,
+    live: bool = LIVE,
+    as_json: bool = JSON,
+    lock_timeout: float = LOCK_TIMEOUT,
+    root: str = ROOT,
+    connect: str = CONNECT,
+) -> None:
+    """Rename a domain: one that is shut off, or with --live a running one."""
+    from uuidfs.cli import operation
+    from uuidfs.localmigration import hop, migrate
+    from uuidfs.localmigration.budget import Budget
+    from uuidfs.localmigration.operation import Manner
+    from uuidfs.localmigration.results import Guest
+
+    layout = system(layout_of(ctx, root, connect))
+    lock_timeout = patience(layout, lock_timeout)
+    if not live:
+        done = [migrate.rename(layout, old, new, lock_timeout)]
+        say([migration.trips_json(done)] if as_json else migration.trip_lines(done))
+        return
+    options = hop.MigrationOptions(
+        new_name=new, lock_timeout=lock_timeout, cancelled=threading.Event()
+    )
+    teller = operation.Teller(1, options.cancelled, as_json=as_json)
+    options = options._replace(progress=teller.progress)
+    result = operation.trips(
+        [Guest(old, old, "")],
+        lambda guest: migrate.local_migrate(layout, guest.wanted, options),
+        Manner(cancelled=options.cancelled),
+        Budget(layout, {}),
+        teller,
+    )
+    operation.finish(result, teller, [migration.trips_json(result.trips)] if as_json else [])
