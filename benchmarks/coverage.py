@@ -119,7 +119,7 @@ def table(judged: list[Judged]) -> Iterator[tuple[str, int, int]]:
         against.update(reasons)
         if len(reasons) == 1:
             alone.update(reasons)
-    for why, count in against.most_common():
+    for why, count in sorted(against.items(), key=lambda item: (-item[1], item[0])):
         yield why, count, alone[why]
 
 
