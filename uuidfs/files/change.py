@@ -8,6 +8,7 @@ into messages.
 import ctypes
 import errno
 import os
+import stat
 from collections.abc import Callable
 
 from uuidfs.files.directory import Directory
@@ -136,9 +137,21 @@ def make_path(path: str, mode: int = 0o755) -> None:
         except FileNotFoundError:
             continue
         except FileExistsError:
-            if os.path.lexists(path):
+            # One look: whatever is there may be removed, and made again, between two.
+            found = _kind(path)
+            if found is not None and not stat.S_ISDIR(found):
                 raise
     return os.makedirs(path, mode=mode, exist_ok=True)
+
+
+def _kind(path: str) -> int | None:
+    """The mode of what a path leads to, or of a link that leads nowhere; None for nothing."""
+    for look in (os.stat, os.lstat):
+        try:
+            return look(path).st_mode
+        except FileNotFoundError:
+            continue
+    return None
 
 
 def remove_directory(parent: Directory, name: str) -> bool:

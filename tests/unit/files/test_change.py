@@ -3,8 +3,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import uuidfs
 from tests.support.process import REPOSITORY
+from uuidfs.files import change
 
 ROOT = Path(uuidfs.__file__).parent
 CHANGE_NAMES = {
@@ -90,3 +93,15 @@ def test_every_call_that_takes_a_name_away_is_argued_for() -> None:
         if (row := ROW.fullmatch(line))
     }
     assert listed == there
+
+
+@pytest.mark.parametrize("what", ["a file", "a link that leads nowhere", "a link to a file"])
+def test_what_is_in_the_way_of_a_path_is_told(tmp_path: Path, what: str) -> None:
+    (tmp_path / "file").touch()
+    way = tmp_path / "way"
+    if what == "a file":
+        way.touch()
+    else:
+        way.symlink_to("file" if what == "a link to a file" else "nowhere")
+    with pytest.raises(FileExistsError):
+        change.make_path(str(way))

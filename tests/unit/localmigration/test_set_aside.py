@@ -9,7 +9,7 @@ from uuidfs.localmigration import set_aside
 
 TRIPS = 4
 
-ROUNDS = 200
+ROUNDS = 500
 
 
 def test_trips_that_begin_and_end_at_once_do_not_take_each_others_directory(tmp_path: Path) -> None:
