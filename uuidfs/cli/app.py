@@ -11,6 +11,7 @@ from uuidfs.cli.convert import convert_command, revert_command
 from uuidfs.cli.hook import hook_app
 from uuidfs.cli.migrate import local_migrate_command, rename_command
 from uuidfs.cli.options import CONNECT, ROOT
+from uuidfs.cli.outdated import outdated_command
 from uuidfs.cli.output import EXIT_INTERRUPTED, fail, guarded, say
 from uuidfs.cli.reconcile import reconcile_command
 from uuidfs.cli.sessions import lock_command, session_app
@@ -42,6 +43,7 @@ app.add_typer(trash_app, name="trash")
 app.add_typer(config_app, name="config")
 app.add_typer(systemd_app, name="systemd")
 app.command("reconcile")(reconcile_command)
+app.command("outdated")(outdated_command)
 app.command("local-migrate")(local_migrate_command)
 app.command("rename")(rename_command)
 app.command("lock")(lock_command)

@@ -25,8 +25,10 @@ from uuidfs.cli.options import (
 from uuidfs.cli.output import say
 from uuidfs.cli.progress import HopBar
 from uuidfs.cli.render import migration
+from uuidfs.cli.render.outdated import outdated_errors
 from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK, UsageError
 from uuidfs.layout.places import Layout
+from uuidfs.outdated import look
 from uuidfs.runtime import sessions
 from uuidfs.survey.resolve import resolve
 
@@ -56,6 +58,8 @@ BANDWIDTH = typer.Option(
 
 JOBS = typer.Option(1, "--jobs", metavar="N", min=1, help="So many domains at a time.")
 
+OUTDATED = typer.Option(False, "--outdated", help="Those that uuidfs outdated shows.")
+
 RECOVER = typer.Option(False, "--recover", help="Finish what a dead owner began.")
 
 LIVE = typer.Option(False, "--live", help="A running domain, by a local migration.")
@@ -67,6 +71,7 @@ def local_migrate_command(
     ctx: typer.Context,
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
+    only_outdated: bool = OUTDATED,
     emulator: str = EMULATOR,
     timeout: float = TIMEOUT,
     bandwidth: int = BANDWIDTH,
@@ -100,13 +105,31 @@ def local_migrate_command(
             _nothing_to_recover(layout, as_json=as_json)
         calls = [partial(migrate.recover, layout, uuid, options) for uuid in chosen]
     else:
-        if bool(domains) == all_domains:
-            raise UsageError("give either the names or UUIDs of domains, or --all")
-        chosen = list(domains or ()) or connection.running(layout.uri)
-        calls = [partial(migrate.local_migrate, layout, domain, options) for domain in chosen]
+        if bool(domains) + all_domains + only_outdated != 1:
+            raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
+        emulators = (
+            _outdated(layout, emulator)
+            if only_outdated
+            else dict.fromkeys(domains or connection.running(layout.uri), emulator)
+        )
+        chosen = list(emulators)
+        calls = [
+            partial(migrate.local_migrate, layout, domain, options._replace(emulator=program))
+            for domain, program in emulators.items()
+        ]
     options = options._replace(jobs=min(jobs, len(chosen)) or 1)
     results = _together(calls, chosen, options)
     _finish(results, as_json=as_json, dry_run=dry_run)
+
+
+def _outdated(layout: Layout, emulator: str | None) -> dict[str, str | None]:
+    """The names of the outdated guests, with the emulator that each is to have.
+
+    Where a config names another one, that is it: a trip keeps what the guest was started with.
+    """
+    found = look(layout)
+    say([], outdated_errors(found.problems))
+    return {one.name: emulator or one.emulator for one in found.domains}
 
 
 def _nothing_to_recover(layout: Layout, *, as_json: bool) -> NoReturn:

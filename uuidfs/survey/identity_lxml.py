@@ -25,6 +25,12 @@ def read_lxml(data: bytes) -> Identity | str:
     return judge(tag, _string(first.get("name")), _string(first.get("uuid")))
 
 
+def parsed(data: bytes) -> Any:
+    """The root element of a document that read_lxml has taken, for what else it says."""
+    etree, parser = _lxml()
+    return etree.fromstring(data, parser)
+
+
 @cache
 def _lxml() -> tuple[Any, Any]:  # a module and its parser, imported when first needed
     from lxml import etree
