@@ -1,4 +1,4 @@
-"""ansible-core for the tests here, with the collection installed, or the reason why there is none."""
+"""ansible-core with the collection installed, or the reason why there is none."""
 
 import os
 
@@ -8,6 +8,7 @@ from tests.live.conftest import able, make_host, shared, uuidfs_works
 from tests.package.fleet.playing import Ansible, find
 
 __all__ = ["able", "ansible", "make_host", "shared", "uuidfs_works"]
+
 
 @pytest.fixture(scope="session")
 def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:

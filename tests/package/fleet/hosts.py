@@ -1,57 +1,21 @@
 """A fleet of private hosts with running guests, whose QEMU can be replaced."""
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.live import guest
-from tests.live.migration import command
+from tests.live.devices import define
+from tests.live.migration import command, counts
 from tests.live.private_host import PrivateHost
+from tests.live.updates import QEMU, copy_qemu, upgraded, with_emulator
 from tests.package.fleet.playing import Ansible, Play
+from tests.support.process import wait_for
 
-QEMU = "/run/qemu/bin/qemu-system-x86_64"
-# The note's header (name and description sizes, type 3, "GNU"), before the 20 bytes of the id.
-NOTE = bytes.fromhex("04000000 14000000 03000000") + b"GNU\0"
-
-
-def another_build(binary: bytes) -> bytes:
-    """The same program with another build id, as after a security update."""
-    at = binary.index(NOTE) + len(NOTE)
-    return binary[:at] + bytes(20) + binary[at + 20 :]
-
-
-def install_qemu(host: PrivateHost, binary: bytes) -> None:
-    """Put a QEMU in the place of an earlier one, as dpkg does: by a rename."""
-    place = host.path(QEMU)
-    new = place.with_name("new")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for part in ("share", "lib"):  # QEMU looks for its firmware relative to its binary
-        link = place.parents[1] / part
-        if not link.is_symlink():
-            link.symlink_to(f"/usr/{part}")
-    new.write_bytes(binary)
-    new.chmod(0o755)
-    new.rename(place)
-
-
-def add_program(host: PrivateHost) -> None:
-    """Give the host a command /run/bin/uuidfs: what is installed here, or this checkout."""
-    words, env = command()
-    program = host.path("/run/bin/uuidfs")
-    program.parent.mkdir(exist_ok=True)
-    sets = " ".join(f"{key}={value}" for key, value in env.items())
-    program.write_text(f'#!/bin/sh\nexec env {sets} {" ".join(words)} "$@"\n')
-    program.chmod(0o755)
-
-
-def start_guest(host: PrivateHost, name: str, number: int, *, change: str = "") -> None:
-    """Define and start a guest; ``change`` are devices that it has besides."""
-    xml = guest.domain(name, number).replace(
-        "<devices>", f"<devices><emulator>{QEMU}</emulator>{change}"
-    )
-    host.path(f"/run/{number}.xml").write_text(xml)
-    host.virsh("define", f"/run/{number}.xml").ok()
-    host.virsh("start", "--domain", name).ok()
+# A guest that cannot move: its command line is its own.
+OPTIONS = (
+    "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
+    "<qemu:env name='A' value='b'/></qemu:commandline></domain>"
+)
 
 
 @dataclass
@@ -62,28 +26,54 @@ class Fleet:
     work: Path
     hosts: dict[str, PrivateHost] = field(default_factory=dict)
 
-    def add(self, name: str, host: PrivateHost) -> None:
-        """A host of the group; it has no uuidfs yet."""
-        self.hosts[name] = host
+    @property
+    def report(self) -> Path:
+        """Where the plays write their report."""
+        return self.work / "report.json"
 
-    def inventory(self) -> Path:
-        """Written anew for each play."""
-        path = self.work / "hosts.ini"
+    def add(self, name: str, host: PrivateHost, *, program: bool = True) -> None:
+        """A host with a QEMU of its own; the hook and the command unless told otherwise."""
+        self.hosts[name] = host
+        copy_qemu(host)
+        if program:
+            host.install_hook()
+            add_program(host)
+
+    def start(self, host: str, name: str, number: int = 1, *, movable: bool = True) -> None:
+        """Define and start a guest on the host's own QEMU."""
+        private = self.hosts[host]
+        xml = with_emulator(guest.domain(name, number), QEMU)
+        define(private, xml if movable else xml.replace("</domain>", OPTIONS))
+        private.virsh("start", "--domain", name).ok()
+        wait_for(private.path(f"/var/lib/libvirt/images/{number}.console").exists, "it runs")
+        wait_for(lambda: counts(private, number), "it counts")
+
+    def upgrade(self) -> None:
+        """Each host gets a QEMU with another build id."""
+        for host in self.hosts.values():
+            upgraded(host.path(QEMU))
+
+    def play(self, playbook: str, *words: str, **variables: object) -> Play:
+        """Run a playbook on all hosts in one batch, with short waits."""
+        inventory = self.work / "hosts.ini"
         lines = [
             f"{name} ansible_host={host.keeper_pid} ansible_connection=nsenter_host "
             "ansible_python_interpreter=/usr/bin/python3 uuidfs_program=/run/bin/uuidfs "
             "ansible_async_dir=/run/home/async ansible_remote_tmp=/run/home/tmp"
             for name, host in self.hosts.items()
         ]
-        path.write_text("\n".join(["[hypervisors]", *lines, ""]))
-        return path
-
-    def play(self, playbook: str, *words: str, **variables: object) -> Play:
-        """Run a playbook on all hosts, with short waits."""
-        values = {"uuidfs_update_poll": 1, "uuidfs_busy_delay": 1, "uuidfs_lock_timeout": 1}
-        return self.ansible.play(
-            self.inventory(), playbook, *words, variables={**values, **variables}
-        )
+        inventory.write_text("\n".join(["[hypervisors]", *lines, ""]))
+        values = {
+            "uuidfs_package": "",
+            "uuidfs_serial": len(self.hosts),
+            "uuidfs_update_poll": 1,
+            "uuidfs_busy_delay": 1,
+            "uuidfs_lock_timeout": 1,
+            "uuidfs_report": str(self.report),
+        }
+        done = self.ansible.play(inventory, playbook, *words, variables={**values, **variables})
+        print(done.text)  # pytest shows it where the test fails
+        return done
 
     def pids(self) -> dict[str, dict[str, int]]:
         """The processes of all guests, by host and name."""
@@ -94,6 +84,11 @@ class Fleet:
         return found
 
 
-def real_qemu() -> bytes:
-    """The machine's own."""
-    return Path(shutil.which("qemu-system-x86_64") or "/usr/bin/qemu-system-x86_64").read_bytes()
+def add_program(host: PrivateHost) -> None:
+    """Give the host a command /run/bin/uuidfs: what is installed here, or this checkout."""
+    words, env = command()
+    program = host.path("/run/bin/uuidfs")
+    program.parent.mkdir(exist_ok=True)
+    sets = " ".join(f"{key}={value}" for key, value in env.items())
+    program.write_text(f'#!/bin/sh\nexec env {sets} {" ".join(words)} "$@"\n')
+    program.chmod(0o755)

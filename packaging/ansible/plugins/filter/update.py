@@ -19,8 +19,10 @@ WORDS = {
 
 
 def failure_text(results):
-    """Why the last of some tasks failed: what uuidfs said with --json, or on stderr, or what Ansible
-    says. Where one before it did not reach the host, that is why."""
+    """Why the last of some tasks failed: what uuidfs said with --json or on stderr, or Ansible says.
+
+    Where one before it did not reach the host, that is why.
+    """
     for result in results:
         if result.get("unreachable"):
             return f"the host cannot be reached: {result.get('msg', '')}".strip(": \n")
