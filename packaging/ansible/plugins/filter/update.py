@@ -1,4 +1,4 @@
-"""Filters that sum up what update_qemu did: uuidfs's JSON in, a report out. Standard library only."""
+"""Filters that sum up what update_qemu did: uuidfs's JSON in, a report out."""
 
 import json
 
@@ -19,7 +19,7 @@ WORDS = {
 
 
 def failure_text(results):
-    """Why the last of some tasks failed: what uuidfs said with --json or on stderr, or Ansible says.
+    """Why the last of some tasks failed: what uuidfs said, as JSON or not, or Ansible says.
 
     Where one before it did not reach the host, that is why.
     """
