@@ -46,7 +46,6 @@ class Ansible:
         """What its programs are run with; nothing is read or written outside of ``home``."""
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(self.home / "collections"),
-            "ANSIBLE_COLLECTIONS_PATHS": str(self.home / "collections"),  # its name until 2.19
             "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent / "connections"),
             "ANSIBLE_FORKS": "3",
             "ANSIBLE_HOME": str(self.home / "home"),
