@@ -21,6 +21,7 @@ from tests.live.updates import (
     upgraded,
     with_emulator,
 )
+from tests.support.process import REPOSITORY, wait_for
 
 
 @pytest.fixture
@@ -61,6 +62,8 @@ def test_an_equal_copy_is_nothing_a_new_build_is_found_and_after_the_move_nothin
     assert found(updated, code=0) == []
     assert updated.qemu_pid("b") == other, "what is up to date stays where it is"
     assert uuidfs(updated, "local-migrate", "--outdated").ok().out == ""
+    for words in (("a", "--outdated"), ("--all", "--outdated"), ()):
+        assert uuidfs(updated, "local-migrate", *words).code == 2
     wait_counting(updated, 1)
     assert leftovers(updated) == []
 
@@ -166,6 +169,29 @@ def test_guests_that_do_not_run_or_have_ended_are_no_finding(updated: PrivateHos
     assert "no domain 'nobody'" in json.loads(said.out)["error"]
 
 
+def test_one_of_which_nobody_can_tell_is_an_error_and_the_others_move(
+    updated: PrivateHost,
+) -> None:
+    host = updated
+    run_guest(host)
+    run_guest(host, emulator="/usr/bin/qemu-system-x86_64", number=2)
+    upgraded(host.path(QEMU))
+    config = host.path("/etc/libvirt/qemu/b.xml")
+    before = config.read_bytes()
+    update(config, before.replace(b"/usr/bin/qemu-system-x86_64", b"/run/loop"))
+    host.path("/run/loop").symlink_to("loop")
+    said = uuidfs(host, "outdated")
+    assert said.code == 3
+    assert "uuidfs: b: " in said.err
+    assert "/run/loop: Too many levels of symbolic links" in said.err
+    said = uuidfs(host, "local-migrate", "--outdated")
+    assert said.code == 1
+    assert said.out.startswith("a: moved in ")
+    assert "uuidfs: b: whether it is outdated cannot be told: " in said.err
+    update(config, before)
+    assert found(host, code=0) == []
+
+
 def test_the_record_for_the_metrics_forgets_who_has_moved(updated: PrivateHost) -> None:
     host = updated
     run_guest(host)
@@ -177,10 +203,15 @@ def test_the_record_for_the_metrics_forgets_who_has_moved(updated: PrivateHost) 
         "print(record.read(system()).guests)"
     )
     program = ("/usr/bin/python3", "-c", read)
-    env = {"PYTHONPATH": "/".join(__file__.split("/")[:-3])}
+    env = {"PYTHONPATH": str(REPOSITORY)}
     assert host.run(*program, env=env).ok().out == f"(('a', {host.qemu_pid('a')}),)\n"
     uuidfs(host, "local-migrate", "--outdated").ok()
     assert host.run(*program, env=env).ok().out == "()\n"
+    path = host.path("/run/uuidfs/outdated.json")
+    path.unlink()
+    begin = "from uuidfs.reconcile.service import _look_for_outdated; _look_for_outdated()"
+    host.run("/usr/bin/python3", "-c", begin, env=env).ok()
+    wait_for(path.exists, "the reconciler's own look has left a record")
     refused = uuidfs(host, "outdated", "a", "--record")
     assert refused.code == 2
 
@@ -191,7 +222,7 @@ def test_without_the_right_to_look_it_says_so(updated: PrivateHost) -> None:
     upgraded(host.path(QEMU))
     inside = ("setpriv", "--bounding-set", "-sys_ptrace,-sys_admin,-checkpoint_restore")
     command = ("/usr/bin/python3", "-m", "uuidfs", "outdated")
-    env = {"PYTHONPATH": "/".join(__file__.split("/")[:-3])}
+    env = {"PYTHONPATH": str(REPOSITORY)}
     said = host.run(*inside, "--inh-caps", "-all", *command, env=env)
     assert said.code == 1, said
     assert "run as root" in said.err

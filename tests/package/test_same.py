@@ -72,6 +72,7 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
     for path in (
         "/etc/uuidfs/uuidfs.toml",
         "/etc/logrotate.d/uuidfs",
+        "/etc/needrestart/conf.d/uuidfs.conf",
         "/usr/bin/uuidfs",
         "/UNITS/uuidfs.service",
         "/UNITS/uuidfs-check.service",

@@ -22,13 +22,12 @@ from uuidfs.cli.options import (
     layout_of,
     patience,
 )
+from uuidfs.cli.outdated import outdated_trips
 from uuidfs.cli.output import say
 from uuidfs.cli.progress import HopBar
 from uuidfs.cli.render import migration
-from uuidfs.cli.render.outdated import outdated_errors
 from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK, UsageError
 from uuidfs.layout.places import Layout
-from uuidfs.outdated import look
 from uuidfs.runtime import sessions
 from uuidfs.survey.resolve import resolve
 
@@ -99,6 +98,7 @@ def local_migrate_command(
         threading.Event(),
         jobs,
     )
+    calls: Sequence[Callable[[], TripResult]]
     if recover:
         chosen = [resolve(layout, d)[0] for d in domains or ()] or sessions.orphans(layout)
         if not chosen:
@@ -107,29 +107,14 @@ def local_migrate_command(
     else:
         if bool(domains) + all_domains + only_outdated != 1:
             raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
-        emulators = (
-            _outdated(layout, emulator)
-            if only_outdated
-            else dict.fromkeys(domains or connection.running(layout.uri), emulator)
-        )
-        chosen = list(emulators)
-        calls = [
-            partial(migrate.local_migrate, layout, domain, options._replace(emulator=program))
-            for domain, program in emulators.items()
-        ]
+        if only_outdated:
+            chosen, calls = outdated_trips(layout, options)
+        else:
+            chosen = list(domains or ()) or connection.running(layout.uri)
+            calls = [partial(migrate.local_migrate, layout, domain, options) for domain in chosen]
     options = options._replace(jobs=min(jobs, len(chosen)) or 1)
     results = _together(calls, chosen, options)
     _finish(results, as_json=as_json, dry_run=dry_run)
-
-
-def _outdated(layout: Layout, emulator: str | None) -> dict[str, str | None]:
-    """The names of the outdated guests, with the emulator that each is to have.
-
-    Where a config names another one, that is it: a trip keeps what the guest was started with.
-    """
-    found = look(layout)
-    say([], outdated_errors(found.problems))
-    return {one.name: emulator or one.emulator for one in found.domains}
 
 
 def _nothing_to_recover(layout: Layout, *, as_json: bool) -> NoReturn:

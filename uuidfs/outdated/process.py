@@ -28,6 +28,10 @@ _Place = tuple[str, int | None]
 """A path, and the open directory that it begins at; None for an absolute one."""
 
 
+def _ended() -> ProcessLookupError:
+    return ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+
+
 class Mapped(NamedTuple):
     """A file whose code a process has mapped. ``link`` leads to it below /proc/PID; ``device``
     and ``inode`` are what the kernel prints, on btrfs and overlayfs others than stat(2) tells."""
@@ -67,29 +71,44 @@ class Running:
 
     def binary(self) -> File:
         """The file that it executes. Raises OSError."""
-        return File("exe", self._proc)
+        try:
+            return File("exe", self._proc)
+        except FileNotFoundError:
+            raise _ended() from None
 
     def binary_path(self) -> str:
         """Where that was when it was started. Raises OSError."""
-        return os.readlink("exe", dir_fd=self._proc)
+        try:
+            return os.readlink("exe", dir_fd=self._proc)
+        except FileNotFoundError:
+            raise _ended() from None
 
     def code(self) -> Iterator[Mapped]:
         """Its binary, then its libraries and modules. Raises OSError."""
-        exe = os.stat("exe", dir_fd=self._proc)
         path = self.binary_path()
-        yield Mapped(path, "exe", exe.st_dev, exe.st_ino)
+        with self.binary() as binary:
+            yield Mapped(path, "exe", binary.status.st_dev, binary.status.st_ino)
         seen = {path}
         fd = os.open("maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
         with open(fd, "rb") as file:
             text = file.read()
         for found in _EXECUTABLE.finditer(text):
-            path = os.fsdecode(found[6].replace(rb"\012", b"\n"))
+            # No zeros in front there; a binary at a fixed address has some in maps.
+            link = f"map_files/{int(found[1], 16):x}-{int(found[2], 16):x}"
+            path = self._path_of(link, found[6])
             if path not in seen and not path.startswith(_NO_CODE):
                 seen.add(path)
-                # No zeros in front there; a binary at a fixed address has some in maps.
-                link = f"map_files/{int(found[1], 16):x}-{int(found[2], 16):x}"
                 device = os.makedev(int(found[3], 16), int(found[4], 16))
                 yield Mapped(path, link, device, int(found[5]))
+
+    def _path_of(self, link: str, text: bytes) -> str:
+        """maps writes a line feed as \\012, and a backslash as it is: then the link tells."""
+        if rb"\012" in text:
+            try:
+                return os.readlink(link, dir_fd=self._proc)
+            except OSError:
+                pass  # not for this user, or unmapped since
+        return os.fsdecode(text.replace(rb"\012", b"\n"))
 
     def reason(self, mapped: Mapped, contents: Contents) -> Reason | None:
         """Why a mapped file makes it outdated, None where it does not.
@@ -150,17 +169,8 @@ class Running:
         return (its.st_dev, its.st_ino) == (disk.st_dev, disk.st_ino)
 
     def expect_alive(self) -> None:
-        """Raise ProcessLookupError when it has ended."""
-        try:
-            fd = os.open("stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
-        except FileNotFoundError:
-            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
-        try:
-            state = os.read(fd, 4096).rpartition(b")")[2][1:2]
-        finally:
-            os.close(fd)
-        if state in b"ZX":  # or empty
-            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        """Raise ProcessLookupError when it has ended, or is about to: its code is gone first."""
+        self.binary_path()
 
 
 def running_by(path: str) -> Running | None:

@@ -56,64 +56,103 @@ def look(layout: Layout, uuids: Collection[str] | None = None) -> Looked:
         for guest in _guests(dirs, problems):
             if uuids is not None and guest.uuid not in uuids:
                 continue
-            path = f"{layout.status.path}/{guest.name}.pid"
-            try:
-                found = _look_again(dirs, guest, path, contents)
-            except ProcessLookupError:
-                continue  # it has ended
-            except OSError as error:
-                problems.append(Problem(path, _why(error), guest.name))
-            except UuidfsError as error:
-                problems.append(Problem(error.path or path, error.reason, guest.name))
-            else:
-                count += found is not None
-                if found is not None and found.reasons:
-                    domains.append(found)
+            found = _Look(dirs, guest, contents).result()
+            if found is not None:
+                problems += found.problems
+                count += found.looked
+                domains += found.domains
     return Looked(tuple(domains), count, tuple(problems))
 
 
-def _why(error: OSError) -> str:
-    where = f"{show(os.fsdecode(error.filename))}: " if error.filename else ""
-    advice = "; run as root" if isinstance(error, PermissionError) else ""
-    return f"its process cannot be looked at: {where}{error.strerror or error}{advice}"
+class _Look:
+    """A look at one guest; what goes wrong in a part of it leaves the other parts."""
 
+    def __init__(self, dirs: TrustedDirs, guest: _Guest, contents: Contents) -> None:
+        self._dirs = dirs
+        self._guest = guest
+        self._contents = contents
+        self._pid_file = f"{dirs.layout.status.path}/{guest.name}.pid"
+        self._problems: list[Problem] = []
 
-def _look_again(dirs: TrustedDirs, guest: _Guest, path: str, contents: Contents) -> Outdated | None:
-    """One guest, None where it does not run.
-
-    What was there a moment ago may be gone, while a package is being unpacked for example: then
-    this looks again. Raises OSError, ProcessLookupError when it has ended, and UuidfsError.
-    """
-    for last in range(1 - _TRIES, 1):
-        running = running_by(path)
-        if running is None:
+    def result(self) -> Looked | None:
+        """None where it does not run, or has ended meanwhile."""
+        try:
+            found = self._again()
+        except ProcessLookupError:
             return None
-        with running:
+        except OSError as error:
+            self._note(error)
+            return Looked((), 0, tuple(self._problems))
+        except UuidfsError as error:
+            problem = Problem(error.path or self._pid_file, error.reason, self._guest.name)
+            return Looked((), 0, (problem,))
+        if found is None:
+            return None
+        return Looked((found,) if found.reasons else (), 1, tuple(self._problems))
+
+    def _again(self) -> Outdated | None:
+        """None where it does not run.
+
+        What was there a moment ago may be gone, while a package is being unpacked for example:
+        then this looks again. Raises OSError and UuidfsError.
+        """
+        for last in range(1 - _TRIES, 1):
+            running = running_by(self._pid_file)
+            if running is None:
+                return None
+            with running:
+                self._problems.clear()
+                try:
+                    return self._once(running)
+                except FileNotFoundError:
+                    running.expect_alive()
+                    if not last:
+                        raise
+        return None
+
+    def _once(self, running: Running) -> Outdated:
+        reasons: list[Reason] = []
+        denied: PermissionError | None = None
+        for mapped in running.code():
             try:
-                return _look_at(dirs, guest, running, contents)
-            except FileNotFoundError:
-                running.expect_alive()
-                if not last:
-                    raise
-    return None
+                reason = running.reason(mapped, self._contents)
+            except PermissionError as error:
+                denied = denied or error  # others may be told all the same
+            else:
+                reasons += [reason] if reason is not None else []
+        if denied is not None:
+            self._note(denied)
+        reason, other = self._emulator(running)
+        reasons += [reason] if reason is not None else []
+        running.expect_alive()  # what was missing may have been so because it ended
+        guest = self._guest
+        return Outdated(guest.name, guest.uuid, running.pid, tuple(reasons), other)
 
+    def _emulator(self, running: Running) -> tuple[Reason | None, str | None]:
+        """Why its config makes it outdated, and the path of another emulator in it."""
+        guest = self._guest
+        try:
+            wanted = _wanted(self._dirs, guest.name)
+        except UuidfsError as error:
+            self._problems.append(Problem(error.path, error.reason, guest.name))
+            return None, None
+        if wanted is None:
+            return None, None
+        try:
+            reason = changed(wanted, guest.emulator, running, self._contents)
+        except (FileNotFoundError, ProcessLookupError):
+            raise
+        except OSError as error:
+            self._note(error)
+            return None, None
+        is_other = reason is not None and reason.kind is ReasonKind.EMULATOR_CHANGED
+        return reason, wanted if is_other and wanted != guest.emulator else None
 
-def _look_at(dirs: TrustedDirs, guest: _Guest, running: Running, contents: Contents) -> Outdated:
-    """One guest. Raises OSError, and UuidfsError for its config."""
-    reasons: list[Reason] = []
-    for mapped in running.code():
-        reason = running.reason(mapped, contents)
-        if reason is not None:
-            reasons.append(reason)
-    wanted = _wanted(dirs, guest.name)
-    reason = changed(wanted, guest.emulator, running, contents) if wanted is not None else None
-    other = None
-    if reason is not None:
-        reasons.append(reason)
-        if reason.kind is ReasonKind.EMULATOR_CHANGED and wanted != guest.emulator:
-            other = wanted
-    running.expect_alive()  # what was missing may have been so because it ended
-    return Outdated(guest.name, guest.uuid, running.pid, tuple(reasons), other)
+    def _note(self, error: OSError) -> None:
+        where = f"{show(os.fsdecode(error.filename))}: " if error.filename else ""
+        advice = "; run as root" if isinstance(error, PermissionError) else ""
+        reason = f"its process cannot be looked at: {where}{error.strerror or error}{advice}"
+        self._problems.append(Problem(self._pid_file, reason, self._guest.name))
 
 
 def _guests(dirs: TrustedDirs, problems: list[Problem]) -> Iterator[_Guest]:

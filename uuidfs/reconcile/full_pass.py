@@ -12,6 +12,8 @@ from uuidfs.convert.run import convert
 from uuidfs.errors import UuidfsError
 from uuidfs.host.libvirtd import checkpoints_of, name_of
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.outdated import record
+from uuidfs.outdated.record import OutdatedRecord
 from uuidfs.reconcile.interface import ReconcilerOptions
 from uuidfs.reconcile.metrics import Figures
 from uuidfs.reconcile.tally import Tally
@@ -21,6 +23,7 @@ from uuidfs.trash.retention import expire
 
 BY = "reconciler"
 RETENTION = 3600.0  # seconds between two looks for what is past its retention
+OUTDATED = 3600.0  # seconds between two looks for guests with an outdated QEMU
 RENAME_PATIENCE = 5.0  # seconds that a rename may be in flight before it counts as cut in half
 
 
@@ -31,6 +34,7 @@ class FullPass:
         self.layout = layout
         self.tally = tally
         self._emptied: float | None = None  # when what is past its retention was last looked for
+        self._looked: float | None = None  # when outdated guests were
 
     def run(
         self, options: ReconcilerOptions, between: Callable[[int, int], None]
@@ -88,7 +92,30 @@ class FullPass:
         for entry in entries(self.layout):
             files, size = sizes[entry.kind]
             sizes[entry.kind] = files + 1, size + entry.size
-        return Figures(state, result.names, states, self.tally.folds, self.tally.errors, sizes)
+        return Figures(
+            state,
+            result.names,
+            states,
+            self.tally.folds,
+            self.tally.errors,
+            sizes,
+            self._outdated_guests(),
+        )
+
+    def _outdated_guests(self) -> OutdatedRecord | None:
+        """What is left of the last look, and now and then a new one, for the passes to come.
+
+        A look takes some milliseconds a guest, and rights that the reconciler has not.
+        """
+        now = time.monotonic()
+        look = self.tally.listener.outdated
+        if look is not None and (self._looked is None or now - self._looked >= OUTDATED):
+            self._looked = now
+            look()
+        try:
+            return record.read(self.layout)
+        except UuidfsError:
+            return None  # one figure less, until the next look writes it anew
 
 
 def once(layout: Layout, options: Options) -> RunResult:

@@ -34,3 +34,6 @@ class Listener(NamedTuple):
     """Called after each pass."""
     recover: Callable[[], None] | None = None
     """Called when a local migration has lost its owner; must not wait for the recovery."""
+    outdated: Callable[[], None] | None = None
+    """Called once an hour where there are figures: has somebody else look for outdated guests, who
+    leaves a record (:mod:`uuidfs.outdated.record`); must not wait for that."""

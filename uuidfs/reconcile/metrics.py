@@ -12,6 +12,7 @@ from uuidfs.errors import SystemCallFailed, UuidfsError
 from uuidfs.files.small import write_whole
 from uuidfs.files.trusted import trusted_directory
 from uuidfs.layout.places import Kind
+from uuidfs.outdated.record import OutdatedRecord
 from uuidfs.runtime.reconciler_state import ReconcilerState
 
 STATES = ("converted", "busy", "error")
@@ -19,7 +20,8 @@ STATES = ("converted", "busy", "error")
 
 class Figures(NamedTuple):
     """What one full pass found. ``folds`` and ``errors`` are by UUID, since the start;
-    ``states`` are of :data:`STATES`; ``trash`` has the number and bytes of files by kind."""
+    ``states`` are of :data:`STATES`; ``trash`` has the number and bytes of files by kind;
+    ``outdated`` is None where nobody has looked."""
 
     standing: ReconcilerState
     names: Mapping[str, Sequence[str]]
@@ -27,6 +29,7 @@ class Figures(NamedTuple):
     folds: Mapping[str, int]
     errors: Mapping[str, int]
     trash: Mapping[Kind, tuple[int, int]]
+    outdated: OutdatedRecord | None = None
 
 
 class NoClientError(UuidfsError):
@@ -111,7 +114,31 @@ class _Collector:
             for kind, values in found.trash.items():
                 gauge.add_metric([kind.value], values[index])
             families.append(gauge)
-        return families
+        return families + _outdated(found.outdated)
+
+
+def _outdated(found: OutdatedRecord | None) -> list[Any]:
+    """Of guests whose QEMU was replaced on disk: none at all where nobody has looked."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    if found is None:
+        return []
+    return [
+        GaugeMetricFamily(name, text, value=value)
+        for name, text, value in (
+            (
+                "uuidfs_outdated_domains",
+                "Running domains whose QEMU was replaced on disk.",
+                len(found.guests),
+            ),
+            (
+                "uuidfs_outdated_unknown_domains",
+                "Running domains of which that could not be told.",
+                found.unknown,
+            ),
+            ("uuidfs_outdated_timestamp_seconds", "When that was looked at.", found.looked),
+        )
+    ]
 
 
 def _utf8(name: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 
 from uuidfs import settings
-from uuidfs.errors import UuidfsError
+from uuidfs.errors import EXIT_FOUND, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.reconcile import log, metrics, notify
 from uuidfs.reconcile.interface import Listener, ReconcilerOptions
@@ -32,6 +32,9 @@ class Service:
             self._heartbeat,
             (lambda figures: metrics.write(textfile, figures)) if textfile else None,
             _recover if self._layout.live else None,
+            _look_for_outdated
+            if self._layout.uri == "qemu:///system" and self._layout.live
+            else None,
         )
         Reconciler(self._layout, self._options(), listener, self._reload).run()
         notify.stopping()
@@ -82,12 +85,30 @@ def _recover() -> None:
     command = [sys.executable, "-m", "uuidfs", "local-migrate", "--recover"]
     if os.path.isdir("/run/systemd/system"):
         command = ["systemctl", "start", "--no-block", "uuidfs-recover.service"]
+    _start(command, "recover")
+
+
+def _look_for_outdated() -> None:
+    """Start ``uuidfs outdated --record``, and do not wait for it.
+
+    Under systemd as a unit of its own, since this service may not look into QEMU's processes
+    (ptrace(2), "Ptrace access mode checking"). Where one still runs, systemd starts no second.
+    """
+    command = [sys.executable, "-m", "uuidfs", "outdated", "--record"]
+    if os.path.isdir("/run/systemd/system"):
+        found = f"--property=SuccessExitStatus={EXIT_FOUND}"
+        way = ["systemd-run", "--quiet", "--collect", "--no-block", "--unit=uuidfs-outdated"]
+        command = [*way, "--nice=10", found, *command]
+    _start(command, "outdated")
+
+
+def _start(command: list[str], action: str) -> None:
     try:
         subprocess.Popen(  # noqa: S603 - fixed words
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
-        log.warning(f"cannot recover: {error}", action="recover")
+        log.warning(f"cannot start {command[0]}: {error}", action=action)
 
 
 def _status(now: ReconcilerState) -> str:

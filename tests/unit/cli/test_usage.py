@@ -28,6 +28,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes file
         ("path", "vm0000", "--kind", "disk"),
         ("--connect", "qemu:///system", "status"),
         ("hook", "nonsense"),
+        ("outdated",),  # of a tree without processes
     ],
 )
 def test_bad_usage_is_one_line_on_stderr_and_exit_code_2(

@@ -14,6 +14,7 @@ from tests.support.process import reconciler, wait_for
 from tests.support.trees import Domain, uuid_for
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.layout.places import Kind
+from uuidfs.outdated.record import OutdatedRecord
 from uuidfs.reconcile import metrics
 from uuidfs.reconcile.metrics import Figures
 from uuidfs.runtime.reconciler_state import ReconcilerState
@@ -25,6 +26,7 @@ FIGURES = Figures(
     {"u1": 7},
     {"u2": 1},
     {Kind.LOG: (2, 4096)},
+    OutdatedRecord(5.0, (("web", 1), ("db", 2)), 1),
 )
 
 
@@ -48,7 +50,17 @@ def test_the_file_can_be_parsed(tmp_path: Path) -> None:
     assert found["uuidfs_folds_total[('uuid', 'u1')]"] == 7
     assert found["uuidfs_domain_info[('name', 'web'), ('uuid', 'u1')]"] == 1
     assert found["uuidfs_trash_bytes[('kind', 'log')]"] == 4096
+    assert found["uuidfs_outdated_domains[]"] == 2
+    assert found["uuidfs_outdated_unknown_domains[]"] == 1
+    assert found["uuidfs_outdated_timestamp_seconds[]"] == 5
     assert [entry.name for entry in tmp_path.iterdir()] == ["uuidfs.prom"]
+
+
+def test_where_nobody_looked_for_outdated_guests_there_is_no_figure(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    path = tmp_path / "uuidfs.prom"
+    metrics.write(str(path), FIGURES._replace(outdated=None))
+    assert "outdated" not in path.read_text()
 
 
 def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
