@@ -118,6 +118,25 @@ def test_a_guests_name_writes_no_line_and_no_colour() -> None:
     assert fleet["version"] == 1
 
 
+def test_a_conversion_is_told_file_by_file() -> None:
+    domain = {"name": "a", "uuid": "u", "changed": ["/a.xml"], "steps": ["move: x"], "error": None}
+    broken: dict[str, Any] = {
+        "name": None,
+        "uuid": "u",
+        "changed": [],
+        "steps": [],
+        "error": "busy\n",
+    }
+    run = {"action": "convert", "dry_run": True, "domains": [domain, broken], "problems": []}
+    lines = filters()["run_lines"]
+    assert lines(run) == ["would convert a: move: x", "u: busy\\n"]
+    problems = [{"path": "/p", "reason": "r"}]
+    assert lines({**run, "dry_run": False, "domains": [domain], "problems": problems}) == [
+        "a: /a.xml",
+        "/p: r",
+    ]
+
+
 @pytest.mark.parametrize(
     ("results", "text"),
     [

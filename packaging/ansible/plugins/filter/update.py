@@ -1,11 +1,11 @@
-"""Filters that sum up what update_qemu did: uuidfs's JSON in, a report out."""
+"""Filters that sum up what was done on hosts: uuidfs's JSON in, reports out."""
 
 import json
 
 DOCUMENTATION = r"""
 name: update
-short_description: Reports of the role's update_qemu
-description: Four filters that the role uses. They are no interface for others.
+short_description: Reports of the role
+description: Filters that the role uses. They are no interface for others.
 author: The uuidfs authors
 """
 
@@ -143,6 +143,21 @@ def report_lines(fleet, hosts):
     return [*lines, f"{len(states)} hosts: {', '.join(counts)}"]
 
 
+def run_lines(run):
+    """What convert or revert has done or would do: a line for each file, and for each problem."""
+    lines = []
+    for domain in run.get("domains", ()):
+        label = domain["name"] or domain["uuid"]
+        if run["dry_run"]:
+            lines += [f"would {run['action']} {label}: {step}" for step in domain["steps"]]
+        else:
+            lines += [f"{label}: {path}" for path in domain["changed"]]
+        if domain["error"] is not None:
+            lines.append(f"{label}: {domain['error']}")
+    lines += [f"{problem['path']}: {problem['reason']}" for problem in run.get("problems", ())]
+    return [_shown(line) for line in lines]
+
+
 class FilterModule:
     """What Ansible asks for."""
 
@@ -152,5 +167,6 @@ class FilterModule:
             "failure_text": failure_text,
             "fleet_report": fleet_report,
             "report_lines": report_lines,
+            "run_lines": run_lines,
             "update_report": update_report,
         }
