@@ -55,6 +55,13 @@ class Fleet:
 
     def play(self, playbook: str, *words: str, **variables: object) -> Play:
         """Run a playbook on all hosts in one batch, with short waits."""
+        given = self.variables() | variables
+        done = self.ansible.play(self.inventory(), playbook, *words, variables=given)
+        print(done.text)  # pytest shows it where the test fails
+        return done
+
+    def inventory(self) -> Path:
+        """Written anew: a host's process is another one in each test."""
         inventory = self.work / "hosts.ini"
         lines = [
             f"{name} ansible_host={host.keeper_pid} ansible_connection=nsenter_host "
@@ -63,7 +70,11 @@ class Fleet:
             for name, host in self.hosts.items()
         ]
         inventory.write_text("\n".join(["[hypervisors]", *lines, ""]))
-        values = {
+        return inventory
+
+    def variables(self) -> dict[str, object]:
+        """What all plays are given."""
+        return {
             "uuidfs_package": "",
             "uuidfs_serial": len(self.hosts),
             "uuidfs_update_poll": 1,
@@ -71,9 +82,6 @@ class Fleet:
             "uuidfs_lock_timeout": 1,
             "uuidfs_report": str(self.report),
         }
-        done = self.ansible.play(inventory, playbook, *words, variables={**values, **variables})
-        print(done.text)  # pytest shows it where the test fails
-        return done
 
     def pids(self) -> dict[str, dict[str, int]]:
         """The processes of all guests, by host and name."""

@@ -81,6 +81,14 @@ class Ansible:
         self.run("ansible-galaxy", "collection", "install", "--offline", tarball)
         return tarball
 
+    def words(
+        self, inventory: Path, playbook: str, *words: str, variables: Mapping[str, object]
+    ) -> list[str | Path]:
+        """The command line of a play."""
+        command = self.bin / "ansible-playbook"
+        values = json.dumps(variables)
+        return [command, "-i", inventory, "-e", values, *words, f"uuidfs.uuidfs.{playbook}"]
+
     def play(
         self,
         inventory: Path,
@@ -91,11 +99,7 @@ class Ansible:
     ) -> Play:
         """Run a playbook of the collection; ``before`` are words to run it with."""
         done = subprocess.run(
-            [
-                *before,
-                *(self.bin / "ansible-playbook", "-i", inventory, "-e", json.dumps(variables)),
-                *(*words, f"uuidfs.uuidfs.{playbook}"),
-            ],
+            [*before, *self.words(inventory, playbook, *words, variables=variables)],
             capture_output=True,
             text=True,
             check=False,
