@@ -6,6 +6,7 @@ from typing import Any
 
 from uuidfs.errors import UuidfsError, show
 from uuidfs.host.hook_file import status as hook_status
+from uuidfs.layout import names
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml, memory
@@ -85,7 +86,7 @@ def _process_obstacles(layout: Layout, name: str, live: Any, jobs: int) -> list[
 
 def pid_file(layout: Layout, name: str) -> str:
     """The pid file of a domain's QEMU process on the host."""
-    return f"{layout.status.path}/{name}.pid"
+    return f"{layout.status.path}/{names.pid_file(name)}"
 
 
 def _emulator(host: Any, live: Any, emulator: str) -> list[str]:
