@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,21 @@ def test_what_uuidfs_refuses_to_do_is_the_hosts_error(fleet: Fleet) -> None:
     assert play.failed() == {"one": True}
     assert "--jobs" in play.text.partition("Show the report")[2]
     assert fleet.pids() == before
+
+
+def test_a_host_that_dies_during_a_trip_does_not_hold_the_others_up(
+    fleet: Fleet, make_host: MakeHost
+) -> None:
+    fleet.add("two", make_host())
+    host = fleet.hosts["one"]
+
+    def end() -> None:
+        wait_for(lambda: phase(host), "the trip has begun")
+        host.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(end)
+        play = fleet.play("update_qemu")
+        ended.result()
+    assert play.failed() == {"one": True, "two": False}
+    assert "the host cannot be reached" in play.text
