@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support.process import PATIENCE, REPOSITORY, Done, run, wait_for
+from uuidfs.layout.names import pid_file
 
 KEEPER = Path(__file__).with_name("keeper.py")
 # libvirt's daemon for QEMU: a program's name or path, libvirtd or virtqemud.
@@ -208,7 +209,7 @@ class PrivateHost:
 
     def qemu_pid(self, name: str) -> int:
         """The process id, inside the namespace, of a running domain."""
-        return int(self.path(f"/run/libvirt/qemu/{name}.pid").read_text())
+        return int(self.path(f"/run/libvirt/qemu/{pid_file(name)}").read_text())
 
     def write_log(self, name: str, text: str) -> None:
         """Let a running domain's QEMU say something: into the pipe to virtlogd."""

@@ -36,3 +36,14 @@ def test_a_new_name_that_is_taken_meanwhile(host: PrivateHost) -> None:
     assert sorted(host.virsh("list", "--all", "--name").ok().out.split()) == ["a", "b"]
     assert host.virsh("domuuid", "b").ok().out.strip() == guest.uuid(2)
     assert "Persistent:     yes" in host.virsh("dominfo", "a").ok().out
+
+
+@pytest.mark.parametrize("name", ["Büro 10%", "{a|b}^[c]", "a'b\"<&>", "a%20b#?\\"])
+def test_names_that_no_uri_and_no_xml_has_as_they_are(host: PrivateHost, name: str) -> None:
+    """libvirt parses the hop's socket as a URI, and escapes the pid file's name as in XML."""
+    prepare(host)
+    uuidfs(host, "rename", "--live", "--", "a", name).ok()
+    at_home(host, name)
+    uuidfs(host, "local-migrate", "--", name).ok()
+    at_home(host, name)
+    went_on(counts(host))

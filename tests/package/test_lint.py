@@ -77,6 +77,7 @@ def test_every_copy_of_the_version_is_the_same() -> None:
         ("pyproject.toml", r'^version = "(.*)"'),
         ("packaging/deb/changelog", r"\A\w+ \((.*)-"),
         ("packaging/rpm/uuidfs.spec", r"^Version: *(.*)"),
+        ("packaging/ansible/galaxy.yml", r"^version: (.*)"),
     ):
         found = re.search(pattern, (REPOSITORY / path).read_text(), re.MULTILINE)
         assert found is not None, path

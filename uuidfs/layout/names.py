@@ -4,6 +4,13 @@ import re
 
 from uuidfs.layout.places import STORE
 
+# virBufferEscapeString (libvirt 9.0), by which virPidFileBuildPath makes a path: XML's escapes, and
+# no control character but tab and line breaks.
+_ESCAPED = str.maketrans(
+    {chr(code): None for code in range(1, 32) if chr(code) not in "\t\n\r"}
+    | {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&apos;"}
+)
+
 
 def config_target(text: str) -> str | None:
     """The UUID that one of our config links names, or None when it is not ours."""
@@ -97,3 +104,8 @@ KEEP_TEMP = "~keep"
 DIRECTORY_MARK = "~directory"
 
 MOVED_MARK = "~moved"  # in the log store, UUID~moved: see steps.Op.MARK
+
+
+def pid_file(name: str) -> str:
+    """The name of the pid file of a domain's QEMU process: ``a'b`` has ``a&apos;b.pid``."""
+    return f"{name.translate(_ESCAPED)}.pid"

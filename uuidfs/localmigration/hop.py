@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from uuidfs.errors import UuidfsError
 from uuidfs.localmigration import hop_sockets
@@ -171,7 +172,7 @@ def _parameters(
     socket = hop_sockets.path_of(session.uuid, hop.number, hop.name)
     if hop.tunnelled or socket is None:
         return parameters, flags | libvirt.VIR_MIGRATE_TUNNELLED
-    parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"unix:{socket}"
+    parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"unix:{quote(socket)}"
     return parameters, flags
 
 

@@ -22,6 +22,7 @@ from uuidfs.errors import UuidfsError
 from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.host.interpreter import command as python
+from uuidfs.layout import names
 from uuidfs.layout.places import Place
 from uuidfs.localmigration import peer_files
 from uuidfs.localmigration.hop_sockets import HOPS
@@ -81,7 +82,7 @@ class PeerDaemon:
     @property
     def guest_file(self) -> str:
         """The pid file of the QEMU process in it."""
-        return f"{self.directory}/run/qemu/{self.name}.pid"
+        return f"{self.directory}/run/qemu/{names.pid_file(self.name)}"
 
     def is_empty(self) -> bool:
         """Whether no QEMU process is in it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from uuidfs.errors import UuidfsError, show
 from uuidfs.host.hook_file import status as hook_status
+from uuidfs.layout import names
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import devices, domain_xml, memory, secrets
@@ -92,7 +93,7 @@ def _process_obstacles(layout: Layout, name: str, live: Any) -> list[str]:
 
 def pid_file(layout: Layout, name: str) -> str:
     """The pid file of a domain's QEMU process on the host."""
-    return f"{layout.status.path}/{name}.pid"
+    return f"{layout.status.path}/{names.pid_file(name)}"
 
 
 def _emulator(host: Any, live: Any, emulator: str) -> list[str]:

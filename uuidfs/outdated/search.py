@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuidfs.errors import Changed, UsageError, UuidfsError, show
 from uuidfs.files.directory import Directory, opened
 from uuidfs.files.trusted import TrustedDirs
+from uuidfs.layout import names
 from uuidfs.layout.names import config_target
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.outdated.contents import Contents
@@ -71,7 +72,7 @@ class _Look:
         self._dirs = dirs
         self._guest = guest
         self._contents = contents
-        self._pid_file = f"{dirs.layout.status.path}/{guest.name}.pid"
+        self._pid_file = f"{dirs.layout.status.path}/{names.pid_file(guest.name)}"
         self._problems: list[Problem] = []
 
     def result(self) -> Looked | None:

@@ -1,34 +1,52 @@
 """packaging/ansible by the real ansible-core, over three hosts: overlays over a base of
 tests/chroot/run, in a mount namespace that the whole test run of ansible-playbook shares."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.package.fleet.playing import Ansible, Play
 from tests.package.test_rpm import BASE
 from tests.support import trees
-from tests.support.process import REPOSITORY
+from tests.support.process import run
 from tests.support.truth import facts
 
-ANSIBLE = REPOSITORY / "packaging/ansible"
-BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not BASE.exists(), reason=f"needs root and {BASE} (tests/package/run)"
 )
 # Ansible's apt module wants python3-apt, which is no part of the base.
+# And two packages in a repository of its own, the older version of one is installed.
 PREPARE = """
 mount -t overlay overlay -o "lowerdir=$0,upperdir=$1/layer,workdir=$1/layer.work" "$1/layer.root"
 mount -t proc proc "$1/layer.root/proc"
 cp /etc/resolv.conf "$1/layer.root/etc/"
 chroot "$1/layer.root" apt-get update -q
 chroot "$1/layer.root" apt-get install -y -q --no-install-recommends python3-apt
+repository=$1/layer.root/srv/repository
+mkdir -p "$repository"
+for package in uuidfs-sample_1 uuidfs-sample_2 uuidfs-other_2; do
+    control="Package: ${package%_*}
+Version: ${package#*_}
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Description: sample"
+    mkdir -p "$1/$package/DEBIAN"
+    echo "$control" >"$1/$package/DEBIAN/control"
+    dpkg-deb --build "$1/$package" "$repository/$package.deb"
+    [[ $package != *_1 ]] || continue
+    echo "$control
+Filename: ./$package.deb
+Size: $(stat -c %s "$repository/$package.deb")
+SHA256: $(sha256sum <"$repository/$package.deb" | cut -d ' ' -f 1)
+" >>"$repository/Packages"
+done
+echo "deb [trusted=yes] file:/srv/repository ./" >"$1/layer.root/etc/apt/sources.list.d/sample.list"
+chroot "$1/layer.root" apt-get update -q
+chroot "$1/layer.root" dpkg -i "/srv/repository/uuidfs-sample_1.deb"
 """
 ENTER = """
 base=$0 work=$1; shift
@@ -44,80 +62,36 @@ exec "$@"
 """
 
 
-def unshared(
-    script: str, *words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "bash",
-            "-ec",
-            script,
-            BASE,
-            *words,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **(env or {})},
-    )
-
-
-@dataclass(frozen=True)
-class Play:
-    """How a play ended: per host, and the whole text."""
-
-    code: int
-    stats: dict[str, dict[str, int]]
-    text: str
-
-    def changed(self) -> dict[str, int]:
-        return {host: numbers["changed"] for host, numbers in self.stats.items()}
+def unshare(script: str, *words: str | Path) -> list[str | Path]:
+    """The words that run a script in namespaces of its own."""
+    return [
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+        *("bash", "-ec", script, BASE, *words),
+    ]
 
 
 @dataclass(frozen=True)
 class Fleet:
+    ansible: Ansible
     work: Path
     deb: Path
     hosts: dict[str, trees.Tree] = field(default_factory=dict)
 
     def play(self, playbook: str, *words: str, **variables: object) -> Play:
-        """Run ansible-playbook on the three hosts."""
-        values = {"uuidfs_package": str(self.deb), **variables}
-        done = unshared(
-            ENTER,
-            self.work,
-            BIN / "ansible-playbook",
-            "-i",
+        """Run a playbook on the three hosts."""
+        return self.ansible.play(
             self.work / "hosts.ini",
-            "-e",
-            json.dumps(values),
+            playbook,
             *words,
-            ANSIBLE / playbook,
-            cwd=self.work,
-            env={
-                "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent),
-                "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
-                "ANSIBLE_NOCOWS": "1",
-                "ANSIBLE_HOME": str(self.work / "home"),
-                "LC_ALL": "C.UTF-8",
-                "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
-            },
+            variables={"uuidfs_package": str(self.deb), **variables},
+            before=unshare(ENTER, self.work),
         )
-        text = done.stdout + done.stderr
-        stats = {}
-        for line in text.partition("PLAY RECAP")[2].splitlines():
-            host, colon, numbers = line.partition(" : ")
-            if colon:
-                pairs = (word.split("=") for word in numbers.split())
-                stats[host.strip()] = {key: int(value) for key, value in pairs}
-        return Play(done.returncode, stats, text)
+
+    def version(self, package: str) -> str:
+        """Of an installed package on host one; empty without it."""
+        script = 'chroot "$1/one.root" dpkg-query -W -f "\\${Version}" "$2" || true'
+        words = unshare(ENTER, self.work, "sh", "-c", script, "sh", self.work, package)
+        return run(*words, env=os.environ).ok().out
 
     def links(self, host: str) -> int:
         return sum(path.is_symlink() for path in self.hosts[host].host.config.glob("*.xml"))
@@ -128,15 +102,14 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     work = tmp_path_factory.mktemp("fleet")
     for name in ("layer", "layer.work", "layer.root"):
         (work / name).mkdir()
-    done = unshared(PREPARE, work)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(*unshare(PREPARE, work), env=os.environ).ok()
     yield work
     shutil.rmtree(work)
 
 
 @pytest.fixture
-def fleet(layer: Path, deb: Path) -> Fleet:
-    found = Fleet(layer, next(deb.glob("*.deb")))
+def fleet(ansible: Ansible, layer: Path, deb: Path) -> Fleet:
+    found = Fleet(ansible, layer, next(deb.glob("*.deb")))
     lines = ["[hypervisors]"]
     for host in ("one", "two", "three"):
         for name in (host, f"{host}.work", f"{host}.root"):
@@ -151,28 +124,27 @@ def fleet(layer: Path, deb: Path) -> Fleet:
     return found
 
 
-def test_ansible_lint_finds_nothing() -> None:
-    done = subprocess.run(
-        [BIN / "ansible-lint", "--offline", "--profile", "production", "."],
-        cwd=ANSIBLE,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PATH": f"{BIN}:/usr/bin:/bin"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def an_upgrade(fleet: Fleet) -> None:
+    """update_qemu upgrades a package that is installed, and no other one."""
+    words = {"uuidfs_qemu_packages": ["uuidfs-sample", "uuidfs-other"]}
+    for mode, upgraded in (("--check", False), ("--diff", True), ("--diff", False)):
+        play = fleet.play("update_qemu", "--limit", "one", mode, **words)
+        assert play.code == 0, play.text
+        assert play.changed() == {"one": 1 if mode == "--check" or upgraded else 0}, play.text
+        assert fleet.version("uuidfs-sample") == ("1" if mode == "--check" else "2")
+        assert fleet.version("uuidfs-other") == ""
 
 
-def test_converted_again_checked_and_reverted(fleet: Fleet) -> None:
+def test_converted_again_upgraded_and_reverted(fleet: Fleet) -> None:
     before = {host: facts(tree.host) for host, tree in fleet.hosts.items()}
     settings = {"uuidfs_configuration": {"lock-timeout": "20s", "trash": {"retention": "90d"}}}
 
-    dry = fleet.play("convert.yml", "--check", **settings)
+    dry = fleet.play("convert", "--check", **settings)
     assert dry.code == 0, dry.text
     assert [fleet.links(host) for host in fleet.hosts] == [0, 0, 0]
     assert min(dry.changed().values()) > 0, "it says that something would be done"
 
-    first = fleet.play("convert.yml", **settings)
+    first = fleet.play("convert", **settings)
     assert first.code == 0, first.text
     assert [fleet.links(host) for host in fleet.hosts] == [4, 4, 4]
     assert {host: facts(tree.host) for host, tree in fleet.hosts.items()} == before
@@ -180,48 +152,22 @@ def test_converted_again_checked_and_reverted(fleet: Fleet) -> None:
     assert 'lock-timeout = "20s"' in toml
     assert '[trash]\nretention = "90d"' in toml
 
-    again = fleet.play("convert.yml", **settings)
+    again = fleet.play("convert", **settings)
     assert (again.code, again.changed()) == (0, dict.fromkeys(fleet.hosts, 0)), again.text
-    dry = fleet.play("convert.yml", "--check", **settings)
-    assert (dry.code, dry.changed()) == (0, dict.fromkeys(fleet.hosts, 0)), dry.text
-    assert fleet.play("check.yml").code == 0
+    an_upgrade(fleet)
 
-    dry = fleet.play("revert.yml", "--check")
+    dry = fleet.play("revert", "--check")
     assert dry.code == 0, dry.text
     assert [fleet.links(host) for host in fleet.hosts] == [4, 4, 4]
-    reverted = fleet.play("revert.yml")
+    reverted = fleet.play("revert")
     assert reverted.code == 0, reverted.text
     assert [fleet.links(host) for host in fleet.hosts] == [0, 0, 0]
     assert {host: facts(tree.host) for host, tree in fleet.hosts.items()} == before
-    again = fleet.play("revert.yml")
-    assert (again.code, again.changed()) == (0, dict.fromkeys(fleet.hosts, 0)), again.text
 
 
 def test_a_host_that_fails_stops_the_batches_after_it(fleet: Fleet) -> None:
     (fleet.hosts["two"].host.config / "by-uuid").write_text("somebody's file\n")
-    play = fleet.play("convert.yml", uuidfs_serial=1)
+    play = fleet.play("convert", uuidfs_serial=1)
     assert play.code != 0
     assert [fleet.links(host) for host in ("one", "two", "three")] == [4, 0, 0]
     assert "three" not in play.stats, "never tried"
-
-
-def test_a_configuration_that_uuidfs_refuses_never_gets_there(fleet: Fleet) -> None:
-    assert fleet.play("convert.yml").code == 0
-    play = fleet.play("convert.yml", uuidfs_configuration={"trash": {"retention": "30 days"}})
-    assert play.code != 0
-    assert "is not a length of time" in play.text
-    assert "30 days" not in (fleet.work / "one/etc/uuidfs/uuidfs.toml").read_text()
-
-
-def test_check_fails_where_something_is_found(fleet: Fleet) -> None:
-    assert fleet.play("convert.yml").code == 0
-    config = fleet.hosts["three"].host.config_of("vm0001")
-    config.unlink()
-    config.symlink_to("by-uuid/no-such-file.xml")
-    play = fleet.play("check.yml")
-    assert play.code != 0
-    assert {host: bool(numbers["failed"]) for host, numbers in play.stats.items()} == {
-        "one": False,
-        "two": False,
-        "three": True,
-    }

@@ -1,6 +1,6 @@
 import pytest
 
-from uuidfs.layout.names import is_uuid, normal_uuid, refusal, split_log
+from uuidfs.layout.names import is_uuid, normal_uuid, pid_file, refusal, split_log
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 
@@ -80,3 +80,8 @@ def test_the_refusal_of_dots_says_what_libvirt_does() -> None:
 )
 def test_whatever_libvirt_accepts_otherwise_is_handled(name: str) -> None:
     assert refusal(name) is None
+
+
+def test_a_pid_files_name_has_xmls_escapes() -> None:
+    assert pid_file("web") == "web.pid"
+    assert pid_file("a<b>&\"'\x01\t") == "a&lt;b&gt;&amp;&quot;&apos;\t.pid"

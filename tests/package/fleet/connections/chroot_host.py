@@ -16,6 +16,9 @@ options:
     default: inventory_hostname
     vars:
       - name: ansible_host
+  remote_user:
+    description: Who commands run as; become needs no sudo then.
+    default: root
 """
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 
