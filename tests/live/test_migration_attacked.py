@@ -23,6 +23,7 @@ from tests.live.attack import (
     start_counting,
 )
 from tests.live.migration import (
+    HOPS,
     at_home,
     leftovers,
     phase,
@@ -212,6 +213,21 @@ def test_a_peer_that_does_not_start(host: PrivateHost) -> None:
     assert host.qemu_pid("a") == pid, "it stayed"
     home(host)
     path.write_text(text)
+    move(host).ok()
+    home(host)
+
+
+def test_a_file_in_the_place_of_the_sockets(host: PrivateHost) -> None:
+    prepare(host)
+    pid = host.qemu_pid("a")
+    host.path(HOPS).write_text("somebody's")
+    said = move(host)
+    assert said.code == 1
+    assert HOPS in said.err, said.err
+    assert phase(host) == "", "its session is closed"
+    assert host.qemu_pid("a") == pid, "it stayed"
+    assert host.path(HOPS).read_text() == "somebody's"
+    host.path(HOPS).unlink()
     move(host).ok()
     home(host)
 

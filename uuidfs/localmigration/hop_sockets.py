@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 
+from uuidfs.errors import Refused
 from uuidfs.files import change
 from uuidfs.files.directory import existing, opened
 from uuidfs.layout.places import Place
@@ -57,11 +58,18 @@ def make(uuid: str, owner: tuple[int, int]) -> None:
 
 
 def remove(uuid: str) -> None:
-    """Remove it, and the directory above unless others hop."""
-    with contextlib.suppress(FileNotFoundError):
+    """Remove it, and the directory above unless others hop.
+
+    What is in their place and no directory is not ours: a trip could not begin, and ends all the
+    same.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         if os.stat(directory_of(uuid)).st_dev != os.stat(HOPS).st_dev:
             mounts.unmount(directory_of(uuid))
-    above = opened(_PLACE)
+    try:
+        above = opened(_PLACE)
+    except Refused:
+        return
     if above is None:
         return
     with above:
