@@ -24,6 +24,7 @@ from uuidfs.files.directory import opened
 from uuidfs.host.interpreter import command as python
 from uuidfs.layout.places import Place
 from uuidfs.localmigration import peer_files
+from uuidfs.localmigration.devices.facts import HostFacts
 from uuidfs.localmigration.hop_sockets import HOPS
 from uuidfs.localmigration.host_daemon import HostDaemon
 from uuidfs.localmigration.peer_inside import HOST
@@ -59,8 +60,8 @@ class PeerDaemon:
         self.host_uri = f"qemu+unix:///system?socket={directory}/{HOST}/{host.socket}"
         self._pid_file = f"{directory}/peer.pid"
 
-    def make(self, live: str, emulator: str | None) -> None:
-        """Make the directories; ``live`` is the domain's XML, for the peer's hook.
+    def make(self, live: str, emulator: str | None, facts: HostFacts) -> None:
+        """Make the directories; ``live`` is the domain's XML, and both are for the peer's hook.
 
         What an earlier attempt left is removed first, but for what lives. Raises UuidfsError
         or OSError.
@@ -68,7 +69,7 @@ class PeerDaemon:
         if os.path.isdir(self.directory) and (self.runs() or not self.is_empty()):
             raise UuidfsError(f"a daemon or QEMU process without a session is in {self.directory}")
         self.remove()
-        peer_files.make(self.directory, self._host.name, self.name, live, emulator)
+        peer_files.make(self.directory, self._host.name, self.name, live, emulator, facts)
 
     def process(self) -> Process | None:
         """Its process, None when it does not run."""

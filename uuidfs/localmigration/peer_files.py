@@ -16,7 +16,8 @@ from uuidfs.files.directory import existing, opened
 from uuidfs.files.small import private, write_whole
 from uuidfs.host.interpreter import command as python
 from uuidfs.layout.places import Place
-from uuidfs.localmigration import peer_hook
+from uuidfs.localmigration import look_at_host, peer_hook
+from uuidfs.localmigration.devices.facts import HostFacts, to_text
 from uuidfs.localmigration.hop_sockets import HOPS
 from uuidfs.localmigration.peer_inside import HOST, OVER
 
@@ -34,7 +35,14 @@ _OWN = {  # of qemu.conf; the rest is the host's
 }
 
 
-def make(directory: str, daemon: str, peer_name: str, live: str, emulator: str | None) -> None:
+def make(
+    directory: str,
+    daemon: str,
+    peer_name: str,
+    live: str,
+    emulator: str | None,
+    facts: HostFacts,
+) -> None:
     """Make a peer's directory, which must not be there. Raises UuidfsError or OSError."""
     change.make_path(directory, 0o700)
     for part in (*OVER, HOST):
@@ -59,12 +67,15 @@ def make(directory: str, daemon: str, peer_name: str, live: str, emulator: str |
         for name, text in (
             (peer_hook.LIVE_XML, live),
             (peer_hook.EMULATOR, emulator or ""),
+            (peer_hook.FACTS, to_text(facts)),
             (peer_hook.NAME, peer_name),
         ):
             write_whole(kept, name, text.encode(errors="surrogateescape"), mode=0o600)
         with existing(Place(f"{directory}/etc/hooks")) as hooks:
             write_whole(hooks, "qemu", _hook(directory), mode=0o755)
     _copy_cache(f"{directory}/cache/qemu/capabilities")
+    if facts.filters:
+        _copy_filters(f"{directory}/etc/nwfilter")
 
 
 def _daemon_conf() -> str:
@@ -119,3 +130,11 @@ def _copy_cache(target: str) -> None:
                 continue
             if data is not None:
                 write_whole(copy, name, data, mode=0o600)
+
+
+def _copy_filters(target: str) -> None:
+    """libvirt's network filters, all of them: one refers to others."""
+    change.make_path(target)
+    with existing(Place(target)) as copy:
+        for name, text in look_at_host.filter_files().items():
+            write_whole(copy, name, text, mode=0o600)

@@ -8,9 +8,10 @@ from uuidfs.errors import UuidfsError, show
 from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration import devices, domain_xml, memory
+from uuidfs.localmigration import devices, domain_xml, look_at_host, memory
 from uuidfs.localmigration.connection import bounded, doing, lookup, module
 from uuidfs.localmigration.hop import MigrationOptions
+from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.interlock import refused_start
 from uuidfs.localmigration.processes import process_of
 
@@ -43,7 +44,7 @@ def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions)
                 else "it is paused; resume it first"
             )
         else:
-            reasons += devices.obstacles(live)
+            reasons += devices.obstacles(live, look(layout, live))
             reasons += _process_obstacles(layout, name, live, options.jobs) or [
                 f"{path}: a block job is active"
                 for path in domain_xml.found(live, "devices/disk[@device='disk']/target/@dev")
@@ -81,6 +82,11 @@ def _process_obstacles(layout: Layout, name: str, live: Any, jobs: int) -> list[
         if process.stopped:
             return [f"its QEMU process {process.pid} is stopped (SIGSTOP, or a debugger)"]
         return memory.shortages(memory.need_of(process, live), process, jobs)
+
+
+def look(layout: Layout, live: Any) -> devices.HostFacts:
+    """What of the host the domain hangs on. Raises UuidfsError or OSError."""
+    return look_at_host.look(live, modular=host_daemon(layout).name != "libvirtd")
 
 
 def pid_file(layout: Layout, name: str) -> str:

@@ -1,6 +1,7 @@
 """The two sides of a trip, and where the guest is: by libvirt's word, not by the phase."""
 
 import contextlib
+import errno
 import time
 from typing import Any
 
@@ -65,7 +66,8 @@ class Sides:
 
         False while libvirt still moves it: then it is paused for another reason, and a call
         would wait, for a job that may never end. False also where the source's daemon has just
-        taken the disks back: they are given again. What fails here, ``settled`` does later.
+        taken the disks back, which are given again, or has not removed its macvtap yet. What
+        fails here, ``settled`` does later.
         """
         libvirt = module()
         try:
@@ -80,6 +82,8 @@ class Sides:
         except libvirt.libvirtError as error:
             if "Permission denied" in str(error):
                 disks.give_back()
+                return False
+            if _in_use(error):
                 return False
         except (UuidfsError, OSError):
             pass
@@ -162,6 +166,12 @@ class Sides:
             self._daemon.end()
             return self._connected(session, again=True)
         return self.peer
+
+
+def _in_use(error: Any) -> bool:
+    """Whether a macvtap cannot be up since the other one still is: its address is in use."""
+    system = error.get_error_code() == module().VIR_ERR_SYSTEM_ERROR
+    return bool(system and error.get_int1() in {errno.EADDRINUSE, errno.EBUSY})
 
 
 def _one_of(session: Session, host: Any, peer: Any) -> tuple[Any | None, Any | None]:

@@ -15,7 +15,7 @@ from typing import Any
 from uuidfs.errors import Refused, UuidfsError, show
 from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration import domain_xml, hop, hop_sockets, image_locks, interlock
+from uuidfs.localmigration import domain_xml, hop, hop_sockets, interlock, landing
 from uuidfs.localmigration import set_aside as asides
 from uuidfs.localmigration.connection import doing, lookup, module
 from uuidfs.localmigration.hop import Hop, HopFailed, HopProgress, MigrationOptions
@@ -24,7 +24,7 @@ from uuidfs.localmigration.log_link import link_log
 from uuidfs.localmigration.ownership import Disks
 from uuidfs.localmigration.peer_daemon import PeerDaemon
 from uuidfs.localmigration.peer_hook import HOME_XML
-from uuidfs.localmigration.preflight import pid_file
+from uuidfs.localmigration.preflight import look, pid_file
 from uuidfs.localmigration.processes import Process, process_of
 from uuidfs.localmigration.set_aside import SetAside
 from uuidfs.localmigration.sides import Sides
@@ -89,20 +89,21 @@ class Trip:
             live = domain.XMLDesc()
         with self._process() as process:
             owner, self.unconfined = process.owner, bool(process.label)
-        self._daemon.make(live, self.options.emulator)
+        parsed = domain_xml.parse(live)
+        self._daemon.make(live, self.options.emulator, look(self.layout, parsed))
         kept = asides.look(domain, self.options.new_name, self.options.emulator)
         asides.keep(self.layout, self.session.uuid, kept)
         hop_sockets.make(self.session.uuid, owner)
         self._daemon.start()
         self._sides.connect_peer()
-        self._check_peer(domain_xml.parse(live))
+        self._check_peer(parsed)
         if self.options.cancelled.is_set():
             raise UuidfsError(f"{self.session.name} stays where it is: it was interrupted")
         self._phase(OUT)
         # Whoever removes the hook looks for sessions first, and may have looked before this one.
         if not hook_status(self.layout).installed:
             raise UuidfsError(f"{self.session.name} stays where it is: the hook was removed")
-        disks = Disks(domain_xml.parse(live), owner)
+        disks = Disks(parsed, owner)
         # The XML and, for a rename, the config are what libvirt takes under its own job.
         way = Hop(
             1,
@@ -118,7 +119,7 @@ class Trip:
             libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
             if self.options.new_name and kept.config is not None
             else 0,
-            guarded=image_locks.held(domain_xml.parse(live)),
+            guarded=not landing.needed(parsed, parsed),
         )
         for tried in range(OUT_TRIES):
             kept = asides.take_out(self.layout, self.session.uuid, domain, kept)
@@ -176,6 +177,8 @@ class Trip:
         guest = self._daemon.guest()
         if guest is None:
             return  # it ended meanwhile
+        with doing("read the XML in the peer"):
+            now = domain_xml.parse(peer.XMLDesc())
         with guest:
             disks = Disks(domain_xml.parse(xml), guest.owner)
             hop_sockets.make(self.session.uuid, guest.owner)
@@ -210,7 +213,7 @@ class Trip:
             flags,
             persistent,
             tunnelled,
-            image_locks.held(domain_xml.parse(xml)),
+            not landing.needed(domain_xml.parse(xml), now),
         )
         try:
             hop.move(self.session, self.options, way)
