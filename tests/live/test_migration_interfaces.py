@@ -6,8 +6,9 @@ import re
 import pytest
 
 from tests.live.attack import PEER
-from tests.live.devices import define
-from tests.live.moving import refused
+from tests.live.devices import console, define, domain
+from tests.live.migration import counts, went_on
+from tests.live.moving import move, refused, wait_counting
 from tests.live.networks import (
     CARD,
     MAC,
@@ -17,6 +18,7 @@ from tests.live.networks import (
     openvswitch,
     sh,
     there_and_back_twice,
+    traces,
 )
 from tests.live.private_host import PrivateHost
 
@@ -126,3 +128,31 @@ def test_taps_that_nobody_could_stand_in_for(host: PrivateHost) -> None:
         host.virsh("destroy", "a").ok()
     with Pinged(host, card("ethernet", "")):
         refused(host, "a", "it would come home on no bridge")
+
+
+def test_passt_with_a_forwarded_port(host: PrivateHost) -> None:
+    """In the peer without: the host's passt listens until its guest has gone."""
+    sh(
+        host,
+        "ip link set lo up; ip link add up0 type veth peer name up1; ip link set up1 up;"
+        "ip addr add 10.5.0.2/24 dev up0; ip link set up0 up; ip route add default via 10.5.0.1",
+    )
+    forward = "<portForward proto='tcp'><range start='2222' to='22'/></portForward>"
+    xml = domain("a", 1, console(1) + card("user", f"<backend type='passt'/>{forward}"))
+    host.path("/run/passt.xml").write_text(xml)
+    if "value for attribute 'type'" in host.virsh("define", "/run/passt.xml").err:
+        pytest.skip("this libvirt has no passt")
+    host.virsh("start", "a").ok()
+    wait_counting(host, 1)
+    was = listening(host), traces(host)
+    assert "08AE" in was[0]
+    for _ in range(2):
+        move(host, "a")
+        wait_counting(host, 1)
+        assert (listening(host), traces(host)) == was
+    went_on(counts(host))
+
+
+def listening(host: PrivateHost) -> list[str]:
+    """The ports that somebody listens on, in hexadecimal."""
+    return re.findall(r"^ *\d+: \w+:(\w+) \w+:\w+ 0A", sh(host, "cat /proc/net/tcp*"), re.MULTILINE)

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from uuidfs.errors import UuidfsError
+from uuidfs.localmigration import ownership
 from uuidfs.localmigration.connection import (
     LibvirtRefused,
     NoAnswer,
@@ -114,7 +115,7 @@ class Sides:
                         host, peer = _one_of(session, host, peer)
                     for domain in (host, peer):
                         if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                            _let_run(session, domain, at_home=domain is host)
+                            _let_run(session, domain, self._daemon if domain is peer else None)
             except LibvirtRefused as error:
                 # It went while we looked: a hop, or the guest itself, has come to its end.
                 if time.monotonic() >= deadline or error.code not in {
@@ -190,15 +191,19 @@ def _one_of(session: Session, host: Any, peer: Any) -> tuple[Any | None, Any | N
     return host, None
 
 
-def _let_run(session: Session, domain: Any, *, at_home: bool) -> None:
-    """Resume it. In the peer it may have lost its disks, with the helper that would have given
-    them back: then it goes home paused, where the host's daemon gives it all of them."""
+def _let_run(session: Session, domain: Any, peer: PeerDaemon | None) -> None:
+    """Resume it. In the ``peer`` it may have lost its disks, with the helper that would have given
+    them back. It does not go home before it has them: see ownership."""
+    action = f"resume {session.name}"
     try:
-        with doing(f"resume {session.name}"):
-            bounded(f"resume {session.name}", domain.resume)
+        with doing(action):
+            bounded(action, domain.resume)
     except LibvirtRefused as error:
-        if at_home or "Permission denied" not in str(error):
+        if peer is None or "Permission denied" not in str(error):
             raise
+        ownership.give_back_remembered(peer.directory)
+        with doing(action):
+            bounded(action, domain.resume)
 
 
 class _UnderWay:

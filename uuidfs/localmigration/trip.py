@@ -104,6 +104,7 @@ class Trip:
         if not hook_status(self.layout).installed:
             raise UuidfsError(f"{self.session.name} stays where it is: the hook was removed")
         disks = Disks(parsed, owner)
+        disks.remember(self._daemon.directory)
         # The XML and, for a rename, the config are what libvirt takes under its own job.
         way = Hop(
             1,
