@@ -113,7 +113,8 @@ def traces(host: PrivateHost) -> list[str]:
         "iptables -S | sed 's/^/iptables /'; ip6tables -S | sed 's/^/ip6tables /';"
         "ps -e -o args= | grep -E '^(/usr/bin/)?passt' || true",
     )
-    return sorted(re.sub(r"(vnet|macvtap|tap)\d+", r"\1N", line) for line in found.splitlines())
+    of_a_process = r"(\b(?:vnet|macvtap|tap)|/passt/)\d+"
+    return sorted(re.sub(of_a_process, r"\1N", line) for line in found.splitlines())
 
 
 def unchanged(host: PrivateHost, was: list[str]) -> None:

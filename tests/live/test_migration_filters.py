@@ -54,6 +54,25 @@ def test_a_filter_with_the_address_given(host: PrivateHost) -> None:
     assert rules_of(host, "tapb") == theirs
 
 
+def test_a_network_of_the_hosts_keeps_its_rules(host: PrivateHost) -> None:
+    """The peer has a driver for networks, too, and no network."""
+    nat = (
+        "<network><name>n</name><forward mode='nat'/><bridge name='virbr9'/><dns enable='no'/>"
+        "<ip address='10.8.0.1' netmask='255.255.255.0'/></network>"
+    )
+    define(host, nat, "net-define")
+    host.virsh("net-start", "n").ok()
+    define(host, domain("a", 1, console(1) + filtered(GIVEN)))
+    host.virsh("start", "a").ok()
+    wait_counting(host, 1)
+    every = "for of in filter nat mangle; do iptables -t $of -S; done; nft list tables || true"
+    was, were = sh(host, every), traces(host)
+    assert "10.8.0" in was or "libvirt" in was
+    uuidfs(host, "local-migrate", "a").ok()
+    assert sh(host, every) == was
+    unchanged(host, were)
+
+
 def rules_of(host: PrivateHost, tap: str) -> list[str]:
     """The rules of one guest's card."""
     found, inside = [], False

@@ -124,9 +124,11 @@ def test_taps_that_nobody_could_stand_in_for(host: PrivateHost) -> None:
     sh(host, "ip tuntap add tapeth mode tap; ip link set tapeth up")
     alone = card("ethernet", "<target dev='tapeth' managed='no'/>")
     with Pinged(host, alone):
-        refused(host, "a", "interface tapeth: its tap is not libvirt's, and on no Linux bridge")
+        refused(host, "a", "interface tapeth: its tap is on no Linux bridge that a second one")
         host.virsh("destroy", "a").ok()
-    with Pinged(host, card("ethernet", "")):
+    with Pinged(host, card("ethernet", "<target dev='tapown'/>")):
+        refused(host, "a", "its tap is on no Linux bridge that a second one could be on")
+        sh(host, "ip link set tapown master br0")
         refused(host, "a", "it would come home on no bridge")
 
 

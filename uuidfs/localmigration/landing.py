@@ -25,8 +25,8 @@ _SOON = 0.002  # seconds between two attempts, once it has ended
 
 
 def needed(disks: etree._Element, cards: etree._Element) -> bool:
-    """Whether a guest has to arrive paused: by the XML with its disks, and by what its cards are
-    where it runs now."""
+    """Whether a guest has to arrive paused: by the XML with its disks, and by the live one, which
+    tells what its cards really are."""
     return not image_locks.held(disks) or devices.arrives_paused(cards)
 
 

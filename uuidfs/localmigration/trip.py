@@ -23,7 +23,7 @@ from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import link_log
 from uuidfs.localmigration.ownership import Disks
 from uuidfs.localmigration.peer_daemon import PeerDaemon
-from uuidfs.localmigration.peer_hook import HOME_XML
+from uuidfs.localmigration.peer_hook import HOME_XML, LIVE_XML
 from uuidfs.localmigration.preflight import look, pid_file
 from uuidfs.localmigration.processes import Process, process_of
 from uuidfs.localmigration.set_aside import SetAside
@@ -175,11 +175,11 @@ class Trip:
         libvirt = module()
         with open(f"{self.session.directory}/{HOME_XML}") as file:
             xml = file.read()
+        with open(f"{self.session.directory}/{LIVE_XML}") as file:
+            before = domain_xml.parse(file.read())
         guest = self._daemon.guest()
         if guest is None:
             return  # it ended meanwhile
-        with doing("read the XML in the peer"):
-            now = domain_xml.parse(peer.XMLDesc())
         with guest:
             disks = Disks(domain_xml.parse(xml), guest.owner)
             hop_sockets.make(self.session.uuid, guest.owner)
@@ -214,7 +214,7 @@ class Trip:
             flags,
             persistent,
             tunnelled,
-            not landing.needed(domain_xml.parse(xml), now),
+            not landing.needed(domain_xml.parse(xml), before),
         )
         try:
             hop.move(self.session, self.options, way)

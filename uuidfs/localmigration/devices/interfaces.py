@@ -105,19 +105,15 @@ def _connection(net: etree._Element, seen: etree._Element, facts: HostFacts) -> 
 
 def _own_tap(seen: etree._Element, facts: HostFacts) -> str | None:
     link = _link(seen, facts)
-    if link.bridge is not None and link.vlans:
+    if link.bridge is None:
+        return "its tap is on no Linux bridge that a second one could be on"
+    if link.vlans:
         return f"its tap is on {link.bridge}, where others have given it its VLANs"
-    if _is_managed(seen):
-        if seen.find("script") is None:
-            return "it would come home on no bridge: its tap is a new one, and no <script> joins it"
-    elif link.bridge is None:
-        return "its tap is not libvirt's, and on no Linux bridge that another one could be on"
+    target = seen.find("target")
+    managed = target is None or target.get("managed") != "no"
+    if managed and seen.find("script") is None:
+        return "it would come home on no bridge: its tap is a new one, and no <script> joins it"
     return None
-
-
-def _is_managed(net: etree._Element) -> bool:
-    target = net.find("target")
-    return target is None or target.get("managed") != "no"
 
 
 def _link(net: etree._Element, facts: HostFacts) -> Link:
@@ -174,13 +170,12 @@ def _without_network(net: etree._Element, seen: etree._Element) -> None:
 
 
 def _on_its_bridge(net: etree._Element, link: Link) -> None:
-    """A tap of somebody's own has room for one process; one of libvirt's on the same bridge."""
-    if link.bridge is None:
-        return  # its <script> connects a second tap, too
+    """One of libvirt's taps in place of one of somebody else's, which has room for one process, or
+    of one that a <script> connects, which may not know that there are two for a while."""
     net.set("type", "bridge")
     for tag in ("source", "script", "downscript", "target"):
         for old in net.findall(tag):
             net.remove(old)
-    etree.SubElement(net, "source", bridge=link.bridge)
+    etree.SubElement(net, "source", bridge=link.bridge or "")
     if link.isolated:
         etree.SubElement(net, "port", isolated="yes")
