@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.live import guest
 from tests.live.attack import PEER_URI
-from tests.live.devices import console, domain
+from tests.live.devices import console, disk, domain
 from tests.live.migration import counts, went_on
 from tests.live.moving import ACPI, IMAGES, move, refused, start, wait_counting
 from tests.live.planned import HOME, before, uuidfs_at
@@ -30,6 +31,17 @@ while True:
             there.unregister(key.fileobj)
             key.fileobj.close()
 """
+
+# A boot sector that mounts the 9p directory, then counts as that of guest.py does: finds the
+# device (virtio 0.9) by the BIOS, gives it one queue at 0x20000, and sends Tversion and Tattach.
+MOUNTS = bytes.fromhex(
+    "31c08ed8fcb800208ec031c031ffb90018f3abb802b1b90910baf41a31f6cd1ab809b1bf1000cd1a80e1fc89"
+    "cdb809b1bf0400cd1a80c907b80cb1cd1a8d561231c0eeb003ee8d56046631c066ef8d560eef8d5608b02066"
+    "ef8d5612b007ee26c7060000002026c7060200020026c7060c00010026c7060e00010026c7061000003026c7"
+    "061200020026c7061800001026c7061c000200bec87ce80800bedd7ce80200eb4fbf00208b0c26890e0800f3"
+    "a426ff0602088d561031c0ef26a10208263b06021075f5c31500000064ffff0020000008003950323030302e"
+    "751700000068010001000000ffffffff0000000000000000"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -80,13 +92,27 @@ def test_random_numbers_of_an_egd(host: PrivateHost, egd: None, source: str) -> 
     assert "model='egd'" in host.virsh("dumpxml", "a").ok().out
 
 
+SHARED = "<filesystem type='mount'><source dir='/run/shared'/><target dir='tag'/></filesystem>"
+
+
 def test_a_directory_that_is_not_mounted(host: PrivateHost) -> None:
-    """9p; where the guest has it mounted, QEMU refuses the hop and says so."""
     host.run("mkdir", "/run/shared").ok()
-    shared = "<filesystem type='mount'><source dir='/run/shared'/><target dir='tag'/></filesystem>"
-    start(host, domain("a", 1, console(1) + shared))
+    start(host, domain("a", 1, console(1) + SHARED))
     seen = twice(host, IN_PEER)
     assert "<source dir='/run/shared'/>" in seen
+
+
+def test_a_directory_that_is_mounted(host: PrivateHost) -> None:
+    """QEMU refuses the hop and says why; the guest stays, and goes on."""
+    host.run("mkdir", "/run/shared").ok()
+    boot = (MOUNTS + guest.BOOT_SECTOR.rstrip(b"\x55\xaa\0")).ljust(510, b"\0") + b"\x55\xaa"
+    host.path(f"{IMAGES}/mounts.raw").write_bytes(boot.ljust(1 << 20, b"\0"))
+    image = disk(1, path=f"{IMAGES}/mounts.raw", kind="raw")
+    start(host, domain("a", 1, console(1) + SHARED, disks=image))
+    wait_counting(host, 1)
+    refused(host, "a", "Migration is disabled when VirtFS export path '/run/shared' is mounted")
+    wait_counting(host, 1)
+    went_on(counts(host))
 
 
 def test_memory_that_is_somebody_elses_too(host: PrivateHost) -> None:
