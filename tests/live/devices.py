@@ -140,7 +140,7 @@ _OF_A_PROCESS = (
     (re.compile(r"/domain-\d+-"), "/domain-N-"),
     (re.compile(r"/channel/\d+-"), "/channel/N-"),  # 11.3's
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/N"),
-    (re.compile(r"'vnet\d+'"), "'vnetN'"),
+    (re.compile(r"'(vnet|macvtap|tap)\d+'"), r"'\1N'"),
     (re.compile(r" portid='[^']*'"), ""),
     (re.compile(r"(<(?:source|backingStore) .*) index='\d+'"), r"\1"),
     # A log that is begun anew at each start is gone on with in a trip.

@@ -13,6 +13,7 @@ from tests.live import abi, guest
 from tests.live.abi import Question
 from tests.live.private_host import PrivateHost
 from uuidfs.localmigration import devices
+from uuidfs.localmigration.devices.facts import Link
 from uuidfs.localmigration.domain_xml import parse
 
 DOMAINS = sorted((Path(__file__).parents[1] / "data/domains").glob("*.xml"))
@@ -181,12 +182,16 @@ def as_running(defined: str) -> etree._Element:
     return domain
 
 
+# Taps of others are on a bridge, and no filter needs an address that is not given.
+FACTS = devices.HostFacts({"tap7": Link("br0")}, {"clean-traffic": True})
+
+
 def on_the_way(defined: str) -> tuple[Question, Question]:
     """What libvirt is asked for: first by the hop out, then by the hop home."""
     live = as_running(defined)
     migratable = etree.tostring(live, encoding="unicode")
     return (
-        Question(migratable, devices.in_peer(migratable, live, None)),
+        Question(migratable, devices.in_peer(migratable, live, None, FACTS)),
         Question(migratable, devices.at_home(migratable, None)),
     )
 

@@ -2,15 +2,19 @@
 
 libvirt itself would let it run at once. Where the destination's daemon then dies before its
 answer, the source's takes the hop for failed and lets the guest run again. QEMU's locks on images
-keep the second one from running, so this is for guests that have none (image_locks): they arrive
-paused, and who sees that the old process is gone lets the new one run. Should that one be killed,
-the guest stands until it is recovered.
+keep the second one from running, so this is for guests that have none (image_locks). It is also for
+those with a macvtap, of which the kernel lets only one of the two be up. They arrive paused, and
+who sees that the old process is gone lets the new one run. Should that one be killed, the guest
+stands until it is recovered.
 """
 
 import threading
 import time
 from collections.abc import Callable
 
+from lxml import etree
+
+from uuidfs.localmigration import devices, image_locks
 from uuidfs.localmigration.processes import process_of
 
 _POLL = 0.1  # seconds between two looks whether the hop is over; the process's end wakes at once
@@ -18,6 +22,12 @@ _POLL = 0.1  # seconds between two looks whether the hop is over; the process's 
 _LATE = 2.0  # seconds for what is left to do once libvirt says that the hop is over
 
 _SOON = 0.002  # seconds between two attempts, once it has ended
+
+
+def needed(disks: etree._Element, cards: etree._Element) -> bool:
+    """Whether a guest has to arrive paused: by the XML with its disks, and by the live one, which
+    tells what its cards really are."""
+    return not image_locks.held(disks) or devices.arrives_paused(cards)
 
 
 class Landing:

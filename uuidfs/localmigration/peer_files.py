@@ -17,7 +17,8 @@ from uuidfs.files.directory import existing, opened
 from uuidfs.files.small import private, write_whole
 from uuidfs.host.interpreter import command as python
 from uuidfs.layout.places import Place
-from uuidfs.localmigration import peer_hook
+from uuidfs.localmigration import look_at_host, peer_hook
+from uuidfs.localmigration.devices.facts import HostFacts, to_text
 from uuidfs.localmigration.hop_sockets import HOPS
 from uuidfs.localmigration.peer_inside import HOST, OVER, TPM, TPM_LOG
 
@@ -39,7 +40,7 @@ class Guest(NamedTuple):
     """Whom a peer is for: its name there, its live XML, and the QEMU binary that it moves to.
 
     ``owner``: the user and group of its QEMU process. ``tpm_state``: the directory on disk for its
-    emulated TPM's state, None where it has none.
+    emulated TPM's state, None where it has none. ``facts``: what of the host the domain hangs on.
     """
 
     peer_name: str
@@ -47,6 +48,7 @@ class Guest(NamedTuple):
     emulator: str | None
     owner: tuple[int, int]
     tpm_state: str | None
+    facts: HostFacts
 
 
 def make(directory: str, daemon: str, guest: Guest) -> None:
@@ -76,12 +78,15 @@ def make(directory: str, daemon: str, guest: Guest) -> None:
         for name, text in (
             (peer_hook.LIVE_XML, guest.live),
             (peer_hook.EMULATOR, guest.emulator or ""),
+            (peer_hook.FACTS, to_text(guest.facts)),
             (peer_hook.NAME, guest.peer_name),
         ):
             write_whole(kept, name, text.encode(errors="surrogateescape"), mode=0o600)
         with existing(Place(f"{directory}/etc/hooks")) as hooks:
             write_whole(hooks, "qemu", _hook(directory, guest), mode=0o755)
     _copy_cache(f"{directory}/cache/qemu/capabilities")
+    if guest.facts.filters:
+        _copy_filters(f"{directory}/etc/nwfilter")
 
 
 def _make_for_tpm(directory: str, state: str | None) -> None:
@@ -148,3 +153,11 @@ def _copy_cache(target: str) -> None:
                 continue
             if data is not None:
                 write_whole(copy, name, data, mode=0o600)
+
+
+def _copy_filters(target: str) -> None:
+    """libvirt's network filters, all of them: one refers to others."""
+    change.make_path(target)
+    with existing(Place(target)) as copy:
+        for name, text in look_at_host.filter_files().items():
+            write_whole(copy, name, text, mode=0o600)

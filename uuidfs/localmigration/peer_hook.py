@@ -19,6 +19,8 @@ HOME_XML = "home.xml"
 
 LIVE_XML = "live.xml"
 
+FACTS = "facts.json"
+
 EMULATOR = "emulator"
 
 NAME = "name"
@@ -44,15 +46,18 @@ def main(argv: list[str]) -> int:
 
 def _changed(directory: str, migratable: str) -> str:
     from uuidfs.localmigration import devices, domain_xml
+    from uuidfs.localmigration.devices import facts
 
     with existing(Place(directory)) as kept:
         live = kept.read(LIVE_XML, 1 << 24)
+        known = kept.read(FACTS, 1 << 24)
         emulator = (kept.read(EMULATOR, 1 << 12) or b"").decode() or None
-        if live is None:
-            raise UuidfsError(f"{directory}/{LIVE_XML} is missing")
-        if reasons := devices.obstacles_meanwhile(domain_xml.parse(migratable)):
+        if live is None or known is None:
+            raise UuidfsError(f"{directory}/{LIVE_XML} or {FACTS} is missing")
+        before, host = domain_xml.parse(live.decode()), facts.from_text(known.decode())
+        if reasons := devices.obstacles_meanwhile(domain_xml.parse(migratable), before, host):
             raise UuidfsError(f"it cannot move any more: {'; '.join(reasons)}")
-        changed = devices.in_peer(migratable, domain_xml.parse(live.decode()), emulator)
+        changed = devices.in_peer(migratable, before, emulator, host)
         home = devices.at_home(migratable, emulator).encode()
         # Passwords of VNC and SPICE are in it.
         write_whole(kept, HOME_XML, home, mode=0o600)

@@ -1,10 +1,12 @@
 """The two sides of a trip, and where the guest is: by libvirt's word, not by the phase."""
 
 import contextlib
+import errno
 import time
 from typing import Any
 
 from uuidfs.errors import UuidfsError
+from uuidfs.localmigration import ownership
 from uuidfs.localmigration.connection import (
     LibvirtRefused,
     NoAnswer,
@@ -65,7 +67,8 @@ class Sides:
 
         False while libvirt still moves it: then it is paused for another reason, and a call
         would wait, for a job that may never end. False also where the source's daemon has just
-        taken the disks back: they are given again. What fails here, ``settled`` does later.
+        taken the disks back, which are given again, or has not removed its macvtap yet. What
+        fails here, ``settled`` does later.
         """
         libvirt = module()
         try:
@@ -80,6 +83,8 @@ class Sides:
         except libvirt.libvirtError as error:
             if "Permission denied" in str(error):
                 disks.give_back()
+                return False
+            if _in_use(error):
                 return False
         except (UuidfsError, OSError):
             pass
@@ -110,7 +115,7 @@ class Sides:
                         host, peer = _one_of(session, host, peer)
                     for domain in (host, peer):
                         if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                            _let_run(session, domain, at_home=domain is host)
+                            _let_run(session, domain, self._daemon if domain is peer else None)
             except LibvirtRefused as error:
                 # It went while we looked: a hop, or the guest itself, has come to its end.
                 if time.monotonic() >= deadline or error.code not in {
@@ -164,6 +169,12 @@ class Sides:
         return self.peer
 
 
+def _in_use(error: Any) -> bool:
+    """Whether a macvtap cannot be up since the other one still is: its address is in use."""
+    system = error.get_error_code() == module().VIR_ERR_SYSTEM_ERROR
+    return bool(system and error.get_int1() in {errno.EADDRINUSE, errno.EBUSY})
+
+
 def _one_of(session: Session, host: Any, peer: Any) -> tuple[Any | None, Any | None]:
     """Destroy the one that does not run; of two that are paused, the one that never ran."""
     running = module().VIR_DOMAIN_RUNNING
@@ -180,15 +191,19 @@ def _one_of(session: Session, host: Any, peer: Any) -> tuple[Any | None, Any | N
     return host, None
 
 
-def _let_run(session: Session, domain: Any, *, at_home: bool) -> None:
-    """Resume it. In the peer it may have lost its disks, with the helper that would have given
-    them back: then it goes home paused, where the host's daemon gives it all of them."""
+def _let_run(session: Session, domain: Any, peer: PeerDaemon | None) -> None:
+    """Resume it. In the ``peer`` it may have lost its disks, with the helper that would have given
+    them back. It does not go home before it has them: see ownership."""
+    action = f"resume {session.name}"
     try:
-        with doing(f"resume {session.name}"):
-            bounded(f"resume {session.name}", domain.resume)
+        with doing(action):
+            bounded(action, domain.resume)
     except LibvirtRefused as error:
-        if at_home or "Permission denied" not in str(error):
+        if peer is None or "Permission denied" not in str(error):
             raise
+        ownership.give_back_remembered(peer.directory)
+        with doing(action):
+            bounded(action, domain.resume)
 
 
 class _UnderWay:

@@ -16,7 +16,7 @@ from uuidfs.errors import Refused, UuidfsError, show
 from uuidfs.host import tpm_state
 from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration import domain_xml, hop, hop_sockets, image_locks, interlock
+from uuidfs.localmigration import domain_xml, hop, hop_sockets, interlock, landing
 from uuidfs.localmigration import set_aside as asides
 from uuidfs.localmigration.connection import doing, lookup, module
 from uuidfs.localmigration.devices import tpm
@@ -26,8 +26,8 @@ from uuidfs.localmigration.log_link import link_log
 from uuidfs.localmigration.ownership import Disks
 from uuidfs.localmigration.peer_daemon import PeerDaemon
 from uuidfs.localmigration.peer_files import Guest
-from uuidfs.localmigration.peer_hook import HOME_XML
-from uuidfs.localmigration.preflight import pid_file
+from uuidfs.localmigration.peer_hook import HOME_XML, LIVE_XML
+from uuidfs.localmigration.preflight import look, pid_file
 from uuidfs.localmigration.processes import Process, process_of
 from uuidfs.localmigration.sides import Sides
 from uuidfs.localmigration.watch import unmark
@@ -95,7 +95,7 @@ class Trip:
         has_tpm = tpm.emulated(live)
         state = tpm_state.place_of(self.layout, self.session.uuid).path if has_tpm else None
         name, emulator = self.session.peer_name, self.options.emulator
-        self._daemon.make(Guest(name, text, emulator, owner, state))
+        self._daemon.make(Guest(name, text, emulator, owner, state, look(self.layout, live)))
         kept = asides.look(domain, self.options.new_name, self.options.emulator)
         asides.keep(self.layout, self.session.uuid, kept)
         if has_tpm:
@@ -111,6 +111,7 @@ class Trip:
         if not hook_status(self.layout).installed:
             raise UuidfsError(f"{self.session.name} stays where it is: the hook was removed")
         disks = Disks(live, owner)
+        disks.remember(self._daemon.directory)
         # The XML and, for a rename, the config are what libvirt takes under its own job.
         way = Hop(
             1,
@@ -126,7 +127,7 @@ class Trip:
             libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
             if self.options.new_name and kept.config is not None
             else 0,
-            guarded=image_locks.held(live),
+            guarded=not landing.needed(live, live),
         )
         for tried in range(OUT_TRIES):
             kept = asides.take_out(self.layout, self.session.uuid, domain, kept)
@@ -176,6 +177,8 @@ class Trip:
         libvirt = module()
         with open(f"{self.session.directory}/{HOME_XML}") as file:
             xml = file.read()
+        with open(f"{self.session.directory}/{LIVE_XML}") as file:
+            before = domain_xml.parse(file.read())
         guest = self._daemon.guest()
         if guest is None:
             return  # it ended meanwhile
@@ -213,7 +216,7 @@ class Trip:
             flags,
             persistent,
             tunnelled,
-            image_locks.held(domain_xml.parse(xml)),
+            not landing.needed(domain_xml.parse(xml), before),
         )
         try:
             hop.move(self.session, self.options, way)

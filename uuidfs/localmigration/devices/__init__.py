@@ -8,16 +8,26 @@ guest cannot see it.
 from lxml import etree
 
 from uuidfs.localmigration.devices import consoles, disks, graphics, interfaces, others, tpm
+from uuidfs.localmigration.devices.facts import HostFacts
+from uuidfs.localmigration.devices.interfaces import arrives_paused
 from uuidfs.localmigration.domain_xml import parse, set_emulator
 
+__all__ = ["HostFacts", "arrives_paused", "at_home", "in_peer", "obstacles", "obstacles_meanwhile"]
 
-def obstacles(live: etree._Element) -> list[str]:
+
+def obstacles(live: etree._Element, facts: HostFacts) -> list[str]:
     """Why this running domain cannot move, each with the device's name; empty when it can."""
-    return [*obstacles_meanwhile(live), *interfaces.obstacles(live)]
+    return [*_common(live), *interfaces.obstacles(live, facts)]
 
 
-def obstacles_meanwhile(migratable: etree._Element) -> list[str]:
-    """The same for the XML that libvirt sends: what was plugged in since the preflight."""
+def obstacles_meanwhile(
+    migratable: etree._Element, live: etree._Element, facts: HostFacts
+) -> list[str]:
+    """The same for the XML that libvirt sends: what was plugged in since ``live``."""
+    return [*_common(migratable), *interfaces.obstacles_meanwhile(migratable, live, facts)]
+
+
+def _common(migratable: etree._Element) -> list[str]:
     return [
         *others.obstacles(migratable),
         *tpm.obstacles(migratable),
@@ -27,14 +37,15 @@ def obstacles_meanwhile(migratable: etree._Element) -> list[str]:
     ]
 
 
-def in_peer(migratable: str, live: etree._Element, emulator: str | None) -> str:
+def in_peer(migratable: str, live: etree._Element, emulator: str | None, facts: HostFacts) -> str:
     """The XML for the way out: everything that only one process can have is taken away."""
     domain = parse(migratable)
     set_emulator(domain, emulator)
     consoles.to_peer(domain)
     graphics.to_peer(domain)
     tpm.to_peer(domain)
-    interfaces.to_peer(domain, live)
+    interfaces.to_peer(domain, live, facts)
+    others.to_peer(domain)
     # The host's security driver removes its profile of this UUID when the first process ends.
     for label in domain.findall("seclabel"):
         if label.get("model") not in {None, "dac", "none"} or label.get("type") == "dynamic":

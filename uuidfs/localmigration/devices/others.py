@@ -6,16 +6,20 @@ from lxml import etree
 
 from uuidfs.localmigration.domain_xml import found, label
 
+_MAPPED = "its file is mapped by both processes, and the hop would write old pages over new ones"
+
+_VIRTIOFS = "the state of its virtiofsd stays with the old process"
+
 
 def obstacles(domain: etree._Element) -> Iterator[str]:
     """Why the guest cannot move, each with the device's name."""
     for path, what in (
         ("hostdev", "a host device is passed through"),
-        ("filesystem", "a directory of the host is mounted in the guest"),
-        ("shmem", "shared memory of the host"),
-        ("vsock", "its CID cannot be taken by two QEMU processes"),
-        ("memory[@model='nvdimm']", "its file cannot be mapped by two QEMU processes"),
-        ("memory[@model='virtio-pmem']", "its file cannot be mapped by two QEMU processes"),
+        ("filesystem[driver/@type='virtiofs']", _VIRTIOFS),
+        ("shmem", "memory shared with others, over which the hop would write what it was before"),
+        ("vsock", "its CID is the guest's address, and two QEMU processes cannot have one"),
+        ("memory[@model='nvdimm']", _MAPPED),
+        ("memory[@model='virtio-pmem']", _MAPPED),
         ("input[@type='passthrough']", "a device of the host"),
         ("input[@type='evdev']", "a device of the host"),
         ("smartcard[not(@mode='passthrough' and @type='spicevmc')]", "a device of the host"),
@@ -23,7 +27,6 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
         ("sound[@model='usb' or @model='virtio']", "QEMU cannot migrate it"),
         ("controller[@type='nvme']", "QEMU cannot migrate it"),
         ("video[model/acceleration/@accel3d='yes']", "QEMU cannot migrate 3D acceleration"),
-        ("rng/backend[@model='egd']", "its backend cannot be in two places"),
     ):
         for device in found(domain, f"devices/{path}"):
             yield f"{label(device)}: {what}"
@@ -33,3 +36,16 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
         name = etree.QName(element)
         if name.namespace and "libvirt.org/schemas/domain/qemu" in name.namespace:
             yield f"qemu:{name.localname}: QEMU's own options may clash with themselves"
+
+
+def to_peer(domain: etree._Element) -> None:
+    """Random numbers of the host's in place of those of an EGD, which may know one client."""
+    for rng in domain.iterfind("devices/rng"):
+        for backend in rng.findall("backend[@model='egd']"):
+            rng.replace(backend, _host_random())
+
+
+def _host_random() -> etree._Element:
+    backend = etree.Element("backend", model="random")
+    backend.text = "/dev/urandom"
+    return backend

@@ -1,0 +1,73 @@
+"""Whoever takes part in a trip is killed; afterwards one guest runs, and is on its network."""
+
+import os
+import signal
+
+import pytest
+
+from tests.live import guest
+from tests.live.attack import begun, ended, outside, pid_of
+from tests.live.migration import leftovers, processes, uuidfs
+from tests.live.networks import CARD, Pinged, lower_device, openvswitch, traces, unchanged
+from tests.live.planned import killed, uuidfs_at
+from tests.live.private_host import PrivateHost
+from tests.support.process import wait_for
+
+SLOW = ("--bandwidth", "4")
+
+PORTS = {
+    "openvswitch": (
+        openvswitch,
+        "<interface type='bridge'><source bridge='br0'/><virtualport type='openvswitch'>"
+        f"<parameters profileid='p'/></virtualport><target dev='tapnova'/>{CARD}</interface>",
+    ),
+    "macvtap": (
+        lower_device,
+        f"<interface type='direct'><source dev='low' mode='bridge'/>{CARD}</interface>",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _able(ready: PrivateHost) -> None:
+    """The hook, and libvirt-python."""
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize(
+    ("victim", "wanted"),
+    [("helper", "out"), ("helper", "peer"), ("helper", "back"), ("peer daemon", "back")],
+)
+def test_whoever_is_killed_the_guest_keeps_its_network(
+    host: PrivateHost, port: str, victim: str, wanted: str
+) -> None:
+    prepare, card = PORTS[port]
+    prepare(host)
+    with Pinged(host, card).plug() as pinged:
+        was = traces(host)
+        running = begun(host, wanted, *SLOW)
+        os.kill(outside(host, pid_of(host, victim)), signal.SIGKILL)
+        print(ended(running))
+        uuidfs(host, "local-migrate", "--recover").ok()
+        assert host.virsh("domstate", "a").ok().out.strip() == "running"
+        assert processes(host) == [host.qemu_pid("a")]
+        assert leftovers(host) == []
+        unchanged(host, was)
+        pinged.answers()
+
+
+def test_the_helper_dies_when_a_paused_guest_has_arrived(host: PrivateHost) -> None:
+    """The host's daemon has taken its disk back then, and QEMU 7.2 aborts where a guest is moved
+    on that could not open it."""
+    prepare, card = PORTS["macvtap"]
+    prepare(host)
+    with Pinged(host, card).plug() as pinged:
+        was = traces(host)
+        assert uuidfs_at(host, [killed("sides.Sides.resume")], "local-migrate", "a").code == -9
+        wait_for(lambda: host.path(guest.disk(1)).stat().st_uid == 0, "the disk is taken back")
+        uuidfs(host, "local-migrate", "--recover").ok()
+        assert host.virsh("domstate", "a").ok().out.strip() == "running"
+        assert processes(host) == [host.qemu_pid("a")]
+        assert leftovers(host) == []
+        unchanged(host, was)
+        pinged.answers()

@@ -1,0 +1,51 @@
+"""What a domain's XML does not tell and the host knows: taps on bridges, network filters.
+
+Pure. :mod:`uuidfs.localmigration.look_at_host` looks, before the trip; the peer's hook reads it
+from a file, since it has to come to the same answers.
+"""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+_NONE: Mapping[str, "Link"] = MappingProxyType({})
+
+
+class Link(NamedTuple):
+    """A network device of the host. ``bridge``: the Linux bridge that it is a port of, if any.
+
+    ``vlans``: that bridge filters by VLAN. ``isolated``: the port talks to no other such port.
+    """
+
+    bridge: str | None = None
+    vlans: bool = False
+    isolated: bool = False
+
+
+class HostFacts(NamedTuple):
+    """``links``: devices by name, those that somebody else than libvirt put on a bridge.
+
+    ``filters``: which network filters there are, and whether each needs the guest's address from
+    outside. None where the peer could have none: on a modular host virtnwfilterd has them.
+    """
+
+    links: Mapping[str, Link] = _NONE
+    filters: Mapping[str, bool] | None = None
+
+
+def to_text(facts: HostFacts) -> str:
+    """As JSON."""
+    links = {name: link._asdict() for name, link in facts.links.items()}
+    filters = None if facts.filters is None else dict(facts.filters)
+    return json.dumps({"links": links, "filters": filters})
+
+
+def from_text(text: str) -> HostFacts:
+    """What ``to_text`` wrote. Raises ValueError."""
+    try:
+        found = json.loads(text)
+        links = {str(name): Link(**link) for name, link in found["links"].items()}
+        return HostFacts(links, found["filters"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"these are no facts about the host: {error}") from error
