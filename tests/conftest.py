@@ -15,12 +15,13 @@ Build = Callable[..., Tree]
 
 # The Debian run has neither a build front end nor rich; the run of everything else has them.
 # Control groups are the machine's: chroots and many containers have none to write to. So are
-# kinds of network cards; and Debian 12's libvirt is older than passt.
+# kinds of network cards and vsocks; and Debian 12's libvirt is older than passt.
 _ALLOWED = (
     "needs the build front end",
     "are drawn by rich",
     "no control groups",
     "this kernel has no macvtap",
+    "this kernel has no vhost-vsock",
     "this libvirt has no passt",
 )
 

@@ -54,7 +54,6 @@ def test_a_plain_domain_can_move() -> None:
             "<filesystem type='mount'><driver type='virtiofs'/><source dir='/x'/></filesystem>",
             "filesystem (mount): the state of its virtiofsd stays with",
         ),
-        ("<vsock model='virtio'><cid auto='yes'/></vsock>", "vsock (virtio): its CID"),
         (
             "<shmem name='s'><alias name='shmem0'/></shmem>",
             "shmem shmem0: memory shared with others",
@@ -118,6 +117,8 @@ def test_what_cannot_move_is_named(devices: str, reason: str) -> None:
         "<rng model='virtio'><backend model='egd' type='udp'/></rng>",
         "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
         "<memory model='dimm'/>",
+        "<vsock model='virtio'><cid auto='yes' address='3'/></vsock>",
+        "<vsock model='virtio'><cid auto='no' address='4711'/></vsock>",
         "<channel type='unix'><source mode='bind' path='/s'/></channel>",
         "<disk type='network'><source protocol='nbd' name='n'/><target dev='vdb'/></disk>",
     ],
@@ -133,7 +134,7 @@ def test_encrypted_guests_and_own_options_are_refused() -> None:
 
 
 def test_all_obstacles_are_told_at_once() -> None:
-    assert len(reasons("<hostdev/><vsock/><tpm/>")) == 3
+    assert len(reasons("<hostdev/><shmem/><tpm/>")) == 3
 
 
 def test_in_the_peer_nothing_clashes() -> None:
@@ -155,6 +156,14 @@ def test_a_console_file_is_gone_on_with_in_both_processes() -> None:
     ):
         source = one(text, "devices/serial[@type='file']/source")
         assert attributes(source) == {"path": "/f", "append": "on"}
+
+
+@pytest.mark.parametrize("cid", ["auto='yes' address='3'", "auto='no' address='4711'"])
+def test_a_vsock_has_another_cid_in_the_peer(cid: str) -> None:
+    device = f"<vsock model='virtio'><cid {cid}/></vsock>"
+    away = kinds.in_peer(xml(device), domain_xml.parse(xml(device)), None, HOST)
+    assert attributes(one(away, "devices/vsock/cid")) == {"auto": "yes"}
+    assert f"<cid {cid}/>".replace("'", '"') in kinds.at_home(xml(device), None)
 
 
 def test_random_numbers_are_the_kernels_in_the_peer() -> None:
