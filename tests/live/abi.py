@@ -11,7 +11,13 @@ import json
 import struct
 from typing import Any, NamedTuple
 
+from lxml import etree
+
+from tests.live import guest
 from tests.live.private_host import PrivateHost
+from uuidfs.localmigration import devices
+from uuidfs.localmigration.devices.facts import Link
+from uuidfs.localmigration.domain_xml import parse
 
 _HEADER = struct.Struct("<16s5I56x")
 _VERSION = 2  # 3 is written for sparse images only (libvirt 11.2)
@@ -93,3 +99,37 @@ def as_defined(host: PrivateHost, xmls: list[str]) -> list[str | NotDefined]:
 def _run(host: PrivateHost, code: str, data: object, *words: str) -> Any:
     said = host.run("/usr/bin/python3", "-c", code, *words, text=json.dumps(data)).ok().out
     return json.loads(said)
+
+
+def as_running(defined: str) -> etree._Element:
+    """The XML of a guest that runs, which names a network's bridge, aliases, taps and ptys."""
+    domain = parse(defined)
+    for number, device in enumerate(domain.iterfind("devices/*")):
+        if device.tag not in {"emulator", "graphics"}:
+            etree.SubElement(device, "alias", name=f"{device.tag}{number}")
+    for number, net in enumerate(domain.iterfind("devices/interface")):
+        source = net.find("source")
+        if source is not None and net.get("type") == "network":
+            source.set("bridge", "virbr0")
+            source.set("portid", guest.uuid(number))
+        if net.find("target") is None:
+            etree.SubElement(net, "target", dev=f"vnet{number}")
+    for cid in domain.iterfind("devices/vsock/cid"):
+        cid.set("address", cid.get("address", "77"))
+    for seat in domain.xpath("//serial[@type='pty'] | //console[@type='pty']"):  # type: ignore[union-attr] # elements
+        seat.set("tty", "/dev/pts/7")  # type: ignore[union-attr] # an element
+    return domain
+
+
+# Taps of others are on a bridge, and no filter needs an address that is not given.
+FACTS = devices.HostFacts({"tap7": Link("br0")}, {"clean-traffic": True})
+
+
+def on_the_way(defined: str) -> tuple[Question, Question]:
+    """What libvirt is asked for: first by the hop out, then by the hop home."""
+    live = as_running(defined)
+    migratable = etree.tostring(live, encoding="unicode")
+    return (
+        Question(migratable, devices.in_peer(migratable, live, None, FACTS)),
+        Question(migratable, devices.at_home(migratable, None)),
+    )

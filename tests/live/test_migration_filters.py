@@ -1,39 +1,31 @@
 """Network filters: the guest is never without them, and nobody else's rules are touched."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 from tests.live.attack import PEER_URI
 from tests.live.devices import console, define, domain
 from tests.live.migration import counts, uuidfs, went_on
 from tests.live.moving import ACPI, refused, wait_counting
-from tests.live.networks import CARD, Pinged, bridge, sh, there_and_back_twice, traces, unchanged
+from tests.live.networks import (
+    GIVEN,
+    Pinged,
+    filtered,
+    filters,
+    sh,
+    there_and_back_twice,
+    traces,
+    unchanged,
+)
 from tests.live.planned import HOME, before, uuidfs_at
 from tests.live.private_host import PrivateHost
-
-FILTERS = tuple(Path(f"/{place}/libvirt/nwfilter") for place in ("etc", "usr/share"))
 
 
 @pytest.fixture(autouse=True)
 def _filters(ready: PrivateHost) -> None:
     """The hook, libvirt-python, libvirt's own filters, a bridge."""
-    there = [place for place in FILTERS if list(place.glob("*.xml"))]
-    assert there, "the package libvirt-daemon-config-nwfilter is missing"
-    shutil.copytree(there[0], ready.path("/etc/libvirt/nwfilter"), dirs_exist_ok=True)
-    ready.restart()
-    assert "clean-traffic" in ready.virsh("nwfilter-list").ok().out
-    bridge(ready)
+    filters(ready)
 
 
-def filtered(inside: str, more: str = "", card: str = CARD) -> str:
-    """A card with clean-traffic."""
-    ref = f"<filterref filter='clean-traffic'>{inside}</filterref>"
-    return f"<interface type='bridge'><source bridge='br0'/>{more}{card}{ref}</interface>"
-
-
-GIVEN = "<parameter name='IP' value='10.9.0.9'/>"
 RULES = "ebtables -t nat -L"
 
 

@@ -8,8 +8,19 @@ import pytest
 from tests.live import guest
 from tests.live.attack import begun, ended, outside, pid_of
 from tests.live.migration import leftovers, processes, uuidfs
-from tests.live.networks import CARD, Pinged, lower_device, openvswitch, traces, unchanged
-from tests.live.planned import killed, uuidfs_at
+from tests.live.networks import (
+    CARD,
+    GIVEN,
+    Pinged,
+    filtered,
+    filters,
+    lower_device,
+    openvswitch,
+    sh,
+    traces,
+    unchanged,
+)
+from tests.live.planned import before, killed, uuidfs_at
 from tests.live.private_host import PrivateHost
 from tests.support.process import wait_for
 
@@ -21,6 +32,7 @@ PORTS = {
         "<interface type='bridge'><source bridge='br0'/><virtualport type='openvswitch'>"
         f"<parameters profileid='p'/></virtualport><target dev='tapnova'/>{CARD}</interface>",
     ),
+    "filtered": (filters, filtered(GIVEN)),
     "macvtap": (
         lower_device,
         f"<interface type='direct'><source dev='low' mode='bridge'/>{CARD}</interface>",
@@ -69,5 +81,25 @@ def test_the_helper_dies_when_a_paused_guest_has_arrived(host: PrivateHost) -> N
         assert host.virsh("domstate", "a").ok().out.strip() == "running"
         assert processes(host) == [host.qemu_pid("a")]
         assert leftovers(host) == []
+        unchanged(host, was)
+        pinged.answers()
+
+
+def test_a_switch_that_does_not_answer(host: PrivateHost) -> None:
+    """libvirt gives ovs-vsctl up after five seconds: the hop fails, and the guest stays."""
+    prepare, card = PORTS["openvswitch"]
+    prepare(host)
+    switch = "$(cat /run/openvswitch/ovsdb-server.pid)"
+    with Pinged(host, card).plug() as pinged:
+        was, pid = traces(host), host.qemu_pid("a")
+        stop = before("hop.move", f"kill -STOP {switch}")
+        said = uuidfs_at(host, [stop], "local-migrate", "a")
+        sh(host, f"kill -CONT {switch}")
+        assert said.code == 1
+        print(said.err)
+        assert host.qemu_pid("a") == pid
+        assert leftovers(host) == []
+        unchanged(host, was)
+        uuidfs(host, "local-migrate", "a").ok()
         unchanged(host, was)
         pinged.answers()

@@ -54,7 +54,6 @@ def test_a_plain_domain_can_move() -> None:
             "<filesystem type='mount'><driver type='virtiofs'/><source dir='/x'/></filesystem>",
             "filesystem (mount): the state of its virtiofsd stays with",
         ),
-        ("<vsock model='virtio'><cid auto='yes'/></vsock>", "vsock (virtio): its CID"),
         (
             "<shmem name='s'><alias name='shmem0'/></shmem>",
             "shmem shmem0: memory shared with others",
@@ -122,6 +121,8 @@ def test_what_cannot_move_is_named(devices: str, reason: str) -> None:
         "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>",
         "<disk type='file'><source file='/d'><encryption format='luks'><secret type='passphrase' "
         "uuid='u'/></encryption></source><target dev='vdb'/></disk>",
+        "<vsock model='virtio'><cid auto='yes' address='3'/></vsock>",
+        "<vsock model='virtio'><cid auto='no' address='4711'/></vsock>",
         "<channel type='unix'><source mode='bind' path='/s'/></channel>",
         "<disk type='network'><source protocol='nbd' name='n'/><target dev='vdb'/></disk>",
     ],
@@ -137,7 +138,7 @@ def test_encrypted_guests_and_own_options_are_refused() -> None:
 
 
 def test_all_obstacles_are_told_at_once() -> None:
-    assert len(reasons("<hostdev/><vsock/><tpm/>")) == 3
+    assert len(reasons("<hostdev/><shmem/><tpm/>")) == 3
 
 
 def test_in_the_peer_nothing_clashes() -> None:
@@ -186,6 +187,14 @@ def test_a_log_is_gone_on_with_whatever_is_connected(kind: str) -> None:
         log = end.find("log")
         assert log is not None
         assert attributes(log) == {"file": "/l", "append": "on"}
+
+
+@pytest.mark.parametrize("cid", ["auto='yes' address='3'", "auto='no' address='4711'"])
+def test_a_vsock_has_another_cid_in_the_peer(cid: str) -> None:
+    device = f"<vsock model='virtio'><cid {cid}/></vsock>"
+    away = kinds.in_peer(xml(device), domain_xml.parse(xml(device)), None, HOST)
+    assert attributes(one(away, "devices/vsock/cid")) == {"auto": "yes"}
+    assert f"<cid {cid}/>".replace("'", '"') in kinds.at_home(xml(device), None)
 
 
 def test_random_numbers_are_the_kernels_in_the_peer() -> None:

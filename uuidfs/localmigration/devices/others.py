@@ -17,7 +17,6 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
         ("hostdev", "a host device is passed through"),
         ("filesystem[driver/@type='virtiofs']", _VIRTIOFS),
         ("shmem", "memory shared with others, over which the hop would write what it was before"),
-        ("vsock", "its CID is the guest's address, and two QEMU processes cannot have one"),
         ("memory[@model='nvdimm']", _MAPPED),
         ("memory[@model='virtio-pmem']", _MAPPED),
         ("input[@type='passthrough']", "a device of the host"),
@@ -39,7 +38,11 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
 
 
 def to_peer(domain: etree._Element) -> None:
-    """Random numbers of the host's in place of those of an EGD, which may know one client."""
+    """Random numbers of the host's in place of those of an EGD, which may know one client; and a
+    CID that is free, since the kernel gives each to one process."""
+    for cid in domain.iterfind("devices/vsock/cid"):
+        cid.attrib.clear()
+        cid.set("auto", "yes")
     for rng in domain.iterfind("devices/rng"):
         for backend in rng.findall("backend[@model='egd']"):
             rng.replace(backend, _host_random())
