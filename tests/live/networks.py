@@ -66,18 +66,27 @@ def bridge(host: PrivateHost) -> None:
 
 def openvswitch(host: PrivateHost) -> None:
     """An Open vSwitch bridge br0, in user space: not every kernel has the module."""
+    sh(host, "mount -t sysfs none /sys")
+    switch(host)
     sh(
         host,
-        "mount -t sysfs none /sys; ip link set lo up; mkdir -p /run/openvswitch;"
+        "ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev;"
+        "ip addr add 10.9.0.1/24 dev br0; ip link set br0 up",
+    )
+
+
+def switch(host: PrivateHost) -> None:
+    """The daemons of Open vSwitch, without a bridge."""
+    sh(
+        host,
+        "ip link set lo up; mkdir -p /run/openvswitch;"
         f"ovsdb-tool create /run/openvswitch/conf.db {_SCHEMA};"
         "export OVS_LOGDIR=/run/openvswitch OVS_RUNDIR=/run/openvswitch;"
         "ovsdb-server --remote=punix:/run/openvswitch/db.sock --pidfile --detach --log-file"
         " /run/openvswitch/conf.db;"
         "ovs-vsctl --no-wait init;"
         f"{_VSWITCHD} unix:/run/openvswitch/db.sock --pidfile --detach --log-file"
-        " --disable-system;"
-        "ovs-vsctl add-br br0 -- set bridge br0 datapath_type=netdev;"
-        "ip addr add 10.9.0.1/24 dev br0; ip link set br0 up",
+        " --disable-system",
     )
 
 
