@@ -205,3 +205,29 @@ def test_what_cannot_move_is_refused(host: PrivateHost) -> None:
     start(host, xml("a", 1, tpm=encrypted))
     goes_on(host)
     refused(host, "a", f"secret {secret}: it is ephemeral, so only the host's daemon knows it")
+
+
+@pytest.mark.parametrize("where", ["at home", "in the peer"])
+def test_a_swtpm_that_is_gone_takes_no_guest_with_it(host: PrivateHost, where: str) -> None:
+    """QEMU cannot ask it for its state, so the guest stays where it is; and can be ended there."""
+    start(host, xml("a", 1))
+    goes_on(host)
+    if where == "at home":
+        host.run("pkill", "-KILL", "-x", "swtpm").ok()
+        said = uuidfs(host, "local-migrate", "a")
+        assert said.code == 1
+        assert processes(host, UUID) == [host.qemu_pid("a")]
+    else:
+        gone = "sleep 1; pkill -KILL -x swtpm"
+        said = uuidfs_at(host, [before("hop.move", gone, HOME)], "local-migrate", "a")
+        assert said.code == 1
+        assert "the guest runs on in the peer" in said.err
+        assert len(processes(host, UUID)) == 1
+        host.run("virsh", "-c", PEER_URI, "destroy", "a-incoming").ok()
+        uuidfs(host, "local-migrate", "--recover", "a").ok()
+        host.virsh("start", "a").ok()
+        last = lines(host)[-1][1]
+        goes_on(host)
+        assert lines(host)[-1][1] > last
+    print(said.err)
+    assert leftovers(host) == []
