@@ -20,7 +20,7 @@ from tests.live.networks import (
     traces,
     unchanged,
 )
-from tests.live.planned import before, killed, uuidfs_at
+from tests.live.planned import before, gives, killed, uuidfs_at
 from tests.live.private_host import PrivateHost
 from tests.support.process import wait_for
 
@@ -81,6 +81,18 @@ def test_the_helper_dies_when_a_paused_guest_has_arrived(host: PrivateHost) -> N
         assert host.virsh("domstate", "a").ok().out.strip() == "running"
         assert processes(host) == [host.qemu_pid("a")]
         assert leftovers(host) == []
+        unchanged(host, was)
+        pinged.answers()
+
+
+def test_a_guest_that_nobody_let_run_at_once(host: PrivateHost) -> None:
+    """Neither in the peer nor at home: the look where it is does it, later."""
+    prepare, card = PORTS["macvtap"]
+    prepare(host)
+    with Pinged(host, card).plug() as pinged:
+        was = traces(host)
+        uuidfs_at(host, [gives("sides.Sides.resume", what=True)], "local-migrate", "a").ok()
+        assert host.virsh("domstate", "a").ok().out.strip() == "running"
         unchanged(host, was)
         pinged.answers()
 

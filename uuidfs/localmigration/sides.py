@@ -117,11 +117,13 @@ class Sides:
                         if domain is not None and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                             _let_run(session, domain, self._daemon if domain is peer else None)
             except LibvirtRefused as error:
-                # It went while we looked: a hop, or the guest itself, has come to its end.
-                if time.monotonic() >= deadline or error.code not in {
+                # It went while we looked: a hop, or the guest itself, has come to its end. Or the
+                # old process has, and its daemon is about to remove its macvtap.
+                gone = error.code in {
                     libvirt.VIR_ERR_NO_DOMAIN,
                     libvirt.VIR_ERR_OPERATION_INVALID,
-                }:
+                }
+                if time.monotonic() >= deadline or not (gone or _in_use(error.__cause__)):
                     raise
                 time.sleep(POLL)
             else:

@@ -34,6 +34,7 @@ def test_a_filter_needs_the_address_that_it_or_one_below_uses() -> None:
             filter_of("round", "<filterref filter='trip'/>"),
             filter_of("trip", "<filterref filter='round'/>"),
             filter_of("unknown", "<filterref filter='nowhere'/>"),
+            "<filter name='torn'><rule",
         ]
     ) == {
         "plain": False,

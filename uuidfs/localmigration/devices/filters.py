@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from uuidfs.errors import UuidfsError
 from uuidfs.localmigration.devices.facts import HostFacts
 from uuidfs.localmigration.domain_xml import parse
 
@@ -26,11 +27,14 @@ def needing_address(documents: Iterable[str]) -> dict[str, bool]:
     """By name, whether a filter uses $IP without giving it, itself or in one that it refers to.
 
     That is how libvirt decides that there is something to learn (virNWFilterDoInstantiate and
-    virNWFilterDetermineMissingVarsRec, 9.0 and 11.3). Raises UuidfsError for what is no XML.
+    virNWFilterDetermineMissingVarsRec, 9.0 and 11.3). What is no XML is no filter for it either.
     """
     filters: dict[str, _Filter] = {}
     for document in documents:
-        root = parse(document)
+        try:
+            root = parse(document)
+        except UuidfsError:
+            continue
         refers = tuple(
             ref.get("filter", "") for ref in root.iterfind("filterref") if not _gives_address(ref)
         )

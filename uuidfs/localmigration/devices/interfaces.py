@@ -94,7 +94,7 @@ def _connection(net: etree._Element, seen: etree._Element, facts: HostFacts) -> 
     if kind == "direct":
         mode = _source(net, "mode") or "vepa"
         if mode != "bridge":
-            return f"macvtap in mode {mode}: only those in mode bridge can be on one device twice"
+            return f"macvtap in mode {mode}; only those in mode bridge are moved"
         return None
     if kind == "network":
         return "a network without a bridge"
