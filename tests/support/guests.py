@@ -30,11 +30,12 @@ def live_layout(root: Path) -> Layout:
 
 
 def write_status(layout: Layout, name: str, emulator: str) -> None:
-    """The status XML of a running domain."""
+    """The status XML of a running domain; replaced whole, as libvirt does."""
     domain = _domain(name, emulator)
-    Path(f"{layout.status.path}/{name}.xml").write_text(
-        f"<domstatus state='running' reason='booted' pid='1'>{domain}</domstatus>"
-    )
+    path = Path(f"{layout.status.path}/{name}.xml")
+    new = path.with_suffix(".xml.new")
+    new.write_text(f"<domstatus state='running' reason='booted' pid='1'>{domain}</domstatus>")
+    new.rename(path)
 
 
 def write_config(root: Path, name: str, emulator: str) -> None:

@@ -85,21 +85,26 @@ class Running:
 
     def code(self) -> Iterator[Mapped]:
         """Its binary, then its libraries and modules. Raises OSError."""
-        path = self.binary_path()
-        with self.binary() as binary:
-            yield Mapped(path, "exe", binary.status.st_dev, binary.status.st_ino)
+        while True:
+            path = self.binary_path()
+            with self.binary() as binary:
+                found = Mapped(path, "exe", binary.status.st_dev, binary.status.st_ino)
+            # libvirt's child holds the pid file already, and may become QEMU between the two.
+            if path == self.binary_path():
+                break
+        yield found
         seen = {path}
         fd = os.open("maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
         with open(fd, "rb") as file:
             text = file.read()
-        for found in _EXECUTABLE.finditer(text):
+        for line in _EXECUTABLE.finditer(text):
             # No zeros in front there; a binary at a fixed address has some in maps.
-            link = f"map_files/{int(found[1], 16):x}-{int(found[2], 16):x}"
-            path = self._path_of(link, found[6])
+            link = f"map_files/{int(line[1], 16):x}-{int(line[2], 16):x}"
+            path = self._path_of(link, line[6])
             if path not in seen and not path.startswith(_NO_CODE):
                 seen.add(path)
-                device = os.makedev(int(found[3], 16), int(found[4], 16))
-                yield Mapped(path, link, device, int(found[5]))
+                device = os.makedev(int(line[3], 16), int(line[4], 16))
+                yield Mapped(path, link, device, int(line[5]))
 
     def _path_of(self, link: str, text: bytes) -> str:
         """maps writes a line feed as \\012, and a backslash as it is: then the link tells."""
@@ -125,6 +130,9 @@ class Running:
             self.expect_alive()
             return None  # unmapped since
         with running:
+            there = running.status.st_dev, running.status.st_ino
+            if mapped.link == "exe" and there != (mapped.device, mapped.inode):
+                return None  # it has become another program since, so it is a new one
             if contents.build(running) is None:
                 return None  # no ELF file: ORC and others keep what they compile in a scratch file
             if disk is None:

@@ -121,6 +121,25 @@ def test_what_changes_while_it_is_looked_at_is_no_error(layout: Layout, qemu: Pa
                 thread.join()
 
 
+def test_a_process_that_becomes_another_program_is_not_outdated(layout: Layout) -> None:
+    """libvirt's child holds the pid file before it becomes QEMU."""
+    end = threading.Event()
+
+    def begin_again() -> None:
+        while not end.is_set():
+            with guest(layout, "a", "/bin/cat"):
+                pass
+
+    thread = threading.Thread(target=begin_again)
+    thread.start()
+    try:
+        for _ in range(1500):
+            assert kinds(look(layout)) == []
+    finally:
+        end.set()
+        thread.join()
+
+
 def test_a_binary_that_was_moved_away_before_is_found_by_its_emulator(
     layout: Layout, qemu: Path, tmp_path: Path
 ) -> None:
