@@ -30,6 +30,16 @@ _ALLOWED = (
 )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless everything is asked for, or it alone by its name."""
+    if os.environ.get("UUIDFS_FULL_MATRIX") == "1" or any("::" in word for word in config.args):
+        return
+    long = [item for item in items if item.get_closest_marker("full")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Generator[None, Any, None]:  # pluggy's Result
     report: pytest.TestReport = (yield).get_result()

@@ -87,6 +87,7 @@ def test_a_learnt_address_is_refused(host: PrivateHost) -> None:
     refused(host, "b", "the network filter clean-traffic uses an address that libvirt has learnt")
 
 
+@pytest.mark.full
 def test_a_filter_that_goes_meanwhile(host: PrivateHost) -> None:
     """No running guest uses it then, by the host's daemon. The guest stays in the peer, with its
     rules, until the filter is there again: it never runs without."""

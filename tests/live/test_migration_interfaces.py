@@ -56,6 +56,7 @@ def test_an_openvswitch_port_of_nova(host: PrivateHost) -> None:
     assert "profileid='p'" in seen
 
 
+@pytest.mark.full
 def test_a_network_on_openvswitch_with_vlan_and_limits(host: PrivateHost) -> None:
     """All that the network gives its cards, the peer's card has as well: it has no networks."""
     openvswitch(host)
@@ -85,6 +86,7 @@ def test_macvtap_in_bridge_mode(host: PrivateHost) -> None:
     assert len(re.findall(r"macvtap\d+@low", seen)) == 1, "one of the two is left there"
 
 
+@pytest.mark.full
 def test_macvtap_of_a_network(host: PrivateHost) -> None:
     lower_device(host)
     network = "<network><name>n</name><forward mode='bridge'><interface dev='low'/></forward>"

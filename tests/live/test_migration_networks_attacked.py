@@ -48,7 +48,12 @@ def _able(ready: PrivateHost) -> None:
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(
     ("victim", "wanted"),
-    [("helper", "out"), ("helper", "peer"), ("helper", "back"), ("peer daemon", "back")],
+    [
+        pytest.param("helper", "out", marks=pytest.mark.full),
+        pytest.param("helper", "peer", marks=pytest.mark.full),
+        ("helper", "back"),
+        ("peer daemon", "back"),
+    ],
 )
 def test_whoever_is_killed_the_guest_keeps_its_network(
     host: PrivateHost, port: str, victim: str, wanted: str

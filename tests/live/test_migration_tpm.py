@@ -140,6 +140,7 @@ def cut(host: PrivateHost) -> None:
 
 
 @pytest.mark.parametrize("phase", ["begin", "out", "peer", "back", "home"])
+@pytest.mark.full
 def test_a_helper_that_is_killed_loses_no_state(host: PrivateHost, phase: str) -> None:
     start(host, xml("a", 1))
     goes_on(host)

@@ -15,9 +15,12 @@ from tests.support import trees
 from tests.support.process import run
 from tests.support.truth import facts
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not BASE.exists(), reason=f"needs root and {BASE} (tests/package/run)"
-)
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not BASE.exists(), reason=f"needs root and {BASE} (tests/package/run)"
+    ),
+]
 # Ansible's apt module wants python3-apt, which is no part of the base.
 # And two packages in a repository of its own, the older version of one is installed.
 PREPARE = """
