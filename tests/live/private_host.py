@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from xml.sax.saxutils import escape
 
 from tests.support.process import PATIENCE, REPOSITORY, Done, run, wait_for
-from uuidfs.layout.names import pid_file
 
 KEEPER = Path(__file__).with_name("keeper.py")
 # libvirt's daemon for QEMU: a program's name or path, libvirtd or virtqemud.
@@ -209,7 +209,9 @@ class PrivateHost:
 
     def qemu_pid(self, name: str) -> int:
         """The process id, inside the namespace, of a running domain."""
-        return int(self.path(f"/run/libvirt/qemu/{pid_file(name)}").read_text())
+        # libvirt 9.0 escapes its name as if it were XML's.
+        file = escape(name, {"'": "&apos;", '"': "&quot;"})
+        return int(self.path(f"/run/libvirt/qemu/{file}.pid").read_text())
 
     def write_log(self, name: str, text: str) -> None:
         """Let a running domain's QEMU say something: into the pipe to virtlogd."""
