@@ -60,6 +60,33 @@ def test_no_line_of_a_log_is_lost(ready: PrivateHost, kind: str) -> None:
         assert (after.st_uid, after.st_mode) == (owner.st_uid, owner.st_mode)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/var/log/libvirt/qemu/a-serial0.log",
+        "/var/lib/libvirt/qemu/a.log",
+        "/var/cache/libvirt/a.log",
+        "/run/libvirt/a.log",
+    ],
+)
+@pytest.mark.parametrize("kind", ["log", "file"])
+def test_no_line_is_lost_where_the_peer_has_directories_of_its_own(
+    ready: PrivateHost, kind: str, path: str
+) -> None:
+    console = {
+        "log": f"<serial type='pty'><log file='{path}' append='on'/></serial>",
+        "file": f"<serial type='file'><source path='{path}' append='on'/></serial>",
+    }
+    start(ready, domain("a", 1, console[kind]))
+    _grows(ready, path)
+    uuidfs(ready, "local-migrate", "a").ok()
+    _grows(ready, path)
+    found = numbers(ready.path(path).read_text())
+    assert found == list(range(found[0], found[0] + len(found)))
+    assert path in ready.virsh("dumpxml", "a").ok().out
+    assert leftovers(ready) == []
+
+
 def test_a_log_that_is_begun_anew_at_each_start_is_not_at_a_trip(ready: PrivateHost) -> None:
     """append='off' is what libvirt takes where nothing is said."""
     start(ready, domain("a", 1, f"<serial type='pty'><log file='{LOG}'/></serial>"))
@@ -88,10 +115,12 @@ def test_a_log_that_virtlogd_rotates_all_the_time(make_host: MakeHost) -> None:
     assert leftovers(host) == []
 
 
-def _grows(host: PrivateHost) -> None:
+def _grows(host: PrivateHost, log: str = LOG) -> None:
     def last() -> int:
-        path = host.path(LOG)
-        return max(numbers(path.read_text()), default=0) if path.exists() else 0
+        try:
+            return max(numbers(host.path(log).read_text()), default=0)
+        except FileNotFoundError:  # not begun, or just being rotated
+            return 0
 
     old = last()
     wait_for(lambda: last() > old + 3, "the log grows")

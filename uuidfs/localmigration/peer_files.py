@@ -20,7 +20,7 @@ from uuidfs.layout.places import Place
 from uuidfs.localmigration import look_at_host, peer_hook
 from uuidfs.localmigration.devices.facts import HostFacts, to_text
 from uuidfs.localmigration.hop_sockets import HOPS
-from uuidfs.localmigration.peer_inside import HOST, OVER, TPM, TPM_LOG
+from uuidfs.localmigration.peer_inside import HOSTS, OVER, TPM, TPM_LOG
 
 _CACHE = 64, 1 << 24  # files, and bytes of each, of what QEMU can do
 
@@ -54,7 +54,7 @@ class Guest(NamedTuple):
 def make(directory: str, daemon: str, guest: Guest) -> None:
     """Make a peer's directory, which must not be there. Raises UuidfsError or OSError."""
     change.make_path(directory, 0o700)
-    for part in (*OVER, HOST):
+    for part in (*OVER, *HOSTS):
         change.make_path(f"{directory}/{part}", 0o711)
     _make_for_tpm(directory, guest.tpm_state)
     for part in (

@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
 
 
 def _changed(directory: str, migratable: str) -> str:
-    from uuidfs.localmigration import devices, domain_xml
+    from uuidfs.localmigration import devices, domain_xml, peer_inside
     from uuidfs.localmigration.devices import facts
 
     with existing(Place(directory)) as kept:
@@ -57,7 +57,8 @@ def _changed(directory: str, migratable: str) -> str:
         before, host = domain_xml.parse(live.decode()), facts.from_text(known.decode())
         if reasons := devices.obstacles_meanwhile(domain_xml.parse(migratable), before, host):
             raise UuidfsError(f"it cannot move any more: {'; '.join(reasons)}")
-        changed = devices.in_peer(migratable, before, emulator, host)
+        elsewhere = {path: f"{directory}/{part}" for part, path in peer_inside.HOSTS.items()}
+        changed = devices.in_peer(migratable, before, emulator, host, elsewhere)
         home = devices.at_home(migratable, emulator).encode()
         # Passwords of VNC and SPICE are in it.
         write_whole(kept, HOME_XML, home, mode=0o600)

@@ -33,6 +33,9 @@ SHARED = ("secrets",)
 
 HOST = "host"  # the host's /run/libvirt
 
+# The host's of what is covered, for files of consoles and their logs that lie there.
+HOSTS = {HOST: OVER["run"]} | {f"host-{part}": OVER[part] for part in ("lib", "log", "cache")}
+
 ANSWER = 5.0  # seconds for the host's daemon to take a connection
 
 
@@ -56,7 +59,7 @@ def _over(directory: str) -> dict[str, str]:
 
 def _cover(directory: str, hops: str) -> None:
     over = _over(directory)
-    opened = {part: mounts.trusted(f"{directory}/{part}") for part in (*over, HOST)}
+    opened = {part: mounts.trusted(f"{directory}/{part}") for part in (*over, *HOSTS)}
     covered = {part: mounts.trusted(path, shared=True) for part, path in over.items()}
     # NVRAM's path is in the domain's XML, below a directory that will be covered. The directory
     # above is QEMU's user's, so it is opened without following a link.
@@ -72,7 +75,8 @@ def _cover(directory: str, hops: str) -> None:
             inside = f"{directory}/etc/{part}"
             mounts.bind(mounts.trusted(path), mounts.trusted(inside), path)
             mounts.read_only(mounts.trusted(inside), inside)
-    mounts.bind(covered["run"], opened[HOST], OVER["run"])
+    for part, path in HOSTS.items():
+        mounts.bind(mounts.trusted(path, shared=True), opened[part], path)
     inside = f"{directory}/run/{os.path.basename(hops)}"
     mounts.bind(mounts.trusted(hops), mounts.trusted(inside), hops)
     for part, path in over.items():

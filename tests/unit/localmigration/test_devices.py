@@ -171,6 +171,29 @@ def test_the_peer_keeps_a_tpms_state() -> None:
     assert attributes(home) == {"type": "emulator", "version": "2.0"}
 
 
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [
+        ("/var/log/libvirt/qemu/a-serial0.log", "/peer/host-log/qemu/a-serial0.log"),
+        ("/var/log//libvirt/./qemu/../a.log", "/peer/host-log/a.log"),
+        ("/var/log/libvirt-old/a.log", "/var/log/libvirt-old/a.log"),
+        ("/srv/a.log", "/srv/a.log"),
+    ],
+)
+def test_a_file_where_the_peer_has_its_own_is_the_hosts(path: str, seen: str) -> None:
+    device = (
+        f"<serial type='file'><source path='{path}'/><log file='{path}'/><target port='0'/>"
+        "</serial>"
+    )
+    elsewhere = {"/var/log/libvirt": "/peer/host-log"}
+    away = kinds.in_peer(xml(device), domain_xml.parse(xml(device)), None, HOST, elsewhere)
+    assert one(away, "devices/serial/source").get("path") == seen
+    assert one(away, "devices/serial/log").get("file") == seen
+    home = kinds.at_home(xml(device), None)
+    assert one(home, "devices/serial/source").get("path") == path
+    assert one(home, "devices/serial/log").get("file") == path
+
+
 @pytest.mark.parametrize("kind", ["pty", "unix", "tcp", "udp", "dev", "pipe", "null"])
 def test_a_log_is_gone_on_with_whatever_is_connected(kind: str) -> None:
     device = (

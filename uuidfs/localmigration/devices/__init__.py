@@ -5,6 +5,8 @@ Pure: XML in, XML or reasons out. Each group of devices has a module. libvirt's 
 guest cannot see it.
 """
 
+from collections.abc import Mapping
+
 from lxml import etree
 
 from uuidfs.localmigration.devices import consoles, disks, graphics, interfaces, others, tpm
@@ -37,11 +39,20 @@ def _common(migratable: etree._Element) -> list[str]:
     ]
 
 
-def in_peer(migratable: str, live: etree._Element, emulator: str | None, facts: HostFacts) -> str:
-    """The XML for the way out: everything that only one process can have is taken away."""
+def in_peer(
+    migratable: str,
+    live: etree._Element,
+    emulator: str | None,
+    facts: HostFacts,
+    elsewhere: Mapping[str, str] = consoles.NOWHERE,
+) -> str:
+    """The XML for the way out: everything that only one process can have is taken away.
+
+    ``elsewhere``: directories that the peer has its own of, and where it sees the host's.
+    """
     domain = parse(migratable)
     set_emulator(domain, emulator)
-    consoles.to_peer(domain)
+    consoles.to_peer(domain, elsewhere)
     graphics.to_peer(domain)
     tpm.to_peer(domain)
     interfaces.to_peer(domain, live, facts)
