@@ -43,17 +43,28 @@ def _last_results(outdated, attempts):
         name = result["name"]
         uuid = result.get("uuid") or names.get(name, name)
         # What has moved stays moved, whatever a later attempt says.
-        if uuid not in found or found[uuid]["outcome"] != "moved":
+        if uuid not in found or found[uuid]["error"] is not None:
             found[uuid] = result
     return found
 
 
 def _fate(result, plan, check):
     """Which of GUESTS a guest belongs to; None for one that needs nothing any more."""
-    outcome = (result or plan or {}).get("outcome")
-    if outcome == "can_move":  # of the plan: nothing was tried
+    if result is None:
+        if plan is None:
+            return None  # shut off, or moved by others
+        if plan["busy"]:
+            return "busy"
+        if plan["error"] is not None:
+            return "refused"
         return "would_move" if check else "not_begun"
-    return outcome if outcome in GUESTS else None
+    if result["error"] is None:
+        return "moved"
+    if result["busy"]:
+        return "busy"
+    # A refusal: as uuidfs says itself, or else one that the plan knew of.
+    refused = plan is not None and plan["error"] is not None and not plan["busy"]
+    return "refused" if result.get("refused", refused) else "failed"
 
 
 def update_report(said):
