@@ -55,7 +55,7 @@ def test_a_fleet_is_updated_once(fleet: Fleet) -> None:
     assert "would move: a" in dry.text
     assert "would move: b" in dry.text
     assert f"would move: {TEMPLATE}" in dry.text
-    assert reported(fleet)["one"]["would_move"] == [{"name": "a", "uuid": guest.uuid(1)}]
+    assert reported(fleet)["one"]["can_move"] == [{"name": "a", "uuid": guest.uuid(1)}]
 
     done = fleet.play("update_qemu", uuidfs_serial=[1, "100%"], uuidfs_canary="two").ok()
     after = fleet.pids()
@@ -78,6 +78,7 @@ def test_a_fleet_is_updated_once(fleet: Fleet) -> None:
 
 def test_a_canary_that_fails_leaves_the_others_alone(fleet: Fleet) -> None:
     """Its trip fails: there can be no peer daemon, for a reason that the preflight does not see."""
+    fleet.start("one", "c", 2)
     fleet.upgrade()
     before = fleet.pids()
     settings = fleet.hosts["one"].path("/etc/libvirt/qemu.conf")
@@ -88,8 +89,10 @@ def test_a_canary_that_fails_leaves_the_others_alone(fleet: Fleet) -> None:
     assert play.failed() == {"one": True}, "the others are not even looked at"
     assert fleet.pids() == before
     assert states(fleet) == {"one": "failed", "two": "not reached", "three": "not reached"}
-    (failed,) = reported(fleet)["one"]["failed"]
-    assert failed["name"] == "a"
+    one = reported(fleet)["one"]
+    (failed,), (other,) = one["failed"], one["not_begun"]
+    assert {failed["name"], other["name"]} == {"a", "c"}
+    assert other["reason"] == "1 trip has failed"
     assert "the peer daemon did not start" in failed["reason"]
     assert leftovers(fleet.hosts["one"]) == []
     settings.write_text(text)
@@ -134,13 +137,17 @@ def held(host: PrivateHost, name: str, seconds: int) -> Iterator[None]:
 
 
 def test_a_busy_guest_is_tried_again(fleet: Fleet) -> None:
-    """Somebody has its lock for longer than all attempts, and then until the second one."""
+    """Somebody has its lock for longer than all attempts, and then until the second one.
+
+    Beside it is one that cannot move: then the exit code of uuidfs does not say that one is busy.
+    """
+    fleet.start("one", "c", 2, movable=False)
     fleet.upgrade()
     before = fleet.pids()
     with held(fleet.hosts["one"], "a", 1000):
         play = fleet.play("update_qemu", "--limit", "one", uuidfs_busy_retries=1)
     assert play.code != 0
-    assert play.text.count("TASK [uuidfs.uuidfs.uuidfs : Move outdated guests]") == 2
+    assert play.text.count("TASK [uuidfs.uuidfs.uuidfs : Begin the trips]") == 2
     assert reported(fleet)["one"]["busy"][0]["name"] == "a"
     assert fleet.pids()["one"] == before["one"]
     with held(fleet.hosts["one"], "a", 5):

@@ -9,13 +9,9 @@ description: Filters that the role uses. They are no interface for others.
 author: The uuidfs authors
 """
 
-# What makes a host's state, and the order of the lines below it.
-GUESTS = ("moved", "would_move", "refused", "busy", "failed", "not_begun")
-WORDS = {
-    "would_move": "would move",
-    "refused": "cannot move",
-    "not_begun": "not begun",
-}
+# Outcomes of uuidfs local-migrate that are told guest by guest, in the order of the lines.
+GUESTS = ("moved", "can_move", "refused", "busy", "failed", "not_begun")
+WORDS = {"can_move": "would move", "refused": "cannot move", "not_begun": "not begun"}
 
 
 def failure_text(results):
@@ -34,71 +30,44 @@ def failure_text(results):
     return str(said or result.get("stderr") or result.get("msg") or "failed").strip()
 
 
-def _last_results(outdated, attempts):
-    """Each guest's last word: uuid -> result. A result without a UUID has one as its name, or the
-    name of an outdated guest."""
-    names = {one["name"]: one["uuid"] for one in outdated}
+def _last_results(attempts):
+    """What came of the last attempt, guest by guest, and of earlier ones those that moved."""
     found = {}
-    for result in (result for attempt in attempts for result in attempt):
-        name = result["name"]
-        uuid = result.get("uuid") or names.get(name, name)
-        # What has moved stays moved, whatever a later attempt says.
-        if uuid not in found or found[uuid]["error"] is not None:
-            found[uuid] = result
-    return found
-
-
-def _fate(result, plan, check):
-    """Which of GUESTS a guest belongs to; None for one that needs nothing any more."""
-    if result is None:
-        if plan is None:
-            return None  # shut off, or moved by others
-        if plan["busy"]:
-            return "busy"
-        if plan["error"] is not None:
-            return "refused"
-        return "would_move" if check else "not_begun"
-    if result["error"] is None:
-        return "moved"
-    if result["busy"]:
-        return "busy"
-    # A refusal: as uuidfs says itself, or else one that the plan knew of.
-    refused = plan is not None and plan["error"] is not None and not plan["busy"]
-    return "refused" if result.get("refused", refused) else "failed"
+    for attempt in attempts:
+        moved = {uuid: one for uuid, one in found.items() if one["outcome"] == "moved"}
+        found = {one["uuid"]: one for one in attempt}
+        for uuid, one in moved.items():
+            # It stays moved, whoever is at it now; but a second trip that failed is told.
+            if found.get(uuid, one)["outcome"] != "failed":
+                found[uuid] = one
+    return sorted(found.values(), key=lambda one: one["name"])
 
 
 def update_report(said):
-    """One host's report, of all that was learnt on it."""
-    # Ansible before 2.19 makes texts of numbers.
-    check, outdated, looked = bool(said["check"]), said["outdated"], int(said["looked"])
-    plans = _last_results(outdated, [said["planned"]])
-    results = _last_results(outdated, said["trips"])
-    names = {uuid: one["name"] for uuid, one in {**plans, **results}.items()}
-    names.update((one["uuid"], one["name"]) for one in outdated)
+    """One host's report, of what each attempt said."""
+    results = _last_results(said["trips"])
     report = {kind: [] for kind in GUESTS}
-    for uuid, name in sorted(names.items(), key=lambda item: item[1]):
-        result, plan = results.get(uuid), plans.get(uuid)
-        fate = _fate(result, plan, check)
-        if fate is None:
+    for one in results:
+        if one["outcome"] == "up_to_date":
             continue
-        guest = {"name": name, "uuid": uuid}
-        if fate == "moved":
-            guest.update(seconds=result.get("seconds"), downtimes=result.get("downtimes"))
-        elif fate in ("refused", "busy", "failed"):
-            guest["reason"] = (result or plan)["error"]
-        report[fate].append(guest)
+        guest = {"name": one["name"], "uuid": one["uuid"]}
+        if one["outcome"] == "moved":
+            guest.update(seconds=one["seconds"], downtimes=one["downtimes"])
+        elif one["error"] is not None:
+            guest["reason"] = one["error"].removeprefix("not begun: ")
+        report[one["outcome"]].append(guest)
+    report["up_to_date"] = sum(one["outcome"] == "up_to_date" for one in results)
     report["error"] = str(said["error"])
-    report["up_to_date"] = max(0, looked - sum(len(report[kind]) for kind in GUESTS))
-    report["state"] = _state(report, check, said["refused_fails"])
+    report["state"] = _state(report, said["check"], said["refused_fails"])
     report["summary"] = _summary(report)
     return report
 
 
 def _state(report, check, refused_fails):
-    bad = report["failed"] or (report["refused"] and refused_fails)
-    if report["error"] or bad or (not check and (report["busy"] or report["not_begun"])):
+    bad = report["failed"] or report["not_begun"] or (report["refused"] and refused_fails)
+    if report["error"] or bad or (report["busy"] and not check):
         return "failed"
-    for kind in ("moved", "would_move", "busy", "refused"):
+    for kind in ("moved", "can_move", "busy", "refused"):
         if report[kind]:
             return WORDS.get(kind, kind)
     return "up to date"
