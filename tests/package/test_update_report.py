@@ -172,6 +172,7 @@ def test_a_conversion_is_told_file_by_file() -> None:
         ([{"stdout": '{"version": 1, "error": "e", "exit_code": 2}', "stderr": "x"}], "e"),
         ([{"stdout": "Traceback", "stderr": "No such command 'outdated'.\n"}], "No such command"),
         ([{"stdout": "[]", "msg": "m"}], "m"),
+        ([{"stdout": "", "stderr": "", "rc": -9, "msg": "m"}], "code -9"),
         ([{}], "failed"),
         ([{"unreachable": True, "msg": "timed out"}, {"msg": "undefined"}], "timed out"),
     ],

@@ -81,3 +81,21 @@ def test_a_host_that_dies_during_a_trip_does_not_hold_the_others_up(
         ended.result()
     assert play.failed() == {"one": True, "two": False}
     assert "the host cannot be reached" in play.text
+
+
+@pytest.mark.parametrize(("number", "told"), [(15, "was interrupted"), (9, "ended with code -9")])
+def test_that_somebody_ended_uuidfs_on_the_host_is_told(
+    fleet: Fleet, number: int, told: str
+) -> None:
+    host = fleet.hosts["one"]
+
+    def end() -> None:
+        wait_for(lambda: phase(host), "the trip has begun")
+        host.run("pkill", f"-{number}", "-f", "uuidfs local-migrate").ok()
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(end)
+        play = fleet.play("update_qemu")
+        ended.result()
+    assert play.failed() == {"one": True}
+    assert told in play.text.partition("Show the report")[2]

@@ -27,7 +27,10 @@ def failure_text(results):
         said = json.loads(result.get("stdout") or "")["error"]
     except (ValueError, KeyError, TypeError):
         said = None
-    return str(said or result.get("stderr") or result.get("msg") or "failed").strip()
+    said = said or result.get("stderr")
+    if not said and result.get("rc"):  # killed: a negative one is a signal's number
+        said = f"a command ended with code {result['rc']} and told nothing"
+    return str(said or result.get("msg") or "failed").strip()
 
 
 def _last_results(attempts):
