@@ -46,14 +46,12 @@ if sys.argv[1] == "there":
 
 def written(log: str) -> tuple[list[str], float]:
     """The lines, and how long it took."""
+    own = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev && exec "$@"', "sh")
+    if (probe := run(*own, "true")).code:  # in a plain chroot, say
+        pytest.skip(f"nothing can be mounted for one process here: {probe.err.strip()}")
     began = time.monotonic()
     done = run(
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        'mount -t tmpfs none /dev && exec "$@"',
-        "sh",
+        *own,
         sys.executable,
         "-c",
         _CODE,

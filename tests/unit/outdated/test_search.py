@@ -81,8 +81,12 @@ def test_a_name_may_be_odd(name: str, layout: Layout, qemu: Path) -> None:
 @pytest.mark.parametrize("words", ["--mount", "--mount --user --map-root-user"])
 def test_a_namespace_of_its_own_changes_nothing(words: str, layout: Layout, qemu: Path) -> None:
     """libvirt gives each QEMU a mount namespace (namespaces in qemu.conf)."""
+    own = ("unshare", *words.split())
+    probe = subprocess.run([*own, "true"], capture_output=True, text=True, check=False)
+    if probe.returncode:  # in a plain chroot, say
+        pytest.skip(f"nothing can be mounted for one process here: {probe.stderr.strip()}")
     data = qemu.read_bytes()
-    with guest(layout, "a", "unshare", *words.split(), str(qemu)):
+    with guest(layout, "a", *own, str(qemu)):
         assert look(layout) == Looked((), 1, ())
         replace(qemu, elf.with_another_build_id(data))
         assert kinds(look(layout)) == [("a", ReasonKind.BINARY_REPLACED)]
