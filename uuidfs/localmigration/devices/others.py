@@ -8,7 +8,8 @@ from uuidfs.localmigration.domain_xml import found, label
 
 _MAPPED = "its file is mapped by both processes, and the hop would write old pages over new ones"
 
-_VIRTIOFS = "the state of its virtiofsd stays with the old process"
+# virtiofsd 1.13 can migrate (libvirt 11.3), but libvirt does not say --migration-verify-handles.
+_VIRTIOFS = "its virtiofsd finds open files again by paths, which others may have changed"
 
 
 def obstacles(domain: etree._Element) -> Iterator[str]:
