@@ -98,7 +98,7 @@ def test_macvtap_of_a_network(host: PrivateHost) -> None:
     assert "<interface type='direct'>" in seen
 
 
-@pytest.mark.parametrize("queues", [1, 2])
+@pytest.mark.parametrize("queues", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_a_tap_of_somebody_elses_on_a_bridge(host: PrivateHost, queues: int) -> None:
     """The peer has one of libvirt's on the same bridge: this one has room for one process."""
     bridge(host)

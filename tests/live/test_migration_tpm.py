@@ -208,7 +208,7 @@ def test_what_cannot_move_is_refused(host: PrivateHost) -> None:
     refused(host, "a", f"secret {secret}: it is ephemeral, so only the host's daemon knows it")
 
 
-@pytest.mark.parametrize("where", ["at home", "in the peer"])
+@pytest.mark.parametrize("where", ["at home", pytest.param("in the peer", marks=pytest.mark.full)])
 def test_a_swtpm_that_is_gone_takes_no_guest_with_it(host: PrivateHost, where: str) -> None:
     """QEMU cannot ask it for its state, so the guest stays where it is; and can be ended there."""
     start(host, xml("a", 1))
