@@ -18,7 +18,7 @@ from uuidfs.errors import Busy, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.connections import system
 from uuidfs.layout.names import refusal
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.places import Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Plan
 from uuidfs.runtime.flock import make_lock_directory, try_lock
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
 
 def _settle_tpm(layout: Layout, name: str, operation: str, data: bytes) -> None:
     """After a power cut in a local migration: a start before its recovery gets the newest state."""
-    if not os.path.lexists(layout.stores[Kind.SNAPSHOT].parent.child("aside").path):
+    if not os.path.lexists(layout.aside.path):
         return
     identity = read_expat(data) if len(data) <= MAX_BYTES else ""
     if isinstance(identity, str) or identity.uuid is None:

@@ -127,6 +127,16 @@ def console(number: int) -> str:
     )
 
 
+def define_secret(host: PrivateHost, uuid: str, usage: str, *, ephemeral: str = "no") -> None:
+    """Define a private secret, "geheim"; ``usage`` goes below <usage>, with its type."""
+    define(
+        host,
+        f"<secret ephemeral='{ephemeral}' private='yes'><uuid>{uuid}</uuid>{usage}</secret>",
+        "secret-define",
+    )
+    host.virsh("secret-set-value", uuid, "--base64", "Z2VoZWlt").ok()
+
+
 def define(host: PrivateHost, xml: str, verb: str = "define") -> None:
     """Define a domain, or ``create`` a transient one."""
     host.path("/run/input.xml").write_text(xml)

@@ -11,6 +11,7 @@ import pytest
 from tests.live import guest
 from tests.live.devices import (
     console,
+    define_secret,
     disk,
     domain,
 )
@@ -123,12 +124,7 @@ def open_files(host: PrivateHost, name: str) -> list[str]:
 def test_an_encrypted_disk_whose_secret_nobody_can_read(ready: PrivateHost) -> None:
     """A private one: libvirt gives it to no client, and the peer's daemon reads it from disk."""
     secret = "5ec0e7a0-0000-4000-8000-000000000003"
-    ready.path("/run/secret.xml").write_text(
-        f"<secret ephemeral='no' private='yes'><uuid>{secret}</uuid>"
-        "<usage type='volume'><volume>/luks</volume></usage></secret>"
-    )
-    ready.virsh("secret-define", "/run/secret.xml").ok()
-    ready.virsh("secret-set-value", secret, "--base64", "Z2VoZWlt").ok()
+    define_secret(ready, secret, "<usage type='volume'><volume>/luks</volume></usage>")
     image = f"{IMAGES}/luks.img"
     keyed = ["--object", "secret,id=s,data=geheim", "-o", "key-secret=s,iter-time=100"]
     make = ("qemu-img", "create", "-q", "-f", "luks", *keyed, image, "2M")

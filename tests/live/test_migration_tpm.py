@@ -8,12 +8,12 @@ import pytest
 
 from tests.live import guest, tpm_guest
 from tests.live.attack import PEER_URI, begun, ended, signal_to
-from tests.live.devices import define
+from tests.live.devices import define, define_secret
 from tests.live.migration import leftovers, processes, uuidfs
 from tests.live.moving import move, refused, start, wait_counting
 from tests.live.planned import HOME, before, killed, uuidfs_at
 from tests.live.private_host import DAEMON, PrivateHost
-from tests.live.tpm_guest import TPM, goes_on, lines, newest, unbroken, xml
+from tests.live.tpm_guest import encrypted_by, goes_on, lines, newest, unbroken, xml
 from tests.support.process import wait_for
 
 TRIPS = 3
@@ -158,15 +158,8 @@ def test_a_helper_that_is_killed_loses_no_state(host: PrivateHost, phase: str) -
 def test_an_encrypted_state_and_two_guests_at_once(host: PrivateHost) -> None:
     """The passphrase is libvirt's secret, which the peer's daemon reads, too."""
     secret = "5ec0e7a0-0000-4000-8000-000000000001"
-    host.path("/run/secret.xml").write_text(
-        f"<secret ephemeral='no' private='yes'><uuid>{secret}</uuid>"
-        "<usage type='vtpm'><name>of a</name></usage></secret>"
-    )
-    host.virsh("secret-define", "/run/secret.xml").ok()
-    host.virsh("secret-set-value", secret, "--base64", "Z2VoZWlt").ok()
-    encrypted = TPM.replace(
-        "version='2.0'/>", f"version='2.0'><encryption secret='{secret}'/></backend>"
-    )
+    define_secret(host, secret, "<usage type='vtpm'><name>of a</name></usage>")
+    encrypted = encrypted_by(secret)
     start(host, xml("a", 1, tpm=encrypted), xml("b", 2))
     goes_on(host, 1)
     goes_on(host, 2)
@@ -194,15 +187,8 @@ def test_the_modes_of_what_is_kept(host: PrivateHost) -> None:
 
 def test_what_cannot_move_is_refused(host: PrivateHost) -> None:
     secret = "5ec0e7a0-0000-4000-8000-000000000002"
-    host.path("/run/secret.xml").write_text(
-        f"<secret ephemeral='yes' private='yes'><uuid>{secret}</uuid>"
-        "<usage type='vtpm'><name>of b</name></usage></secret>"
-    )
-    host.virsh("secret-define", "/run/secret.xml").ok()
-    host.virsh("secret-set-value", secret, "--base64", "Z2VoZWlt").ok()
-    encrypted = TPM.replace(
-        "version='2.0'/>", f"version='2.0'><encryption secret='{secret}'/></backend>"
-    )
+    define_secret(host, secret, "<usage type='vtpm'><name>of b</name></usage>", ephemeral="yes")
+    encrypted = encrypted_by(secret)
     start(host, xml("a", 1, tpm=encrypted))
     goes_on(host)
     refused(host, "a", f"secret {secret}: it is ephemeral, so only the host's daemon knows it")

@@ -54,6 +54,13 @@ def xml(name: str, number: int, more: str = "", tpm: str = TPM) -> str:
     return domain(name, number, console(number) + tpm + more, top=ACPI)
 
 
+def encrypted_by(secret: str) -> str:
+    """A TPM whose state is encrypted by one of libvirt's secrets."""
+    return TPM.replace(
+        "version='2.0'/>", f"version='2.0'><encryption secret='{secret}'/></backend>"
+    )
+
+
 def lines(host: PrivateHost, number: int = 1) -> list[tuple[str, int]]:
     """The PCR and the counter, line for line."""
     path = host.path(f"/var/lib/libvirt/images/{number}.console")

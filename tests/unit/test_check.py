@@ -55,7 +55,7 @@ def test_what_a_local_migration_set_aside_is_not_called_deleted(
         (above / "web").rmdir()
     deleted = {finding.path for finding in check(layout).findings}
     assert len(deleted) >= 3
-    aside = Path(sessions.aside(layout).path)
+    aside = Path(layout.aside.path)
     aside.mkdir()
     (aside / f"{uuid}.json").write_text("{}")
     pid = os.getpid()

@@ -18,8 +18,7 @@ from uuidfs.errors import Refused, SystemCallFailed, Unreadable
 from uuidfs.files import change
 from uuidfs.files.directory import Directory, existing, opened
 from uuidfs.files.small import write_whole
-from uuidfs.layout.places import Kind, Layout, Place
-from uuidfs.runtime.sessions import aside
+from uuidfs.layout.places import Layout, Place
 
 _LIMIT = 1 << 24  # bytes of one file; a TPM 2.0 has some kB
 
@@ -30,12 +29,12 @@ _TRIES = 5  # to read a file that is being replaced
 
 def states(layout: Layout) -> Place:
     """libvirt's directory of all states."""
-    return layout.stores[Kind.SNAPSHOT].parent.parent.child("swtpm")
+    return layout.state.parent.child("swtpm")
 
 
 def place_of(layout: Layout, uuid: str) -> Place:
     """The directory that the peer has in its place."""
-    return aside(layout).child(f"{uuid}.tpm")
+    return layout.aside.child(f"{uuid}.tpm")
 
 
 def keep(layout: Layout, uuid: str) -> None:

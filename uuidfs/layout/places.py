@@ -94,6 +94,11 @@ class Layout(NamedTuple):
         """Our directory in /var/lib/libvirt: the stores of metadata, and what was seen when."""
         return self.stores[Kind.SNAPSHOT].parent
 
+    @property
+    def aside(self) -> Place:
+        """What is kept of domains while they are away (:mod:`uuidfs.localmigration.set_aside`)."""
+        return self.state.child("aside")
+
     def places(self, side: Side) -> dict[Kind, Place]:
         """The directories of one side, by kind."""
         return self.names if side is Side.NAMES else self.stores

@@ -17,7 +17,6 @@ from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml
 from uuidfs.localmigration.connection import doing, module
 from uuidfs.runtime.records import parse_record, record_bytes
-from uuidfs.runtime.sessions import aside as aside_place
 
 _ROUNDS = 20  # changes of them by others, before that is an error
 
@@ -43,7 +42,7 @@ class SetAside(NamedTuple):
 
 def path_of(layout: Layout, uuid: str) -> str:
     """The file of one domain."""
-    return f"{aside_place(layout).path}/{uuid}.json"
+    return f"{layout.aside.path}/{uuid}.json"
 
 
 def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:
@@ -69,7 +68,7 @@ def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:
 
 def keep(layout: Layout, uuid: str, aside: SetAside) -> None:
     """Write it, durable when this returns. Raises SystemCallFailed or Refused."""
-    place = aside_place(layout)
+    place = layout.aside
     data = record_bytes(aside._asdict())
     try:
         # Another trip's ``drop`` removes the directory while it is empty: also between these two.
@@ -87,7 +86,7 @@ def keep(layout: Layout, uuid: str, aside: SetAside) -> None:
 
 def kept(layout: Layout, uuid: str) -> SetAside | None:
     """What is kept of a domain. Raises Refused when it cannot be read."""
-    directory = opened(aside_place(layout))
+    directory = opened(layout.aside)
     if directory is None:
         return None
     with directory:
@@ -100,7 +99,7 @@ def kept(layout: Layout, uuid: str) -> SetAside | None:
 
 def drop(layout: Layout, uuid: str) -> None:
     """Forget it."""
-    place = aside_place(layout)
+    place = layout.aside
     directory = opened(place)
     if directory is None:
         return

@@ -14,7 +14,7 @@ from uuidfs.files.change import unlink
 from uuidfs.files.directory import opened
 from uuidfs.files.small import replace_file
 from uuidfs.layout.names import is_uuid
-from uuidfs.layout.places import Kind, Layout, Place
+from uuidfs.layout.places import Layout, Place
 from uuidfs.runtime import peer_uuids
 from uuidfs.runtime.flock import make_lock_directory
 from uuidfs.runtime.owners import started_at, started_by
@@ -185,14 +185,9 @@ def _uuids(where: Place) -> list[str]:
         return sorted(name for name in names if is_uuid(name))
 
 
-def aside(layout: Layout) -> Place:
-    """Where metadata is kept while its domain is away (:mod:`uuidfs.localmigration.set_aside`)."""
-    return layout.stores[Kind.SNAPSHOT].parent.child("aside")
-
-
 def set_aside(layout: Layout) -> frozenset[str]:
     """The domains whose metadata is kept aside: no name refers to its files, and none is lost."""
-    return frozenset(_uuids(aside(layout)))
+    return frozenset(_uuids(layout.aside))
 
 
 class OpenTrip(NamedTuple):

@@ -118,7 +118,7 @@ def test_another_domains_session_does_not_wait_for_the_first(host: Host) -> None
 def test_what_a_boot_left_aside_waits_as_well_while_a_recovery_has_a_session_for_it(
     host: Host,
 ) -> None:
-    place = sessions.aside(host.layout)
+    place = host.layout.aside
     os.makedirs(place.path)
     with open(f"{place.path}/{WEB}.json", "w", encoding="ascii") as file:
         file.write("{}")
