@@ -63,7 +63,7 @@ def _unpacked(fd: int, packed: str, path: str) -> Iterator[bytes]:
         with open(os.dup(fd), "rb") as raw:
             raw.seek(0)
             with _unpacker(raw, packed) as file:
-                while data := file.read(CHUNK):
+                while data := file.read1(CHUNK):
                     yield data
     except EOFError as error:
         raise _damaged(path, "it is cut off; what follows is left out") from error
