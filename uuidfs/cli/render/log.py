@@ -13,7 +13,7 @@ def harmless(text: bytes) -> bytes:
     character but tab and the line's end comes through, no byte that is not UTF-8, and nothing that
     turns the direction of writing."""
     line = text.decode("utf-8", "backslashreplace")
-    if line.isascii() and line.removesuffix("\n").isprintable():
+    if text.isascii() and line.removesuffix("\n").isprintable():
         return text
     end = next((end for end in ("\r\n", "\n") if line.endswith(end)), "")
     letters = (
