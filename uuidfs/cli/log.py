@@ -28,7 +28,6 @@ FOLLOW = typer.Option(
 SINCE = typer.Option(
     None,
     "--since",
-    "-S",
     metavar="TIME",
     show_default=False,
     help='Only lines since then: "10min", "2d", 2026-11-25 or "2026-11-25 10:00".',
