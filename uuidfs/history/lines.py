@@ -6,14 +6,14 @@ with 2026-11-26T11:17:00.123456Z (-msg timestamp=on). All others belong to the l
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 LIMIT = 1 << 20  # bytes; a longer line comes in pieces of about this length
 
 _STAMP = re.compile(
-    rb"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6})\d*)?"
-    rb"(?:Z|([+-])(\d\d):?(\d\d))(?!\d)"
+    rb"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)(?!\d)"
 )
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -43,18 +43,19 @@ class Wanted(NamedTuple):
 def stamp(line: bytes) -> float | None:
     """The time at the beginning of a line, in seconds since the epoch."""
     match = _STAMP.match(line)
-    if match is None:
-        return None
-    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    micro = int((match[7] or b"0").ljust(6, b"0"))
-    zone: timezone = UTC
-    if match[8] is not None:
-        minutes = int(match[9]) * 60 + int(match[10])
-        if minutes >= 24 * 60:
-            return None
-        zone = timezone(timedelta(minutes=-minutes if match[8] == b"-" else minutes))
+    return _moment(match) if match is not None else None
+
+
+def _moment(match: "re.Match[bytes]") -> float | None:
+    whole = _second(match[1], match[2], match[4])
+    return whole + float(b"0." + (match[3] or b"0")) if whole is not None else None
+
+
+@lru_cache(maxsize=64)
+def _second(day: bytes, time: bytes, zone: bytes) -> float | None:
+    """Many lines are of one second, and a date costs more than all else of a line."""
     try:
-        return datetime(year, month, day, hour, minute, second, micro, zone).timestamp()
+        return datetime.fromisoformat((day + b"T" + time + zone).decode()).timestamp()
     except (ValueError, OverflowError):
         return None
 
@@ -90,18 +91,18 @@ def blocks(chunks: Iterable[bytes], *, flush: bool = False) -> Iterator[bytes]:
 
 def select(chunks: Iterable[bytes], wanted: Wanted, *, flush: bool = False) -> Iterator[list[Line]]:
     """The lines that are wanted, some at a time; an empty list where nothing is new for now."""
-    when: float | None = None
+    latest: re.Match[bytes] | None = None  # of the last line with a time stamp
     begins = True  # else what comes is the rest of a line
     for block in blocks(chunks, flush=flush):
         found = []
         for text in _LINE.findall(block):
             is_line, begins = begins, text.endswith(b"\n")
-            if is_line:
-                own = stamp(text)
-                when = own if own is not None else when
-            if wanted.since is not None and (when is None or when < wanted.since):
+            if is_line and (match := _STAMP.match(text)) is not None:
+                latest = match
+            if wanted.grep is not None and not wanted.grep.search(text.removesuffix(b"\n")):
                 continue
-            if wanted.grep is None or wanted.grep.search(text.removesuffix(b"\n")):
+            when = _moment(latest) if latest is not None else None
+            if wanted.since is None or (when is not None and when >= wanted.since):
                 found.append(Line(when, text, is_line))
         if found or not block:
             yield found

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple
 
-from uuidfs.errors import SystemCallFailed, UuidfsError
+from uuidfs.errors import SystemCallFailed, UuidfsError, show
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.history.rotations import (
     HEAD,
     LogFile,
     Source,
+    alike,
     by_time,
-    copies,
     in_order,
     suffix_of,
 )
@@ -81,8 +81,32 @@ class Chain:
     def arrange(self) -> None:
         """Put every file where its time stamps say, and leave copies out."""
         heads = {file.key: _head(file) for file in self.files}
-        left_out = {file.key for file in copies(self.files, heads)}
+        left_out = set()
+        for copy, other in alike(self.files, heads):
+            if _begins_as(other, copy):
+                left_out.add(copy.key)
+                why = f"it is an unfinished copy of {show(other.path)}, and is left out"
+                self.problems.append(Problem(copy.path, why))
         self.files = [f for f in by_time(self.files, heads) if f.key not in left_out]
+
+
+def _begins_as(file: LogFile, copy: LogFile) -> bool:
+    """Whether all that can be read of ``copy`` is the beginning of ``file``."""
+    pieces = stream(file.fd, file.suffix, file.path)
+    have = b""
+    try:
+        for piece in stream(copy.fd, copy.suffix, copy.path):
+            while len(have) < len(piece):
+                more = next(pieces, b"")
+                if not more:
+                    return False
+                have += more
+            if not have.startswith(piece):
+                return False
+            have = have[len(piece) :]
+    except Damaged as error:
+        return error.path == copy.path  # cut off: who compressed it was killed
+    return True
 
 
 def _head(file: LogFile) -> bytes:

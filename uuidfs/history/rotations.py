@@ -74,9 +74,11 @@ def by_time(files: Iterable[LogFile], heads: dict[tuple[int, int], bytes]) -> li
     return [file for _, file in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def copies(files: Iterable[LogFile], heads: dict[tuple[int, int], bytes]) -> list[LogFile]:
-    """Files that begin as another one does: logrotate is copying or compressing that one, or was
-    killed in it. Of two, the packed one is the copy, or else the older one by name.
+def alike(
+    files: Iterable[LogFile], heads: dict[tuple[int, int], bytes]
+) -> list[tuple[LogFile, LogFile]]:
+    """Pairs that begin alike: it may be that logrotate is copying or compressing one of them, or
+    was killed in it. The first of a pair would be the copy: a packed one, or else the older one.
 
     Only a whole head with a time stamp in it counts: what has none may just repeat itself.
     """
@@ -87,9 +89,12 @@ def copies(files: Iterable[LogFile], heads: dict[tuple[int, int], bytes]) -> lis
         if len(head) < HEAD or first_stamp(head) is None:
             continue
         other = kept.get(head)
-        if other is not None:
-            found.append(file if file.packed and not other.packed else other)
-        if other is None or found[-1] is other:
+        if other is None:
+            kept[head] = file
+        elif file.packed and not other.packed:
+            found.append((file, other))
+        else:
+            found.append((other, file))
             kept[head] = file
     return found
 

@@ -192,8 +192,13 @@ def test_a_copy_that_logrotate_has_not_finished_with_is_left_out(host: LogHost) 
     text = started(1, "a") + b"".join(stamped(2, f"{n}") for n in range(1000))
     host.write(text, ".1")
     shutil.copy(host.path(".1"), host.path(".2"))
-    host.write(PACKERS[".gz"](text), ".1.gz")
-    assert host.log("a").encode() == text
+    host.write(PACKERS[".gz"](text)[:-100], ".1.gz")
+    host.write(text[:-9] + b"differs\n", ".3")
+    done = host.run("log", "a")
+    assert (done.code, done.out.encode()) == (1, text[:-9] + b"differs\n" + text)
+    left_out = [line for line in done.err.splitlines() if "unfinished copy of" in line]
+    files = {line.split(": ")[1].rpartition("/")[2] for line in left_out}
+    assert files == {"a.log.2", "a.log.1.gz"}
 
 
 def test_links_and_fifos_in_the_place_of_a_log_are_left_alone(
@@ -214,7 +219,7 @@ def test_links_and_fifos_in_the_place_of_a_log_are_left_alone(
 
 def test_memory_stays_small_whatever_a_line_is_like(host: LogHost) -> None:
     with host.path().open("wb") as file:
-        file.truncate(400 << 20)  # one line
+        file.truncate(256 << 20)  # one line
     words = ["log", "a", "--grep", "x", "--since", "@0"]
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (300 << 20,) * 2);"
