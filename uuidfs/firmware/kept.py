@@ -37,7 +37,7 @@ def keep(
     if not found.is_file:
         return False
     try:
-        with _made(layout, uuid) as own:
+        with made(layout, uuid) as own:
             there = own.look(kind.value)
             if found.same_inode(there):
                 return True
@@ -57,7 +57,8 @@ def keep(
         raise SystemCallFailed("keep a link in", place.path, error) from error
 
 
-def _made(layout: Layout, uuid: str) -> Directory:
+def made(layout: Layout, uuid: str) -> Directory:
+    """The domain's own directory, open; made where it is missing. Raises OSError, UuidfsError."""
     place = layout.kept.child(uuid)
     directory = opened(place)
     if directory is None:
@@ -120,17 +121,25 @@ def give(layout: Layout, uuid: str, kind: Firmware, directory: Directory, entry:
 
 def drop(layout: Layout, uuid: str, kind: Firmware) -> None:
     """Remove a link; the domain has no such file, or nothing of it shall be kept."""
+    own = opened(layout.kept.child(uuid))
+    if own is None:
+        return
+    with own:
+        try:
+            for entry in (kind.value, kind.value + _NEW):
+                change.unlink(own, entry)
+        except OSError as error:
+            raise SystemCallFailed("remove links from", own.path, error) from error
+    tidy(layout, uuid)
+
+
+def tidy(layout: Layout, uuid: str) -> None:
+    """Remove the domain's directory if it is empty."""
     above = opened(layout.kept)
     if above is None:
         return
     with above:
-        own = above.child(uuid)
-        if own is None:
-            return
         try:
-            with own:
-                for entry in (kind.value, kind.value + _NEW):
-                    change.unlink(own, entry)
             change.remove_directory(above, uuid)
         except OSError as error:
-            raise SystemCallFailed("remove links from", f"{above.path}/{uuid}", error) from error
+            raise SystemCallFailed("remove", f"{above.path}/{uuid}", error) from error

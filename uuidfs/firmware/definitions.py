@@ -1,0 +1,113 @@
+"""Reads from libvirt's files which firmware each domain claims; changes nothing.
+
+A document that libvirt has not replaced is not read again: whoever looks often keeps one
+:class:`Definitions`.
+"""
+
+from typing import NamedTuple
+
+from lxml import etree
+
+from uuidfs.errors import UuidfsError
+from uuidfs.files.directory import Directory, opened
+from uuidfs.files.trusted import TrustedDirs
+from uuidfs.firmware.paths import HINTS, Claim, claims
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.survey.identity import MAX_BYTES
+from uuidfs.survey.scan import Problem, Scan
+
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+
+
+class Domain(NamedTuple):
+    """A domain and what it claims: by its definition, and, while it runs, by its live XML."""
+
+    uuid: str
+    name: str
+    persistent: bool
+    running: bool
+    claims: tuple[Claim, ...] = ()
+    live: tuple[Claim, ...] = ()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """All paths that it names now, or will at its next start."""
+        return frozenset(claim.path for claim in (*self.claims, *self.live))
+
+
+class Definitions:
+    """Reads the definitions of one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._read: dict[tuple[int, int], tuple[Claim, ...]] = {}
+
+    def all(self, dirs: TrustedDirs, scan: Scan) -> tuple[tuple[Domain, ...], tuple[Problem, ...]]:
+        """Every domain that claims any firmware, by name; and what could not be read.
+
+        While something could not be read, a file that nobody seems to claim may be claimed.
+        """
+        found: list[Domain] = []
+        problems: list[Problem] = []
+        seen: dict[tuple[int, int], tuple[Claim, ...]] = {}
+        status = opened(self.layout.status)
+        try:
+            for name, uuid in sorted(scan.uuid_of.items()):
+                try:
+                    domain = self._domain(dirs, scan, status, name, uuid, seen)
+                except UuidfsError as error:
+                    problems.append(Problem(error.path, error.reason, name))
+                    continue
+                if domain.paths:
+                    found.append(domain)
+        finally:
+            if status is not None:
+                status.close()
+        self._read = seen
+        return tuple(found), tuple(problems)
+
+    def _domain(
+        self,
+        dirs: TrustedDirs,
+        scan: Scan,
+        status: Directory | None,
+        name: str,
+        uuid: str,
+        seen: dict[tuple[int, int], tuple[Claim, ...]],
+    ) -> Domain:
+        entry = f"{name}.xml"
+        persistent = scan.source_of[name] == "config"
+        claimed: tuple[Claim, ...] = ()
+        if persistent:
+            linked = scan.configs.get(entry) is not None
+            directory = dirs.store(Kind.CONFIG) if linked else dirs.names(Kind.CONFIG)
+            if directory is not None:
+                claimed = self._claims(directory, f"{uuid}.xml" if linked else entry, seen) or ()
+        live = None if status is None else self._claims(status, entry, seen)
+        return Domain(uuid, name, persistent, live is not None, claimed, live or ())
+
+    def _claims(
+        self, directory: Directory, entry: str, seen: dict[tuple[int, int], tuple[Claim, ...]]
+    ) -> tuple[Claim, ...] | None:
+        """None where there is no such file. Raises UuidfsError."""
+        found = directory.look(entry)
+        if found is None:
+            return None
+        key = (found.ino, found.ctime)
+        if key not in self._read:
+            data = directory.read(entry, MAX_BYTES)
+            if data is None:
+                return None
+            self._read[key] = self._parsed(data)
+        seen[key] = self._read[key]
+        return seen[key]
+
+    def _parsed(self, data: bytes) -> tuple[Claim, ...]:
+        if not any(hint in data for hint in HINTS):
+            return ()
+        try:
+            root = etree.fromstring(data, _PARSER)
+        except etree.XMLSyntaxError:
+            return ()  # the scan says so
+        domain = root.find("domain") if root.tag == "domstatus" else root
+        return claims(self.layout, domain) if domain is not None else ()
