@@ -16,12 +16,12 @@ class Configuration(NamedTuple):
 
     kinds: frozenset[Kind] = frozenset(Kind)
     lock_timeout: float = DEFAULT_TIMEOUT
-    firmware: str = "renamed"
     debounce: float = 0.05
     resync: float = 600.0
     trash_retention: float | None = 30 * _DAY
     log_retention: float | None = None
     textfile: str = ""
+    firmware: str = "renamed"
 
 
 class Key(NamedTuple):

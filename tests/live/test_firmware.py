@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.live import firmware
 from tests.live.firmware import NVRAM, define, files, path_of, run, says, uuid, write
 from tests.live.private_host import PrivateHost
 

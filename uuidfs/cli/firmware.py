@@ -1,9 +1,9 @@
 """The firmware's part of ``uuidfs convert`` and ``uuidfs revert``; imported where there is any."""
 
-import os
 from typing import TYPE_CHECKING
 
 from uuidfs.errors import UuidfsError
+from uuidfs.firmware.presence import has_firmware
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:
@@ -15,14 +15,6 @@ KIND = "nvram"
 
 class LibvirtIsDown(UuidfsError):
     """The definitions can only be changed by the daemon."""
-
-
-def has_firmware(layout: Layout) -> bool:
-    """Whether libvirt, or we, have a directory for it: a host without needs none of this."""
-    names = ("nvram", "varstore")
-    return any(os.path.isdir(layout.lib.child(name).path) for name in names) or os.path.isdir(
-        layout.kept.path
-    )
 
 
 def firmware_run(

@@ -18,7 +18,7 @@ from uuidfs.files import change
 from uuidfs.files.directory import Directory, opened
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import expect_ours
-from uuidfs.firmware.paths import Firmware
+from uuidfs.firmware.names import Firmware
 from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Layout
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from uuidfs.files.entry import Entry
-from uuidfs.firmware.paths import Firmware
+from uuidfs.firmware.names import Firmware
 from uuidfs.firmware.view import File, View
 from uuidfs.layout.places import Place
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from uuidfs.errors import Busy, Changed, SystemCallFailed, UuidfsError
-from uuidfs.files.directory import existing, opened
+from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.firmware import kept
 from uuidfs.firmware.apply import apply_step
@@ -33,6 +33,8 @@ class FirmwareOptions(NamedTuple):
     dry_run: bool = False
     lock_timeout: float = DEFAULT_TIMEOUT
     keep: bool = True
+    between: Callable[[], None] | None = None
+    """Called between two domains; what it raises ends the run."""
 
 
 def convert_firmware(
@@ -70,6 +72,8 @@ class _Run:
         views, chosen = self._look()
         results: list[FirmwareResult] = []
         for uuid in chosen:
+            if self.options.between is not None:
+                self.options.between()
             view = views.view(uuid)
             if view is None:
                 continue
@@ -114,16 +118,17 @@ class _Run:
         done: list[Step] = []
         try:
             with self.locks.hold(uuid):
-                for _ in range(_TRIES):
-                    views, _ = self._look()
-                    view = views.view(uuid)
-                    if view is None:
-                        return FirmwareResult(name, uuid, tuple(done))
-                    wanted = plan(view)
-                    left = self._applied(view, wanted.steps, done)
-                    if left is not None:
-                        problem = "; ".join(p for p in (wanted.problem, *left) if p)
-                        return FirmwareResult(view.name, uuid, tuple(done), problem or None)
+                pass  # says at once that it is busy, or moving to another process
+            for _ in range(_TRIES):
+                views, _ = self._look()
+                view = views.view(uuid)
+                if view is None:
+                    return FirmwareResult(name, uuid, tuple(done))
+                wanted = plan(view)
+                left = self._applied(view, wanted.steps, done)
+                if left is not None:
+                    problem = "; ".join(p for p in (wanted.problem, *left) if p)
+                    return FirmwareResult(view.name, uuid, tuple(done), problem or None)
         except Busy as error:
             return FirmwareResult(name, uuid, tuple(done), str(error), busy=True)
         except NobodyError:
@@ -139,8 +144,7 @@ class _Run:
         left: list[str] = []
         for step in steps:
             try:
-                with existing(step.place) as directory:
-                    said = apply_step(self.layout, view.uuid, step, directory)
+                said = apply_step(self.layout, view.uuid, step, self.locks)
             except Changed:
                 return None
             except OSError as error:

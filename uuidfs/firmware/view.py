@@ -7,14 +7,8 @@ from uuidfs.files.directory import Directory, opened
 from uuidfs.files.entry import Entry
 from uuidfs.firmware import kept
 from uuidfs.firmware.definitions import Domain
-from uuidfs.firmware.paths import (
-    Claim,
-    Firmware,
-    as_written,
-    called_after,
-    place_of,
-    word_of,
-)
+from uuidfs.firmware.names import Firmware, as_written, called_after, place_of, word_of
+from uuidfs.firmware.paths import Claim
 from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Layout, Place
 
