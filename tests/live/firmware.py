@@ -23,12 +23,18 @@ def domain(name: str, number: int, *, chosen: bool = False) -> str:
         "<memory unit='MiB'>32</memory>"
         f"{system}<type arch='x86_64' machine='q35'>hvm</type>{'' if chosen else GIVEN}</os>"
         "<features><acpi/></features><devices><controller type='usb' model='none'/>"
-        "<memballoon model='none'/></devices></domain>"
+        "<memballoon model='none'/><disk type='file'><driver name='qemu' type='qcow2'/>"
+        f"<source file='/var/lib/libvirt/images/{number}.qcow2'/><target dev='vda'/></disk>"
+        "</devices></domain>"
     )
 
 
 def define(host: PrivateHost, name: str, number: int, *, chosen: bool = False) -> None:
     """Define it; libvirt makes the file at the first start."""
+    disk = f"/var/lib/libvirt/images/{number}.qcow2"
+    if not host.path(disk).exists():
+        host.run("qemu-img", "create", "-q", "-f", "qcow2", disk, "1M").ok()
+        host.run("chmod", "666", disk).ok()
     host.path("/run/domain.xml").write_text(domain(name, number, chosen=chosen))
     host.virsh("define", "/run/domain.xml").ok()
 

@@ -1,18 +1,15 @@
 """Does one step of a plan. The directories belong to QEMU's user: what came off is compared."""
 
-from uuidfs.apply.take import take_off
 from uuidfs.errors import Changed
 from uuidfs.files import change
-from uuidfs.files.directory import Directory, existing
-from uuidfs.files.entry import Entry
+from uuidfs.files.directory import existing
 from uuidfs.firmware import kept
+from uuidfs.firmware.apply_files import link_as, take_name
 from uuidfs.firmware.names import Firmware
 from uuidfs.firmware.plan import Op, Step
 from uuidfs.firmware.redefine import Change, is_off, redefine, redefine_metadata
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.domain_locks import Locks
-
-_HELD = "~gone"
 
 
 def apply_step(layout: Layout, uuid: str, step: Step, locks: Locks) -> str | None:
@@ -60,30 +57,3 @@ def _needed(layout: Layout, uuid: str, step: Step) -> str | None:
     if needed:
         return f"{stays}: {'; '.join(needed)}"
     return None if is_off(layout, uuid) else f"{stays} until the domain is off"
-
-
-def link_as(directory: Directory, entry: str, new: str, found: Entry | None) -> None:
-    """Give ``found``, which lies at ``entry``, a second name. Raises Changed, OSError."""
-    try:
-        change.link(directory, entry, directory, new)
-    except (FileExistsError, FileNotFoundError) as error:
-        raise Changed(directory.at(entry)) from error
-    made = directory.look(new)
-    if found is None or made is None or not found.same_inode(made):
-        # QEMU's user has put another file there; what was linked is one of that user's.
-        change.unlink(directory, new)
-        raise Changed(directory.at(entry))
-
-
-def take_name(layout: Layout, uuid: str, directory: Directory, entry: str, found: Entry) -> None:
-    """Take one of several names of ``found`` away. Raises Changed, OSError, UuidfsError."""
-    with kept.made(layout, uuid) as room:
-        try:
-            gone = take_off(directory, entry, found, room, _HELD)
-        except FileNotFoundError:
-            gone = True  # somebody else did it
-        if gone:
-            change.unlink(room, _HELD)
-    kept.tidy(layout, uuid)
-    if not gone:
-        raise Changed(directory.at(entry))

@@ -20,7 +20,11 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=Fal
 
 
 class Domain(NamedTuple):
-    """A domain and what it claims: by its definition, and, while it runs, by its live XML."""
+    """A domain and what it claims: by its definition, and, while it runs, by its live XML.
+
+    ``ran``: there is a log of it, or under its name. ``defined``: when its definition was written,
+    in nanoseconds since the epoch, 0 where there is none.
+    """
 
     uuid: str
     name: str
@@ -28,6 +32,8 @@ class Domain(NamedTuple):
     running: bool
     claims: tuple[Claim, ...] = ()
     live: tuple[Claim, ...] = ()
+    ran: bool = True
+    defined: int = 0
 
     @property
     def paths(self) -> frozenset[str]:
@@ -78,13 +84,22 @@ class Definitions:
         entry = f"{name}.xml"
         persistent = scan.source_of[name] == "config"
         claimed: tuple[Claim, ...] = ()
+        defined = 0
         if persistent:
             linked = scan.configs.get(entry) is not None
             directory = dirs.store(Kind.CONFIG) if linked else dirs.names(Kind.CONFIG)
+            document = f"{uuid}.xml" if linked else entry
             if directory is not None:
-                claimed = self._claims(directory, f"{uuid}.xml" if linked else entry, seen) or ()
+                claimed = self._claims(directory, document, seen) or ()
+                there = directory.look(document) if claimed else None
+                defined = there.mtime if there is not None else 0
         live = None if status is None else self._claims(status, entry, seen)
-        return Domain(uuid, name, persistent, live is not None, claimed, live or ())
+        ran = (
+            live is not None
+            or uuid in scan.log_store
+            or any(scan.logs[log] is None for _, log in scan.logs_of_name.get(name, ()))
+        )
+        return Domain(uuid, name, persistent, live is not None, claimed, live or (), ran, defined)
 
     def _claims(
         self, directory: Directory, entry: str, seen: dict[tuple[int, int], tuple[Claim, ...]]

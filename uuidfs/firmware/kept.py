@@ -143,3 +143,30 @@ def tidy(layout: Layout, uuid: str) -> None:
             change.remove_directory(above, uuid)
         except OSError as error:
             raise SystemCallFailed("remove", f"{above.path}/{uuid}", error) from error
+
+
+def drop_all(layout: Layout) -> tuple[str, ...]:
+    """Remove all links but those that are a file's last name; returns the paths of these.
+
+    Raises SystemCallFailed.
+    """
+    last = []
+    above = opened(layout.kept)
+    if above is None:
+        return ()
+    with above:
+        for uuid in sorted(filter(is_uuid, above.list())):
+            for kind in Firmware:
+                found = kept(layout, uuid, kind)
+                if found is not None and found.nlink == 1:
+                    last.append(f"{above.path}/{uuid}/{kind.value}")
+                else:
+                    drop(layout, uuid, kind)
+    state = opened(layout.state)
+    if state is not None:
+        with state:
+            try:
+                change.remove_directory(state, layout.kept.below[-1])
+            except OSError as error:
+                raise SystemCallFailed("remove", layout.kept.path, error) from error
+    return tuple(last)

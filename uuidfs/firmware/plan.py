@@ -93,7 +93,30 @@ def plan_convert(view: View, mode: Mode) -> Plan:
 def _concerned(view: View, file: File, mode: Mode) -> bool:
     if mode is Mode.ALL or file.at_own is not None:
         return True
-    return file.word != view.name
+    return file.word != view.name or bool(file.twins)  # the latter after a start since a rename
+
+
+class _Whose(Enum):
+    """Whose the file at the path is."""
+
+    MINE = "mine"
+    STRANGERS = "strangers"
+    UNKNOWN = "unknown"
+    """Of two domains that name it, or beside a file under the domain's UUID."""
+
+
+def _whose(view: View, file: File) -> _Whose:
+    at_own, found = file.at_own, file.at_entry
+    if found is None or found.same_inode(at_own):
+        return _Whose.MINE
+    if file.owner is not None:
+        if file.owner != view.uuid:
+            return _Whose.STRANGERS
+        return _Whose.MINE if at_own is None else _Whose.UNKNOWN
+    if at_own is not None:
+        noted = file.kept is not None and file.kept.same_inode(at_own)
+        return _Whose.STRANGERS if noted and file.others else _Whose.UNKNOWN
+    return _Whose.MINE if not file.others or file.others_fresh else _Whose.UNKNOWN
 
 
 def _why_not(view: View, file: File) -> str | None:
@@ -101,28 +124,20 @@ def _why_not(view: View, file: File) -> str | None:
     for entry, found in ((file.entry, file.at_entry), (file.own, file.at_own)):
         if found is not None and not found.is_file:
             return f"{entry} is {found.noun}"
-    mine = file.at_entry is not None and (
-        file.owner == view.uuid or file.at_entry.same_inode(file.at_own)
-    )
-    if mine and file.open_by and view.running:
+    whose = _whose(view, file)
+    if whose is _Whose.MINE and file.at_entry is not None and file.open_by and view.running:
         return f"{_names(file.open_by)} has it open, too; stop one of them"
-    if file.at_entry is None or mine or _is_strangers(view, file):
+    if whose is not _Whose.UNKNOWN:
         return None
-    if file.others:
-        return (
-            f"{_names(file.others)} has the same path, and nothing tells whose the file is; give "
-            "one of them a copy under a path of its own, while both are off (virsh edit)"
-        )
     if file.at_own is not None:
         return (
-            f"the domain has used this file since {file.own} was made; while it is off, remove "
-            "the one that you do not need"
+            f"the domain may have used this file since {file.own} was made; while it is off, "
+            "remove the one that is not needed"
         )
-    return None
-
-
-def _is_strangers(view: View, file: File) -> bool:
-    return file.owner is not None and file.owner != view.uuid
+    return (
+        f"{_names(file.others)} has the same path, and nothing tells whose the file is; give "
+        "one of them a copy under a path of its own, while both are off (virsh edit)"
+    )
 
 
 def _names(names: tuple[str, ...]) -> str:
@@ -145,7 +160,7 @@ def _step(file: File, op: Op, found: Entry | None) -> Step:
 
 def _way(view: View, file: File) -> list[Step]:
     steps: list[Step] = []
-    mine = file.at_entry is not None and not _is_strangers(view, file)
+    mine = file.at_entry is not None and _whose(view, file) is _Whose.MINE
     if file.at_own is None:
         if mine:
             steps.append(_step(file, Op.LINK, file.at_entry))
@@ -154,7 +169,7 @@ def _way(view: View, file: File) -> list[Step]:
     steps.append(_step(file, Op.DEFINE, None))
     if mine and not view.running and not file.open_by:
         steps.append(_step(file, Op.REMOVE, file.at_entry))
-    return steps
+    return steps + (_rest(view, file) if mine or file.at_entry is None else [])
 
 
 def _rest(view: View, file: File) -> list[Step]:

@@ -23,11 +23,17 @@ class FirmwareResult(NamedTuple):
 
 
 class FirmwareRun(NamedTuple):
-    """All domains with firmware of which there is anything to say. ``asked`` is false where no
-    daemon runs that could be asked: then nothing was done."""
+    """All domains with firmware of which there is anything to say.
+
+    ``asked`` is false where no daemon runs that could be asked: then nothing was done, and
+    ``waiting`` are the domains for which something is to be done. ``kept`` are the last names of
+    files that no domain has.
+    """
 
     domains: tuple[FirmwareResult, ...] = ()
     asked: bool = True
+    waiting: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from uuidfs.errors import Busy, Changed, SystemCallFailed, UuidfsError
+from uuidfs.errors import EXIT_OK, Busy, Changed, SystemCallFailed, UuidfsError
 from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.firmware import kept
@@ -57,7 +57,10 @@ def revert_firmware(layout: Layout, options: FirmwareOptions) -> FirmwareRun:
 
     A path that two domains would share stays as it is, and is reported. Raises as above.
     """
-    return _Run(layout, options._replace(keep=False), Definitions(layout)).all(plan_revert)
+    run = _Run(layout, options._replace(keep=False), Definitions(layout)).all(plan_revert)
+    if options.domains is not None or options.dry_run or run.exit_code != EXIT_OK:
+        return run
+    return run._replace(kept=kept.drop_all(layout))
 
 
 class _Run:
@@ -71,6 +74,7 @@ class _Run:
         asked = self.layout.live and runs(self.layout)
         views, chosen = self._look()
         results: list[FirmwareResult] = []
+        waiting: list[str] = []
         for uuid in chosen:
             if self.options.between is not None:
                 self.options.between()
@@ -85,7 +89,9 @@ class _Run:
                     results.append(FirmwareResult(view.name, uuid, wanted.steps, wanted.problem))
             elif asked:
                 results.append(self._one(uuid, view.name, plan))
-        return FirmwareRun(tuple(results), asked)
+            else:
+                waiting.append(view.name)
+        return FirmwareRun(tuple(results), asked, tuple(waiting))
 
     def _look(self) -> tuple[Views, list[str]]:
         with TrustedDirs(self.layout) as dirs:

@@ -37,7 +37,8 @@ class File(NamedTuple):
     ``entry`` is its name now and ``own`` the one that is made of the UUID; ``path`` is what the
     definition says. ``owner`` is whose the file is by the kept links, None where they do not tell.
     ``others`` are further domains that claim the path, ``open_by`` those of them that run.
-    ``twins`` are further names of the file at ``own``, without those of other UUIDs.
+    ``others_fresh``: they were defined after the file was last written, and have never run.
+    ``twins`` are further names of the file at ``own``, else at ``entry``, without other UUIDs'.
     """
 
     kind: Firmware
@@ -52,6 +53,7 @@ class File(NamedTuple):
     owner: str | None = None
     kept: Entry | None = None
     others: tuple[str, ...] = ()
+    others_fresh: bool = False
     open_by: tuple[str, ...] = ()
     twins: tuple[Twin, ...] = ()
     back: Back | None = None
@@ -108,7 +110,8 @@ class Views:
         if directory is None:  # and so no file
             file = self._bare(domain, claim, place, entry, mine)
             named = called_after(claim.kind, entry, domain.name)
-            return file._replace(back=Back(named, f"{above}/{named}", None, is_linked=False))
+            file = file._replace(back=Back(named, f"{above}/{named}", None, is_linked=False))
+            return self._beside(domain, file)
         with directory:
             return self._looked(domain, claim, directory, entry, mine)
 
@@ -116,7 +119,6 @@ class Views:
         self, domain: Domain, claim: Claim, place: Place, entry: str, mine: Entry | None
     ) -> File:
         own = called_after(claim.kind, entry, domain.uuid)
-        others = [d for d in self.claimants(claim.path) if d.uuid != domain.uuid]
         return File(
             claim.kind,
             place,
@@ -128,7 +130,16 @@ class Views:
             None,
             None,
             kept=mine,
+        )
+
+    def _beside(self, domain: Domain, file: File) -> File:
+        """Who else names the path at which the file is."""
+        path = f"{as_written(self._layout, file.place)}/{file.entry}"
+        others = [d for d in self.claimants(path) if d.uuid != domain.uuid]
+        written = file.at_entry.mtime if file.at_entry is not None else 0
+        return file._replace(
             others=tuple(d.name for d in others),
+            others_fresh=domain.ran and all(not d.ran and d.defined > written for d in others),
             open_by=tuple(d.name for d in others if d.running),
         )
 
@@ -143,32 +154,27 @@ class Views:
             former = self._names_of(directory, claim.kind, mine)
             if former:
                 entry, at_entry = former[0]
-                path = f"{as_written(self._layout, directory.place)}/{entry}"
-                others = [d for d in self.claimants(path) if d.uuid != domain.uuid]
-                file = file._replace(
-                    others=tuple(d.name for d in others),
-                    open_by=tuple(d.name for d in others if d.running),
-                )
         owner = None if at_entry is None else self._owners.get((at_entry.dev, at_entry.ino))
-        return file._replace(
+        found = file._replace(
             entry=entry,
             at_entry=at_entry,
             at_own=at_own,
             owner=owner,
-            twins=self._twins(domain, claim.kind, directory, file.own, at_own),
+            twins=self._twins(claim.kind, directory, {file.own, entry}, at_own or at_entry),
             back=self._back(domain, claim.kind, directory, file.own, at_own),
         )
+        return self._beside(domain, found)
 
     def _twins(
-        self, domain: Domain, kind: Firmware, directory: Directory, own: str, at_own: Entry | None
+        self, kind: Firmware, directory: Directory, known: set[str], file: Entry | None
     ) -> tuple[Twin, ...]:
-        if at_own is None or not at_own.is_file or at_own.nlink < 2:
+        if file is None or not file.is_file or file.nlink < 2:
             return ()
         above = as_written(self._layout, directory.place)
         return tuple(
             Twin(entry, found, any(d.running for d in self.claimants(f"{above}/{entry}")))
-            for entry, found in self._names_of(directory, kind, at_own)
-            if entry != own and not is_uuid(word_of(kind, entry) or "")
+            for entry, found in self._names_of(directory, kind, file)
+            if entry not in known and not is_uuid(word_of(kind, entry) or "")
         )
 
     def _back(

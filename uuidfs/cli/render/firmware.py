@@ -42,4 +42,11 @@ def firmware_lines(run: "FirmwareRun", *, dry_run: bool) -> list[str]:
 
 def firmware_errors(run: "FirmwareRun") -> list[str]:
     """What goes to stderr."""
-    return [f"uuidfs: {show(d.name)}: {show(d.error)}" for d in run.domains if d.error is not None]
+    lines = [f"uuidfs: {show(d.name)}: {show(d.error)}" for d in run.domains if d.error is not None]
+    lines += [
+        f"uuidfs: {show(name)}: the path of its firmware stays: only libvirt can change it, and it "
+        "does not run"
+        for name in run.waiting
+    ]
+    lines += [f"uuidfs: kept, no domain has it: {show(path)}" for path in run.kept]
+    return lines
