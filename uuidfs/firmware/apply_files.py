@@ -11,8 +11,6 @@ from uuidfs.files.entry import Entry
 from uuidfs.firmware import kept
 from uuidfs.layout.places import Layout
 
-_HELD = "~gone"
-
 
 def link_as(directory: Directory, entry: str, new: str, found: Entry | None) -> None:
     """Give ``found``, which lies at ``entry``, a second name. Raises Changed, OSError."""
@@ -31,11 +29,11 @@ def take_name(layout: Layout, uuid: str, directory: Directory, entry: str, found
     """Take one of several names of ``found`` away. Raises Changed, OSError, UuidfsError."""
     with kept.made(layout, uuid) as room:
         try:
-            gone = take_off(directory, entry, found, room, _HELD)
+            gone = take_off(directory, entry, found, room, kept.GONE)
         except FileNotFoundError:
             gone = True  # somebody else did it
         if gone:
-            change.unlink(room, _HELD)
+            change.unlink(room, kept.GONE)
     kept.tidy(layout, uuid)
     if not gone:
         raise Changed(directory.at(entry))

@@ -6,8 +6,6 @@ A document that libvirt has not replaced is not read again: whoever looks often 
 
 from typing import NamedTuple
 
-from lxml import etree
-
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory, opened
 from uuidfs.files.trusted import TrustedDirs
@@ -15,8 +13,6 @@ from uuidfs.firmware.paths import HINTS, Claim, claims
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.survey.identity import MAX_BYTES
 from uuidfs.survey.scan import Problem, Scan
-
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
 
 
 class Domain(NamedTuple):
@@ -120,8 +116,11 @@ class Definitions:
     def _parsed(self, data: bytes) -> tuple[Claim, ...]:
         if not any(hint in data for hint in HINTS):
             return ()
+        from lxml import etree  # most hosts need it for no definition
+
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
         try:
-            root = etree.fromstring(data, _PARSER)
+            root = etree.fromstring(data, parser)
         except etree.XMLSyntaxError:
             return ()  # the scan says so
         domain = root.find("domain") if root.tag == "domstatus" else root

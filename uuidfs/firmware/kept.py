@@ -24,6 +24,9 @@ from uuidfs.layout.places import Layout
 
 _NEW = "~new"
 
+GONE = "~gone"
+"""In a domain's directory: a name that is being taken away; a kill leaves it, and it may go."""
+
 
 def keep(
     layout: Layout, uuid: str, kind: Firmware, directory: Directory, entry: str, found: Entry
@@ -38,11 +41,11 @@ def keep(
         return False
     try:
         with made(layout, uuid) as own:
-            there = own.look(kind.value)
-            if found.same_inode(there):
-                return True
             new = kind.value + _NEW
-            change.unlink(own, new)
+            for left in {GONE, new}.intersection(own.list()):
+                change.unlink(own, left)
+            if found.same_inode(own.look(kind.value)):
+                return True
             change.link(directory, entry, own, new)
             if not found.same_inode(own.look(new)):  # QEMU's user has put another one there
                 change.unlink(own, new)
@@ -58,11 +61,13 @@ def keep(
 
 
 def made(layout: Layout, uuid: str) -> Directory:
-    """The domain's own directory, open; made where it is missing. Raises OSError, UuidfsError."""
+    """The domain's directory, made where it is missing: for root's eyes only, and so is the one
+    above. The caller closes it. Raises OSError, Refused, SystemCallFailed."""
     place = layout.kept.child(uuid)
     directory = opened(place)
     if directory is None:
-        change.make_path(place.path, 0o700)
+        for path in (place.parent.path, place.path):  # makedirs gives the mode to the last one
+            change.make_path(path, 0o700)
         directory = opened(place)
         if directory is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place.path)
@@ -126,7 +131,7 @@ def drop(layout: Layout, uuid: str, kind: Firmware) -> None:
         return
     with own:
         try:
-            for entry in (kind.value, kind.value + _NEW):
+            for entry in (kind.value, kind.value + _NEW, GONE):
                 change.unlink(own, entry)
         except OSError as error:
             raise SystemCallFailed("remove links from", own.path, error) from error

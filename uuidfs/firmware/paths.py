@@ -1,11 +1,12 @@
 """Which files of the firmware a domain's XML claims; pure."""
 
-from typing import NamedTuple
-
-from lxml import etree
+from typing import TYPE_CHECKING, NamedTuple
 
 from uuidfs.firmware.names import Firmware, as_written, place_of
 from uuidfs.layout.places import Layout
+
+if TYPE_CHECKING:  # most hosts have no such files: a conversion does without lxml there
+    from lxml import etree
 
 
 class Claim(NamedTuple):
@@ -21,7 +22,7 @@ HINTS = (b"<nvram", b"firmware=", b"<varstore", b"<pstore")
 """A definition without any of these claims nothing: it need not be parsed."""
 
 
-def claims(layout: Layout, domain: etree._Element) -> tuple[Claim, ...]:
+def claims(layout: Layout, domain: "etree._Element") -> tuple[Claim, ...]:
     """The files on this host that a ``<domain>`` element names.
 
     An NVRAM on the network or on a block device is no file of libvirt's.
@@ -44,7 +45,7 @@ def claims(layout: Layout, domain: etree._Element) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-def _nvram_path(nvram: etree._Element | None) -> str | None:
+def _nvram_path(nvram: "etree._Element | None") -> str | None:
     if nvram is None:
         return None
     source = nvram.find("source")
@@ -53,7 +54,7 @@ def _nvram_path(nvram: etree._Element | None) -> str | None:
     return (nvram.text or "").strip() or None
 
 
-def _is_implied(domain: etree._Element, nvram: etree._Element | None) -> bool:
+def _is_implied(domain: "etree._Element", nvram: "etree._Element | None") -> bool:
     """Whether libvirt will choose a path at the start: so 9.0 does with firmware of its choice."""
     system = domain.find("os")
     if system is None or system.get("firmware") != "efi" or domain.find("os/varstore") is not None:
@@ -66,7 +67,7 @@ def _is_implied(domain: etree._Element, nvram: etree._Element | None) -> bool:
     )
 
 
-def set_path(domain: etree._Element, kind: Firmware, path: str) -> bool:
+def set_path(domain: "etree._Element", kind: Firmware, path: str) -> bool:
     """Have a ``<domain>`` element name this path; False when it has no place for one."""
     if kind is Firmware.NVRAM:
         return _set_nvram(domain, path)
@@ -81,7 +82,9 @@ def set_path(domain: etree._Element, kind: Firmware, path: str) -> bool:
     return pstore is not None
 
 
-def _set_nvram(domain: etree._Element, path: str) -> bool:
+def _set_nvram(domain: "etree._Element", path: str) -> bool:
+    from lxml import etree
+
     system = domain.find("os")
     if system is None:
         return False
@@ -103,6 +106,8 @@ def moved(layout: Layout, xml: str, paths: dict[str, str], implied: str | None) 
     ``implied``: what an NVRAM shall be where the document names none. Raises ValueError for what
     is no XML.
     """
+    from lxml import etree
+
     try:
         root = etree.fromstring(xml.encode("utf-8", "surrogateescape"), _parser())
     except etree.XMLSyntaxError as error:
@@ -116,5 +121,7 @@ def moved(layout: Layout, xml: str, paths: dict[str, str], implied: str | None) 
     return etree.tostring(root, encoding="unicode") if changed else None
 
 
-def _parser() -> etree.XMLParser:
+def _parser() -> "etree.XMLParser":
+    from lxml import etree
+
     return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
