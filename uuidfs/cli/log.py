@@ -14,7 +14,7 @@ import typer
 
 from uuidfs.cli.options import CONNECT, JSON, PAST_DOMAIN, ROOT, layout_of
 from uuidfs.cli.output import EXIT_INTERRUPTED, say
-from uuidfs.errors import EXIT_FAILED, EXIT_OK, UsageError, show
+from uuidfs.errors import EXIT_FAILED, EXIT_OK, SystemCallFailed, UsageError, show
 
 if TYPE_CHECKING:
     from uuidfs.history.lines import Line, Wanted
@@ -65,11 +65,18 @@ def log_command(
     from uuidfs.history.subject import find
 
     layout = layout_of(ctx, root, connect)
+    if sys.stdout is None:  # Python has none where it was closed
+        raise UsageError("standard output is closed, and that is where the log goes")
     wanted = Wanted(moment(since, time.time()) if since is not None else None, _pattern(grep))
     with Logs(layout) as logs:
         command = _Printer(logs, find(logs, domain), wanted, as_json=as_json)
         try:
             command.run(lines, follow=follow)
+        except BrokenPipeError:
+            raise  # nobody reads: the end, in silence
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written fails, too
+            raise SystemCallFailed("write to", "standard output", error) from error
         except KeyboardInterrupt:
             if not follow:
                 raise

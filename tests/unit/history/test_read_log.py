@@ -259,6 +259,16 @@ start.main()
         assert "Permission denied; run as the user that owns these files" in said
 
 
+def test_an_output_that_takes_nothing_is_one_clear_line(host: LogHost) -> None:
+    host.write(b"x\n" * 100_000)
+    words = [sys.executable, "-m", "uuidfs", "--root", str(host.host.root), "log", "a"]
+    for end, code in ((">/dev/full", 1), (">&-", 2)):
+        done = run("sh", "-c", f'exec "$@" {end}', "sh", *words, cwd=REPOSITORY)
+        assert (done.code, done.out) == (code, "")
+        assert len(done.err.splitlines()) == 1, done.err
+        assert "standard output" in done.err
+
+
 def test_json_is_an_object_a_line(host: LogHost) -> None:
     host.write(b"?\n" + stamped(1, "caf\u00e9") + b"\xff\x1b[2J\n")
     done = host.run("log", "a", "--json")
