@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 
 from tests.live import linux_guest
-from tests.live.attack import PEER
+from tests.live.attack import PEER, PEER_URI, signal_to
 from tests.live.devices import console, domain
 from tests.live.linux_guest import boot, said
-from tests.live.migration import uuidfs
+from tests.live.migration import leftovers, uuidfs
 from tests.live.moving import move, refused, start
 from tests.live.planned import HOME, OUT, before, killed, uuidfs_at
 from tests.live.private_host import PrivateHost
@@ -120,18 +120,34 @@ def test_a_directory_that_a_peer_cannot_serve(host: PrivateHost) -> None:
     refused(host, "a", "filesystem fs0: its virtiofsd cannot be found: it has ended")
 
 
-@pytest.mark.parametrize(("at", "call"), [("hop.move", HOME), ("trip.Trip.close", 1)])
-def test_the_helper_is_killed(host: PrivateHost, at: str, call: int) -> None:
+def test_a_libvirt_that_was_started_again(host: PrivateHost) -> None:
+    """It does not remember what the virtiofsd can (11.3), and would refuse the hop."""
     start_linux(host)
-    uuidfs_at(host, [killed(at, call)], "local-migrate", "a")
-    works(host)
-    uuidfs(host, "local-migrate", "--recover", "a").ok()
+    host.restart()
+    refused(host, "a", "does not remember that this one can migrate")
     nothing_lost(host)
 
 
+def test_the_helper_and_the_peer_are_killed(host: PrivateHost) -> None:
+    """Nor does a peer that is started again, and the guest comes home all the same."""
+    start_linux(host, "s1")
+    uuidfs_at(host, [killed("hop.move", HOME)], "local-migrate", "a")
+    signal_to(host, "peer daemon", "KILL")
+    works(host)
+    uuidfs(host, "local-migrate", "--recover", "a").ok()
+    nothing_lost(host)
+    move(host, "a")
+    nothing_lost(host)
+
+
+@pytest.mark.full
 def test_the_virtiofsd_of_the_peer_is_killed(host: PrivateHost) -> None:
-    """The guest waits for its files for ever, as it does where that happens at home."""
+    """The guest stays there, without the directory, until somebody ends it."""
     start_linux(host)
     kill = f"kill -9 $(cat {PEER}/run/qemu/*-fs0-fs.pid); sleep 0.3"
     trip = uuidfs_at(host, [before("hop.move", kill, HOME)], "local-migrate", "a")
-    print(trip)
+    assert "the guest runs on in the peer" in trip.err
+    host.run("virsh", "-c", PEER_URI, "destroy", "a-incoming").ok()
+    uuidfs(host, "local-migrate", "--recover", "a")
+    assert leftovers(host) == []
+    host.virsh("start", "a").ok()

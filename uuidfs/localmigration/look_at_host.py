@@ -26,11 +26,13 @@ def look(
     links: str = LINKS,
     filters_in: str = FILTERS,
     status: str = STATUS,
+    since: int = 0,
 ) -> HostFacts:
     """What is to be known of the host for a domain. Raises UuidfsError or OSError.
 
     ``modular``: the guest's daemon is virtqemud, which has no network filters itself.
-    ``status``: where that daemon keeps its pid files.
+    ``status``: where that daemon keeps its pid files; ``since``: when it was started, in clock
+    ticks after boot.
     """
     taps = (
         target.get("dev") for target in live.iterfind("devices/interface[@type='ethernet']/target")
@@ -43,7 +45,9 @@ def look(
             text.decode(errors="surrogateescape") for text in filter_files(filters_in).values()
         )
     return HostFacts(
-        {name: _link(f"{links}/{name}") for name in taps if name}, known, shares.look(live, status)
+        {name: _link(f"{links}/{name}") for name in taps if name},
+        known,
+        shares.look(live, status, since),
     )
 
 

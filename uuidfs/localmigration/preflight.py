@@ -93,8 +93,12 @@ def _process_obstacles(layout: Layout, name: str, live: Any) -> list[str]:
 
 def look(layout: Layout, live: Any) -> devices.HostFacts:
     """What of the host the domain hangs on. Raises UuidfsError or OSError."""
+    daemon = host_daemon(layout)
     return look_at_host.look(
-        live, modular=host_daemon(layout).name != "libvirtd", status=layout.status.path
+        live,
+        modular=daemon.name != "libvirtd",
+        status=layout.status.path,
+        since=daemon.since,
     )
 
 

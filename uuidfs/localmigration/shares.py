@@ -18,24 +18,33 @@ from uuidfs.localmigration.devices import filesystems
 from uuidfs.localmigration.devices.facts import Share
 from uuidfs.localmigration.peer_inside import FOR_TPM, OVER
 from uuidfs.localmigration.processes import process_of
+from uuidfs.runtime.owners import started_at
 
 FIRST = 11_000_000  # of virConnectGetLibVersion: older ones migrate no virtiofs; seen with 11.3
+
+# libvirt asks a virtiofsd what it can when it starts it, and keeps that in memory (11.3).
+_FORGOTTEN = (
+    "libvirt was started again since its virtiofsd was, and does not remember that this one can "
+    "migrate; it can move again from its next start on"
+)
 
 _SOON = 5.0  # seconds for a process that libvirt has just forked to become a virtiofsd
 
 
-def look(live: etree._Element, status: str) -> dict[str, Share]:
+def look(live: etree._Element, status: str, since: int = 0) -> dict[str, Share]:
     """The directories of a running domain by alias. Raises UuidfsError or OSError.
 
-    One whose virtiofsd has ended is left out.
+    One whose virtiofsd has ended is left out. ``since``: when the domain's daemon was started,
+    in clock ticks after boot.
     """
     found = {}
     for device in filesystems.shared(live):
         name, directory = filesystems.alias(device), _directory(device)
-        for words in _serving(status, f"{live.get('id', '')}-", f"-{name}-fs.pid"):
+        for words, began in _serving(status, f"{live.get('id', '')}-", f"-{name}-fs.pid"):
             # QEMU's user owns the directory of pid files, and may have exchanged two.
             if filesystems.directory(words) == directory:
-                found[name] = Share(words, peculiar(directory))
+                forgotten = _FORGOTTEN if began < since else None
+                found[name] = Share(words, forgotten or peculiar(directory))
     return found
 
 
@@ -56,7 +65,7 @@ def unsafe_in_peer(live: etree._Element, status: str, patience: float = _SOON) -
     wanted = sorted(map(_directory, filesystems.shared(live)))
     deadline = time.monotonic() + patience
     while True:
-        serving = list(_serving(status, "", "-fs.pid"))
+        serving = [words for words, _ in _serving(status, "", "-fs.pid")]
         why = next(filter(None, map(filesystems.unsafe, serving)), None)
         served = sorted(filesystems.directory(words) for words in serving)
         if why is None and served == wanted:
@@ -71,8 +80,8 @@ def _directory(device: etree._Element) -> str:
     return source.get("dir", "") if source is not None else ""
 
 
-def _serving(status: str, begin: str, end: str) -> Iterator[tuple[str, ...]]:
-    """The command lines of root's processes that hold such pid files."""
+def _serving(status: str, begin: str, end: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The command lines of root's processes that hold such pid files, and when they began."""
     directory = opened(Place(status))
     if directory is None:
         return
@@ -86,7 +95,7 @@ def _serving(status: str, begin: str, end: str) -> Iterator[tuple[str, ...]]:
             words = tuple(process.read("cmdline").split("\0")[:-1])
             # A process of QEMU's user could hold a file of its own, and call itself anything.
             if words and process.owner[0] == 0:
-                yield words
+                yield words, started_at(process.pid) or 0
 
 
 def peculiar(directory: str) -> str | None:

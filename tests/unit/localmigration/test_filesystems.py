@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import REPOSITORY
-from uuidfs.localmigration import file_handles, look_at_host, shares
+from uuidfs.localmigration import file_handles, look_at_host, peer_shares, shares
 from uuidfs.localmigration.devices import HostFacts, filesystems, obstacles, obstacles_meanwhile
 from uuidfs.localmigration.devices.facts import Share, from_text, to_text
 from uuidfs.localmigration.domain_xml import parse
@@ -116,9 +116,11 @@ def test_the_process_that_holds_the_pid_file_is_looked_at(tmp_path: Path, serve:
     serve("7-a-fs0-fs.pid", *GOOD[1:], "--shared-dir", "/elsewhere")
     assert shares.look(live, str(tmp_path)) == {}, "another one's pid file was put there"
     serve("7-b-fs0-fs.pid", *GOOD[1:], "--shared-dir", str(directory))
-    found = look_at_host.look(live, modular=False, status=str(tmp_path)).shares
-    assert filesystems.directory(found["fs0"].words) == str(directory)
-    assert obstacles(live, HostFacts(shares=found)) == []
+    found = look_at_host.look(live, modular=False, status=str(tmp_path)).shares["fs0"]
+    assert filesystems.directory(found.words) == str(directory)
+    assert "does not remember" not in (found.why or "")
+    later = shares.look(live, str(tmp_path), since=1 << 60)["fs0"]
+    assert "does not remember" in (later.why or ""), "its daemon was started after it"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a virtiofsd of libvirt's is root's")
@@ -137,8 +139,13 @@ def test_a_directory_of_libvirts_is_another_one_in_the_peer(source: str) -> None
     assert "of which a peer daemon has its own" in (shares.peculiar(source) or "")
 
 
-def test_a_directory_without_file_handles(tmp_path: Path) -> None:
-    assert file_handles.given(str(tmp_path))
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no tmpfs there")
+def test_a_file_system_that_gives_file_handles() -> None:
+    assert file_handles.given("/dev/shm")
+    assert shares.peculiar("/dev/shm") is None
+
+
+def test_a_file_system_without(tmp_path: Path) -> None:
     assert not file_handles.given("/proc")
     assert shares.peculiar("/proc/sys") == (
         "/proc/sys is on a file system that gives no file handles"
@@ -176,3 +183,24 @@ def test_the_wrapper_gives_what_is_asked_for(tmp_path: Path) -> None:
         real.chmod(0o755)
         assert called("--fd=3", "--shared-dir", "/a b") == [*more, "--fd=3", "--shared-dir", "/a b"]
     assert filesystems.unsafe(filesystems.GIVEN) is None
+
+
+STATUS = """<domstatus state='running'><domain id='2'><devices>
+<filesystem type='mount'><driver type='virtiofs'/><binary path='/b'/><source dir='/srv'/>
+<target dir='t'/><alias name='fs0'/></filesystem>
+<filesystem type='mount'><source dir='/9p'/><target dir='u'/></filesystem>
+</devices></domain></domstatus>"""
+
+
+def test_a_peer_that_is_started_again_is_told_of_sockets(tmp_path: Path) -> None:
+    """Else it would ask nobody what the virtiofsd can, and let the guest not go."""
+    (tmp_path / "a-incoming.xml").write_text(STATUS)
+    peer_shares.let_move(str(tmp_path), "a-incoming")
+    written = (tmp_path / "a-incoming.xml").read_text()
+    assert "<source socket='/var/lib/libvirt/qemu/fs0-fs.sock'/>" in written.replace('"', "'")
+    assert "binary" not in written
+    assert "/9p" in written
+    assert peer_shares.served_at_sockets(written) is None, "once is enough"
+    peer_shares.let_move(str(tmp_path), "none")
+    peer_shares.let_move(str(tmp_path / "none"), "a-incoming")
+    assert [path.name for path in tmp_path.iterdir()] == ["a-incoming.xml"]
