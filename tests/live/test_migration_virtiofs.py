@@ -11,7 +11,7 @@ from tests.live.linux_guest import boot, said
 from tests.live.migration import leftovers, uuidfs
 from tests.live.moving import move, refused, start
 from tests.live.planned import HOME, OUT, before, killed, uuidfs_at
-from tests.live.private_host import PrivateHost
+from tests.live.private_host import PROGRAM, PrivateHost
 from tests.support.process import REPOSITORY, wait_for
 
 WRAPPER = "/run/bin/uuidfs-virtiofsd"
@@ -22,7 +22,7 @@ MEMFD = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBac
 @pytest.fixture(autouse=True)
 def _able(ready: PrivateHost) -> None:
     """The hook, libvirt-python, a libvirt that can, and a kernel for the guest."""
-    version = ready.run("libvirtd", "--version").out.split()[-1]
+    version = ready.run(PROGRAM, "--version").out.split()[-1]
     if int(version.split(".")[0]) < 11:
         pytest.skip("this libvirt moves no virtiofs")
     assert linux_guest.kernel() is not None, "no kernel of linux-image-cloud-amd64 in /boot"
