@@ -105,6 +105,9 @@ def peculiar(directory: str) -> str | None:
         if os.path.commonpath([real, os.path.realpath(path)]) in {real, os.path.realpath(path)}:
             return f"{directory} has to do with {path}, of which a peer daemon has its own"
     for place in (real, *file_handles.mounts_in(real)):
-        if not file_handles.given(place):
-            return f"{place} is on a file system that gives no file handles"
+        try:
+            if not file_handles.given(place):
+                return f"{place} is on a file system that gives no file handles"
+        except OSError as error:
+            return f"{place} gives no file handle: {error.strerror}"
     return None
