@@ -4,6 +4,7 @@ libvirt 11.3 keeps a virtiofsd's pid in STATUS/ID-NAME-ALIAS-fs.pid, which the p
 NAME is cut there, so the domain's id is what the file is found by.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def _serving(status: str, begin: str, end: str) -> Iterator[tuple[tuple[str, ...
         process = process_of(f"{status}/{name}")
         if process is None:
             continue
-        with process:
+        with process, contextlib.suppress(ProcessLookupError):  # it ends while it is looked at
             words = tuple(process.read("cmdline").split("\0")[:-1])
             # A process of QEMU's user could hold a file of its own, and call itself anything.
             if words and process.owner[0] == 0:
