@@ -25,7 +25,8 @@ def _able(ready: PrivateHost) -> None:
     version = ready.run(PROGRAM, "--version").out.split()[-1]
     if int(version.split(".")[0]) < 11:
         pytest.skip("this libvirt moves no virtiofs")
-    assert linux_guest.kernel() is not None, "no kernel of linux-image-cloud-amd64 in /boot"
+    if linux_guest.kernel() is None or not linux_guest.BUSYBOX.exists():
+        pytest.skip("no kernel of linux-image-cloud-amd64, or no busybox-static")
     linux_guest.install(ready)
     ready.run("mkdir", "-p", "/run/bin", "/run/s0", "/run/s1").ok()
     ready.path("/run/s1/said").write_text("hello\n")

@@ -4,6 +4,7 @@ libvirt 11.3 keeps a virtiofsd's pid in STATUS/ID-NAME-ALIAS-fs.pid, which the p
 NAME is cut there, so the domain's id is what the file is found by.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def _serving(status: str, begin: str, end: str) -> Iterator[tuple[tuple[str, ...
         process = process_of(f"{status}/{name}")
         if process is None:
             continue
-        with process:
+        with process, contextlib.suppress(ProcessLookupError):  # it ends while it is looked at
             words = tuple(process.read("cmdline").split("\0")[:-1])
             # A process of QEMU's user could hold a file of its own, and call itself anything.
             if words and process.owner[0] == 0:
@@ -105,6 +106,9 @@ def peculiar(directory: str) -> str | None:
         if os.path.commonpath([real, os.path.realpath(path)]) in {real, os.path.realpath(path)}:
             return f"{directory} has to do with {path}, of which a peer daemon has its own"
     for place in (real, *file_handles.mounts_in(real)):
-        if not file_handles.given(place):
-            return f"{place} is on a file system that gives no file handles"
+        try:
+            if not file_handles.given(place):
+                return f"{place} is on a file system that gives no file handles"
+        except OSError as error:
+            return f"{place} gives no file handle: {error.strerror}"
     return None

@@ -152,6 +152,24 @@ def test_a_file_system_without(tmp_path: Path) -> None:
     )
     with pytest.raises(FileNotFoundError):
         file_handles.given(str(tmp_path / "none"))
+    assert "none gives no file handle: No such file" in (
+        shares.peculiar(str(tmp_path / "none")) or ""
+    )
+
+
+class Libvirt:
+    """Says how old it is."""
+
+    def __init__(self, version: int) -> None:
+        self.getLibVersion = lambda: version  # libvirt-python's name
+
+
+def test_a_libvirt_that_is_too_old() -> None:
+    assert shares.unsupported(Libvirt(9_000_000), parse(xml())) == [
+        "filesystem: libvirt 9.0 moves no virtiofs"
+    ]
+    assert shares.unsupported(Libvirt(11_003_000), parse(xml())) == []
+    assert shares.unsupported(Libvirt(9_000_000), parse("<domain><devices/></domain>")) == []
 
 
 def test_what_is_mounted_below_a_directory(tmp_path: Path) -> None:
