@@ -115,8 +115,8 @@ def _domain(
         )
         for p in plan.problems
     ]
-    # What the store notes of directories is no promise: the next conversion brings it up to date.
-    steps = [step for step in plan.steps if step.op is not Op.RECORD]
+    # What the store notes is no promise: the next conversion brings it up to date.
+    steps = [step for step in plan.steps if step.op not in {Op.RECORD, Op.NOTE_ONCE}]
     plain = all(step.op in {Op.FOLD, Op.REFILE} for step in steps) and not uuid_has_store(
         scan, uuid
     )

@@ -5,7 +5,7 @@ from enum import Enum
 
 from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import log_target
+from uuidfs.layout.names import NOBODY, log_target
 from uuidfs.layout.places import STORE, Kind, Layout
 from uuidfs.plan.draft import is_placeholder
 from uuidfs.runtime import reconciler_state
@@ -96,6 +96,7 @@ def status_of(
         surveyor = Surveyor(dirs, reader)
         scan = scan_all(surveyor.documents)
         uuids = scan.uuids() if domains is None else [uuid_of(scan, name) for name in domains]
+        uuids = [uuid for uuid in uuids if uuid != NOBODY]
         states = [domain_state(surveyor, scan, uuid) for uuid in dict.fromkeys(uuids)]
     leftovers = [
         f"{layout.stores[kind].path}/{f'{STORE}/' if room else ''}{entry}"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK
+from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.steps import Op, Step
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
@@ -11,7 +12,8 @@ from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scan import Problem
 
-_SILENT = frozenset({Op.PRUNE, Op.MARK, Op.RECORD})  # no file's place or link changes by them
+# No file's place or link changes by them.
+_SILENT = frozenset({Op.PRUNE, Op.MARK, Op.RECORD, Op.NOTE_ONCE})
 
 
 class DomainResult(NamedTuple):
@@ -44,6 +46,8 @@ class DomainResult(NamedTuple):
     @property
     def label(self) -> str:
         """What people call it."""
+        if self.uuid == NOBODY:
+            return "no domain"
         return self.name if self.name is not None else self.uuid
 
 

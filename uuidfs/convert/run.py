@@ -188,5 +188,6 @@ class _Run:
 
 
 def _trashed(plan: Plan) -> set[tuple[object, ...]]:
-    """What a plan takes away because no name refers to it."""
-    return {(s.kind, s.store_entry, s.waiting) for s in plan.steps if s.op is Op.TRASH}
+    """What a plan takes away because no name refers to it, or no domain has the name."""
+    ops = {Op.TRASH, Op.DROP_ONCE}
+    return {(s.kind, s.store_entry, s.entry, s.waiting) for s in plan.steps if s.op in ops}

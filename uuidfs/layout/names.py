@@ -43,6 +43,17 @@ _LOG = re.compile(
 )
 
 
+def marked_once(entry: str, text: str | None) -> str | None:
+    """The name of the domain that a mark for one autostart is for, None when it is no such mark.
+
+    libvirt (11.2 to 12.8) makes NAME.xml.once as an absolute link to the domain's NAME.xml.
+    """
+    config = entry[: -len(".once")]
+    if text is None or not entry.endswith(ONCE) or not text.endswith(f"/{config}"):
+        return None
+    return config[:-4]
+
+
 def normal_uuid(text: str) -> str | None:
     """Return the canonical form of a UUID in any spelling that libvirt accepts, else None.
 
@@ -102,6 +113,13 @@ KEEP_TEMP = "~keep"
 # In a metadata store's UUID directory: a symlink that says the inode of the directory at the name,
 # as it was when something in that proved it to be the domain's.
 DIRECTORY_MARK = "~directory"
+
+ONCE_MARK = "~once"  # in the config store, UUID~once: a hard link to the domain's autostart mark
+
+ONCE = ".xml.once"  # autostart/NAME.xml.once, libvirt's mark for one autostart (11.2 and later)
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""No domain has this UUID (libvirt refuses it): what belongs to none is looked at under it."""
 
 MOVED_MARK = "~moved"  # in the log store, UUID~moved: see steps.Op.MARK
 

@@ -51,6 +51,10 @@ def plan_revert(layout: Layout, view: View) -> Plan:
             draft.problems.append(Problem(path, why, view.name))
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         prune(draft, kind)
+    if view.once is not None:
+        from uuidfs.plan.once import plan_once  # rare, and the hook has no time
+
+        plan_once(draft, keep=False)
     return draft.finish()
 
 

@@ -14,10 +14,18 @@ from uuidfs.convert.attempt import attempt
 from uuidfs.errors import Busy, Changed, UuidfsError
 from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import config_target, log_target, refusal, split_log
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.names import (
+    ONCE,
+    ONCE_MARK,
+    config_target,
+    log_target,
+    marked_once,
+    refusal,
+    split_log,
+)
+from uuidfs.layout.places import AUTOSTART, Kind, Layout
 from uuidfs.plan.convert import plan_convert
-from uuidfs.plan.steps import Plan
+from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.reconcile.queue import ChangedName
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity import Identity, Reader
@@ -125,6 +133,8 @@ class _FastPath:
         if kind is Kind.LOG:
             return Outcome(changed, self._log(changed))
         uuid = self._uuid(changed.name)
+        if kind is Kind.CONFIG and changed.entry.endswith(ONCE):
+            return Outcome(changed, self._once(changed, uuid), uuid)
         if uuid is None or self.names.uuid(changed.name) not in {None, uuid}:
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         verdict = (
@@ -139,6 +149,27 @@ class _FastPath:
             # A rename in flight, or a domain that came back.
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         return self._fold(changed, kind, uuid)
+
+    def _once(self, changed: ChangedName, uuid: str | None) -> Verdict:
+        """A new mark for one autostart is noted at once: a rename can be a moment away, and then
+        nothing says whose it was. All else about it is a full pass's."""
+        names, store = self.surveyor.dirs.names(Kind.CONFIG), self.surveyor.dirs.store(Kind.CONFIG)
+        autostart = names.child(AUTOSTART) if names is not None else None
+        if autostart is None or uuid is None or self.names.of(uuid) != (changed.name,):
+            return Verdict.NEEDS_FULL_PASS
+        with autostart:
+            mark = autostart.look(changed.entry)
+        if mark is not None and store is not None and mark.same_inode(store.look(uuid + ONCE_MARK)):
+            return Verdict.NOTHING_TO_DO
+        if mark is None or mark.nlink > 1 or marked_once(changed.entry, mark.text) is None:
+            return Verdict.NEEDS_FULL_PASS
+        entry = f"{AUTOSTART}/{changed.entry}"
+        with self.locks.hold(uuid):
+            if self._uuid(changed.name) != uuid:
+                return Verdict.NEEDS_FULL_PASS
+            step = Step(Op.NOTE_ONCE, Kind.CONFIG, uuid, "", entry, uuid + ONCE_MARK, mark)
+            self.applier.run(step)
+        return Verdict.NOTHING_TO_DO
 
     def _uuid(self, name: str) -> str | None:
         """The UUID that the name's config says now; None without a config that can be read."""

@@ -7,13 +7,16 @@ from uuidfs.layout.names import (
     KEEP_TEMP,
     LINK_TEMP,
     MOVED_MARK,
+    ONCE,
+    ONCE_MARK,
     config_target,
     is_uuid,
     log_target,
+    marked_once,
     refusal,
     split_log,
 )
-from uuidfs.layout.places import STORE, TRASH, Kind
+from uuidfs.layout.places import AUTOSTART, STORE, TRASH, Kind
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Identity
 from uuidfs.survey.references import References
@@ -53,6 +56,7 @@ class _Scanner:
         names = self.dirs.names(Kind.CONFIG)
         if names is not None:
             self._configs(names)
+            self._once(names)
         self._status()
         for kind, scan_kind in (
             (Kind.CONFIG, self._config_store),
@@ -181,11 +185,28 @@ class _Scanner:
             return
         self.scan.incomplete = True
 
+    def _once(self, names: Directory) -> None:
+        """Marks for one autostart; whatever else is there is libvirt's."""
+        try:
+            autostart = names.child(AUTOSTART)
+            if autostart is None:
+                self.scan.once = set()
+                return
+            with autostart:
+                if autostart.status().st_uid in self.dirs.trusted:
+                    entries = [entry for entry in autostart.list() if entry.endswith(ONCE)]
+                    marks = (marked_once(entry, autostart.link_text(entry)) for entry in entries)
+                    self.scan.once = {name for name in marks if name is not None}
+        except UuidfsError:
+            return  # it stays None
+
     def _config_store(self, kind: Kind) -> None:
         store = self.dirs.store(kind)
         for entry in store.list() if store is not None else ():
             if is_uuid(entry[:36]) and entry[36:] == ".xml":
                 self.scan.config_store.add(entry)
+            elif is_uuid(entry[:36]) and entry[36:] == ONCE_MARK:
+                self.scan.once_notes.add(entry[:36])
             else:
                 self._odd(kind, store, entry)
 

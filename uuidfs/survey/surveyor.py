@@ -9,7 +9,7 @@ from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.metadata import view_metadata
 from uuidfs.survey.scan import Scan
-from uuidfs.survey.view import Leftover, LogName, Pair, View
+from uuidfs.survey.view import Leftover, LogName, Once, Pair, View
 
 
 class _Logs:
@@ -81,8 +81,16 @@ class Surveyor:
                 if view.is_own and view.inode is not None and not view.is_recorded
             ),
             homes=frozenset(view.home for view in found if view.home is not None),
+            once=self._once(scan, uuid, names),
         )
         return view._replace(leftovers=_with_twins(view))
+
+    def _once(self, scan: Scan, uuid: str, names: tuple[str, ...]) -> Once | None:
+        if scan.once is None or len(names) > 1:
+            return None
+        from uuidfs.survey.once import view_once  # rare, and the hook has no time
+
+        return view_once(self.dirs, scan, uuid, names[0] if names else None)
 
     def _is_orphan_safe(self, scan: Scan, name: str | None, config: Pair | None) -> bool:
         """Whether a UUID without a name has none for sure.

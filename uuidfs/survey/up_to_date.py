@@ -20,6 +20,8 @@ def is_up_to_date(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
     if len(names) != 1 or uuid in scan.leftovers or uuid in scan.moved or uuid in scan.strays:
         return False
     name = names[0]
+    if uuid in scan.once_notes or name in (scan.once or ()):
+        return False  # few domains have such a mark, and none for long
     if scan.source_of[name] == "config":
         if scan.configs.get(f"{name}.xml") is None or f"{uuid}.xml" not in scan.config_store:
             return False
