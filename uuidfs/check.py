@@ -245,7 +245,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         return before, RunResult("repair", layout, ())
     from uuidfs.convert.half_rename import finish_rename
     from uuidfs.convert.run import convert
-    from uuidfs.host.libvirtd import checkpoints_of, name_of
+    from uuidfs.host.libvirtd import checkpoints_of, name_of, starts_once
 
     errors: list[Finding] = []
     for uuid in before.rivals:  # each of these scans the whole tree
@@ -263,6 +263,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
                 reader=options.reader,
                 by=options.by,
                 checkpoints=checkpoints_of,
+                starts_once=starts_once,
             ),
         )
     after = check(layout, options.reader)

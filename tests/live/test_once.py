@@ -34,6 +34,8 @@ def test_the_renamed_domain_starts_once_and_the_new_one_of_its_name_does_not(
         define(host, "a", 1)
         define(host, "marker", 3)
         host.virsh("autostart", "--once", "marker").ok()  # makes libvirt's directory
+        note = host.path(f"/etc/libvirt/qemu/by-uuid/{guest.uuid(3)}~once")
+        wait_for(note.is_symlink, "the directory is watched")
         reconciler.settle()
         host.path("/run/a.2.xml").write_text(guest.domain("a", 2))
         story = "virsh autostart --once a && virsh domrename a b && virsh define /run/a.2.xml"
@@ -48,6 +50,31 @@ def test_the_renamed_domain_starts_once_and_the_new_one_of_its_name_does_not(
     assert running(host) == set()
     autostart = host.path("/etc/libvirt/qemu/autostart")
     assert [path.name for path in autostart.iterdir()] == []
+
+
+def test_a_mark_that_nobody_has_noted_in_time_starts_no_stranger(
+    host: PrivateHost, uuidfs_works: None
+) -> None:
+    if "--once" not in host.virsh("help", "autostart").ok().out:
+        pytest.skip("this libvirt has no autostart --once")
+    define(host, "a", 1)
+    host.uuidfs("convert", "--all").ok()
+    host.virsh("autostart", "--once", "a").ok()
+    host.virsh("domrename", "a", "b").ok()
+    define(host, "a", 2)
+    host.uuidfs("convert", "--all").ok()
+    host.virsh("autostart", "--once", "a").ok()  # asked for: this one stays
+    host.uuidfs("convert", "--all").ok()
+    boot(host)
+    wait_for(lambda: running(host) == {"a"}, "it has begun")
+    host.virsh("destroy", "a").ok()
+    host.virsh("autostart", "--once", "a").ok()
+    host.virsh("domrename", "a", "c").ok()
+    define(host, "a", 3)
+    host.uuidfs("convert", "--all").ok()
+    boot(host)
+    host.virsh("domstate", "a").ok()
+    assert running(host) == set()
 
 
 def test_after_a_revert_it_is_as_libvirt_has_it(host: PrivateHost, uuidfs_works: None) -> None:

@@ -16,7 +16,7 @@ from uuidfs.cli.options import (
     layout_of,
     patience,
 )
-from uuidfs.cli.output import carry_out, configured, cpus, known_checkpoints
+from uuidfs.cli.output import carry_out, configured, cpus, known_checkpoints, starts_once
 from uuidfs.cli.progress import Progress
 from uuidfs.convert.results import Options, RunResult, with_progress
 from uuidfs.convert.run import convert, revert
@@ -83,6 +83,7 @@ def _options(
         lock_timeout=lock_timeout,
         cpus=cpus(),
         checkpoints=known_checkpoints,
+        starts_once=starts_once,
     )
 
 

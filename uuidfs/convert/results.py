@@ -80,7 +80,8 @@ class Options(NamedTuple):
     ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
     Files of other ``kinds`` are left as they are, plain or converted. ``by`` is who runs this.
     ``checkpoints`` tells which of a UUID's libvirt knows, None when no daemon runs; it may raise
-    UuidfsError. Without it a misfiled checkpoint counts as one that libvirt knows.
+    UuidfsError. Without it a misfiled checkpoint counts as one that libvirt knows. ``starts_once``
+    tells whether libvirt itself has a UUID marked for one autostart, None when nobody says.
     """
 
     domains: tuple[str, ...] | None = None
@@ -92,6 +93,7 @@ class Options(NamedTuple):
     kinds: frozenset[Kind] = frozenset(Kind)
     by: str = "convert"
     checkpoints: Callable[[Layout, str], KnownCheckpoints | None] | None = None
+    starts_once: Callable[[Layout, str], bool | None] | None = None
 
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:

@@ -30,6 +30,9 @@ def plan_once(draft: Draft, *, keep: bool) -> None:
             draft.steps.append(_step(Op.GIVE_ONCE, uuid, once.entry, text))
             given = True
         draft.steps.append(_step(Op.DROP_ONCE, uuid, once.former, expect=note))
+    if once.unknown and mark is not None and not mark.same_inode(note):
+        draft.steps.append(_step(Op.DROP_ONCE, uuid, once.entry, expect=mark))
+        mark = None
     if given and keep:
         draft.steps.append(_step(Op.NOTE_ONCE, uuid, once.entry))
     elif mark is not None and keep:

@@ -50,7 +50,8 @@ class Once(NamedTuple):
     ``entry`` is where libvirt would have it, "" without a name, ``at_name`` what lies there:
     none where it is another UUID's by that one's note (``foreign``). ``former`` is where it was
     when it was noted, and ``at_former`` what lies there now. Without a UUID, ``dangling`` are marks
-    of names that no domain has, and that no note claims.
+    of names that no domain has, and that no note claims. ``unknown``: libvirt itself knows nothing
+    of the mark, so it is one that a domain of this name has left.
     """
 
     entry: str = ""
@@ -59,6 +60,7 @@ class Once(NamedTuple):
     former: str = ""
     at_former: Entry | None = None
     foreign: bool = False
+    unknown: bool = False
     dangling: tuple[tuple[str, Entry], ...] = ()
 
 

@@ -148,6 +148,20 @@ def test_each_of_a_chain_of_renames_keeps_its_mark(make_tree: Build) -> None:
     assert marks(tree.host) == starts("db", "old db")
 
 
+@pytest.mark.parametrize(("told", "stays"), [(False, False), (True, True), (None, True)])
+def test_a_new_mark_that_libvirt_does_not_know_is_a_former_domains(
+    make_tree: Build, *, told: bool | None, stays: bool
+) -> None:
+    tree = make_tree(WEB)
+    convert(tree)
+    mark(tree.host, "web")
+    libvirt_domrename(tree.host, "web", "shop")
+    define(tree.host, "web")
+    options = Options(starts_once=lambda layout, uuid: told)
+    assert run.convert(layout_of(tree), options).exit_code == 0
+    assert marks(tree.host) == (starts("web") if stays else {})
+
+
 def test_a_mark_of_no_domain_goes_unless_a_name_cannot_be_read(make_tree: Build) -> None:
     tree = make_tree(DB)
     mark(tree.host, "gone")
