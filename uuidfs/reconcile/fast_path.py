@@ -18,6 +18,9 @@ from uuidfs.layout.names import (
     ONCE,
     ONCE_MARK,
     config_target,
+    helper_tags,
+    log_base,
+    log_entry,
     log_target,
     marked_once,
     refusal,
@@ -223,6 +226,11 @@ class _FastPath:
         if self._linked(name):
             return True
         directory = self.surveyor.dirs.names(Kind.LOG)
+        for entry in directory.list() if directory is not None else ():
+            if directory is not None and entry.startswith(f"{name}-"):
+                target = log_target(directory.link_text(entry) or "")
+                if target is not None and target[0] != uuid and log_base(target[1]):
+                    return False  # of a helper of whoever had the name before
         found = directory.look(f"{name}.log") if directory is not None else None
         if found is None:
             # A domain that comes back: its log may be in the store, with no name any more.
@@ -243,9 +251,15 @@ class _FastPath:
         # The disk first: a name that came since the last pass began is not among the names
         # yet, and the pass that is under way may have looked before this log was there.
         uuid = self._uuid(parts[0]) or self.names.uuid(parts[0])
+        target = log_target(directory.link_text(changed.entry) or "")
+        if uuid is None and helper_tags(parts[0]):
+            # A helper's log. Only a pass knows whose it is, and whether a link is right.
+            owners = self.names.of(target[0]) if target is not None else ()
+            right = [log_entry(name, target[1]) for name in owners if target is not None]
+            settled = changed.entry in right
+            return Verdict.NOTHING_TO_DO if settled else Verdict.NEEDS_FULL_PASS
         if uuid is None:
             return Verdict.NOTHING_TO_DO  # of no domain: left alone
-        target = log_target(directory.link_text(changed.entry) or "")
         return Verdict.NOTHING_TO_DO if target == (uuid, parts[1]) else Verdict.NEEDS_FULL_PASS
 
     def _metadata(self, changed: ChangedName, kind: Kind, uuid: str) -> Verdict | None:

@@ -5,6 +5,7 @@ mark says a name only. So the store notes it while the name is the domain's, by 
 mark itself: as long as that is there, no other file can have its inode.
 """
 
+from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
@@ -12,6 +13,25 @@ from uuidfs.layout.names import NOBODY, ONCE, ONCE_MARK, marked_once
 from uuidfs.layout.places import AUTOSTART, Kind
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.view import Once
+
+
+def marked_names(dirs: TrustedDirs, names: Directory) -> set[str] | None:
+    """The names that have a mark; None where that cannot be told: then nothing is done about any.
+
+    Whatever else is in that directory is libvirt's.
+    """
+    try:
+        autostart = names.child(AUTOSTART)
+        if autostart is None:
+            return set()
+        with autostart:
+            if autostart.status().st_uid not in dirs.trusted:
+                return None
+            entries = [entry for entry in autostart.list() if entry.endswith(ONCE)]
+            marks = (marked_once(entry, autostart.link_text(entry)) for entry in entries)
+            return {name for name in marks if name is not None}
+    except UuidfsError:
+        return None
 
 
 def view_once(dirs: TrustedDirs, scan: Scan, uuid: str, name: str | None) -> Once | None:
