@@ -9,12 +9,16 @@ from tests.conftest import Build
 from tests.support.libvirt import libvirt_clean_up, libvirt_domrename, libvirt_save
 from tests.support.trees import Domain, Host, Tree, domain_xml, uuid_for
 from tests.support.truth import fingerprint
+from uuidfs import hook
 from uuidfs.check import check
 from uuidfs.convert import run
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.files import change
 from uuidfs.layout.connections import system
-from uuidfs.layout.places import Layout
+from uuidfs.layout.places import Kind, Layout
+from uuidfs.reconcile import fast_path
+from uuidfs.reconcile.fast_path import Names, Verdict
+from uuidfs.reconcile.queue import ChangedName
 from uuidfs.trash.old_logs import retire_logs
 
 WEB, DB = Domain("web", uuid_for("web")), Domain("db", uuid_for("db"))
@@ -252,3 +256,41 @@ def test_a_kill_at_any_point_loses_no_log(
         host.root.rename(tmp_path / f"done {number}")
         if len(seen) < number:
             return
+
+
+def verdict(tree: Tree, names: Names, spot: ChangedName) -> Verdict:
+    [outcome] = fast_path.fold_changed(layout_of(tree), names, [spot], Options().reader)
+    return outcome.verdict
+
+
+def test_the_fast_path_leaves_the_work_to_a_pass(make_tree: Build) -> None:
+    tree = shared(make_tree)
+    names = Names()
+    log = ChangedName(Kind.LOG, f"web{FS0}", f"web{FS0}")
+    assert verdict(tree, names, log) is Verdict.NEEDS_FULL_PASS
+    names.replace(convert(tree).names.items())
+    assert verdict(tree, names, log) is Verdict.NOTHING_TO_DO
+    libvirt_domrename(tree.host, "web", "shop")
+    tree.host.log_of("web").unlink()
+    devices(tree.host, "web", uuid_for("new web"), SHARE.format(""))
+    config = ChangedName(Kind.CONFIG, "web", "web.xml")
+    assert verdict(tree, Names(), config) is Verdict.NEEDS_FULL_PASS
+    assert not tree.host.config_of("web").is_symlink()  # else the hook would take it as settled
+
+
+def test_a_start_under_an_old_name_takes_no_link_of_a_helpers_log(make_tree: Build) -> None:
+    """The hook runs before any pass has seen the rename, or the new domain."""
+    tree = shared(make_tree)
+    host, new = tree.host, uuid_for("new web")
+    convert(tree)
+    libvirt_domrename(host, "web", "shop")
+    devices(host, "web", new, SHARE.format(""))
+    data = host.config_of("web").read_bytes()
+    hook.convert_one(layout_of(tree), "web", data, start=True)
+    assert not os.path.lexists(host.log / f"web{FS0}")
+    assert os.readlink(host.log_of("web")) == f"by-uuid/{new}.log"
+    convert(tree)
+    assert text_of(host.log / f"shop{FS0}") == "now"
+    data = host.config_of("shop").read_bytes()
+    hook.convert_one(layout_of(tree), "shop", data, start=True)
+    assert text_of(host.log / f"shop{FS0}") == "now"
