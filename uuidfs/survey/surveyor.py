@@ -144,7 +144,7 @@ class Surveyor:
         def is_anothers(suffix: str) -> bool:
             """The name that a helper's log would have is that of another domain's own log."""
             tag = log_base(suffix)[1:-1]
-            return bool(tag) and f"{name}-{tag}" in scan.uuid_of
+            return bool(tag) and name is not None and f"{name}-{tag}" in scan.uuid_of
 
         named = sorted(scan.logs_of_name.get(name or "", ()))
         for suffix, entry in named:

@@ -19,7 +19,9 @@ from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile import fast_path
 from uuidfs.reconcile.fast_path import Names, Verdict
 from uuidfs.reconcile.queue import ChangedName
+from uuidfs.trash.entries import entries
 from uuidfs.trash.old_logs import retire_logs
+from uuidfs.trash.restore import restore
 
 WEB, DB = Domain("web", uuid_for("web")), Domain("db", uuid_for("db"))
 SHARE = "<filesystem type='mount'><driver type='virtiofs'/>{}</filesystem>"
@@ -294,3 +296,18 @@ def test_a_start_under_an_old_name_takes_no_link_of_a_helpers_log(make_tree: Bui
     data = host.config_of("shop").read_bytes()
     hook.convert_one(layout_of(tree), "shop", data, start=True)
     assert text_of(host.log / f"shop{FS0}") == "now"
+
+
+def test_one_that_somebody_removed_can_be_restored(make_tree: Build) -> None:
+    tree = shared(make_tree)
+    convert(tree)
+    link = tree.host.log / f"web{FS0}.0"
+    (tree.host.log / f"web{FS0}").unlink()
+    convert(tree)
+    link.unlink()
+    convert(tree)
+    for entry in entries(layout_of(tree)):
+        restore(layout_of(tree), entry.id)
+    assert text_of(link) == "before"
+    assert text_of(tree.host.log / f"web{FS0}") == "now"
+    assert check(layout_of(tree)).findings == ()
