@@ -93,3 +93,18 @@ def test_after_a_revert_it_is_as_libvirt_has_it(host: PrivateHost, uuidfs_works:
     host.virsh("undefine", "b").ok()
     host.uuidfs("convert", "--all").ok()
     assert list(host.path("/etc/libvirt/qemu/autostart").iterdir()) == []
+
+
+def test_a_live_rename_takes_it_along(ready: PrivateHost) -> None:
+    if "--once" not in ready.virsh("help", "autostart").ok().out:
+        pytest.skip("this libvirt has no autostart --once")
+    define(ready, "a", 1)
+    ready.virsh("start", "a").ok()
+    ready.virsh("autostart", "--once", "a").ok()
+    ready.uuidfs("convert", "--all").ok()
+    ready.uuidfs("rename", "a", "b", "--live").ok()
+    autostart = ready.path("/etc/libvirt/qemu/autostart")
+    assert [path.name for path in autostart.iterdir()] == ["b.xml.once"]
+    ready.uuidfs("convert", "--all").ok()
+    assert [path.name for path in autostart.iterdir()] == ["b.xml.once"]
+    ready.uuidfs("check").ok()
