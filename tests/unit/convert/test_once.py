@@ -263,8 +263,7 @@ def test_libvirt_at_work_in_any_moment_of_a_move_loses_nothing(
                 libvirt_domrename(host, "shop", "store")
                 define(host, "shop")
 
-        # Open, so that its inode's number is not used again at once.
-        with monkeypatch.context() as patch, host.config_of("shop").open():
+        with monkeypatch.context() as patch:
             patch.setattr(change, "trace", work)
             run.convert(layout_of(tree), Options())
         if len(seen) < number:
