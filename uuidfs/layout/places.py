@@ -103,6 +103,16 @@ class Layout(NamedTuple):
         """What is kept of domains while they are away (:mod:`uuidfs.localmigration.set_aside`)."""
         return self.state.child("aside")
 
+    @property
+    def kept(self) -> Place:
+        """Hard links to what libvirt deletes with a domain: the firmware's files, and more."""
+        return self.state.child("kept")
+
+    @property
+    def lib(self) -> Place:
+        """libvirt's directory that belongs to QEMU's user."""
+        return self.names[Kind.SNAPSHOT].parent
+
     def places(self, side: Side) -> dict[Kind, Place]:
         """The directories of one side, by kind."""
         return self.names if side is Side.NAMES else self.stores
