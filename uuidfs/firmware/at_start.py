@@ -16,6 +16,7 @@ from uuidfs.firmware.apply_files import link_as, take_name
 from uuidfs.firmware.names import Firmware, as_written, called_after, place_of, word_of
 from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.survey.identity import MAX_BYTES
 
 
 class Named(NamedTuple):
@@ -107,13 +108,22 @@ def _owner(layout: Layout, kind: Firmware, directory: Directory, file: Entry) ->
 
 
 def _is_defined(layout: Layout, uuid: str) -> bool:
-    """Whether a domain that was converted has this UUID: of one that was undefined with
-    --keep-nvram somebody wants the file to stay where it is."""
+    """Whether a domain that was converted, or one that runs, has this UUID: of one that was
+    undefined with --keep-nvram somebody wants the file to stay where it is."""
     store = opened(layout.stores[Kind.CONFIG])
-    if store is None:
+    if store is not None:
+        with store:
+            if store.look(f"{uuid}.xml") is not None:
+                return True
+    status = opened(layout.status)
+    if status is None:
         return False
-    with store:
-        return store.look(f"{uuid}.xml") is not None
+    with status:  # transient domains; no matter what else is in a document
+        return any(
+            uuid.encode() in (status.read(entry, MAX_BYTES) or b"")
+            for entry in status.list()
+            if entry.endswith(".xml")
+        )
 
 
 def _named(layout: Layout, name: str, data: bytes) -> list[Named]:
