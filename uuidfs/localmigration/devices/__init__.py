@@ -9,7 +9,15 @@ from collections.abc import Mapping
 
 from lxml import etree
 
-from uuidfs.localmigration.devices import consoles, disks, graphics, interfaces, others, tpm
+from uuidfs.localmigration.devices import (
+    consoles,
+    disks,
+    filesystems,
+    graphics,
+    interfaces,
+    others,
+    tpm,
+)
 from uuidfs.localmigration.devices.facts import HostFacts
 from uuidfs.localmigration.devices.interfaces import arrives_paused
 from uuidfs.localmigration.domain_xml import parse, set_emulator
@@ -19,14 +27,22 @@ __all__ = ["HostFacts", "arrives_paused", "at_home", "in_peer", "obstacles", "ob
 
 def obstacles(live: etree._Element, facts: HostFacts) -> list[str]:
     """Why this running domain cannot move, each with the device's name; empty when it can."""
-    return [*_common(live), *interfaces.obstacles(live, facts)]
+    return [
+        *_common(live),
+        *interfaces.obstacles(live, facts),
+        *filesystems.obstacles(live, facts),
+    ]
 
 
 def obstacles_meanwhile(
     migratable: etree._Element, live: etree._Element, facts: HostFacts
 ) -> list[str]:
     """The same for the XML that libvirt sends: what was plugged in since ``live``."""
-    return [*_common(migratable), *interfaces.obstacles_meanwhile(migratable, live, facts)]
+    return [
+        *_common(migratable),
+        *interfaces.obstacles_meanwhile(migratable, live, facts),
+        *filesystems.obstacles_meanwhile(migratable, live, facts),
+    ]
 
 
 def _common(migratable: etree._Element) -> list[str]:
