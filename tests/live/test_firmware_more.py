@@ -3,6 +3,7 @@
 import pytest
 
 from tests.live.firmware import NVRAM, define, domain, files, path_of, run, says, uuid, write
+from tests.live.migration import uuidfs
 from tests.live.private_host import PrivateHost
 
 BETA = f"{uuid(1)}_VARS.fd"
@@ -81,14 +82,14 @@ def test_a_live_rename(ready: PrivateHost, kind: str) -> None:
         write(host, "alpha", "of beta")
         host.virsh("start", "alpha").ok()
         host.uuidfs("convert", "--all").ok()
-    host.uuidfs("rename", "--live", "alpha", "beta").ok()
+    uuidfs(host, "rename", "--live", "alpha", "beta").ok()
     host.uuidfs("convert", "--all").ok()
     define(host, "alpha", 2)
     run(host, "alpha")
     write(host, "alpha", "of new")
     host.uuidfs("convert", "--all").ok()
     assert says(host, "alpha") == "of new"
-    host.uuidfs("local-migrate", "beta").ok()
+    uuidfs(host, "local-migrate", "beta").ok()
     assert path_of(host, "beta") == f"{NVRAM}/{BETA}"
     assert (says(host, "beta"), says(host, "alpha")) == ("of beta", "of new")
     host.virsh("undefine", "alpha", "--nvram").ok()

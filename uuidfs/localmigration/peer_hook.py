@@ -60,7 +60,7 @@ def _changed(directory: str, migratable: str) -> str:
             raise UuidfsError(f"it cannot move any more: {'; '.join(reasons)}")
         elsewhere = {path: f"{directory}/{part}" for part, path in peer_inside.HOSTS.items()}
         changed = devices.in_peer(migratable, before, emulator, host, elsewhere)
-        home = devices.at_home(migratable, emulator).encode()
+        home = devices.at_home(migratable, emulator, host).encode()
         # Passwords of VNC and SPICE are in it.
         write_whole(kept, HOME_XML, home, mode=0o600)
     return changed

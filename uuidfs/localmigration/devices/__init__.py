@@ -13,6 +13,7 @@ from uuidfs.localmigration.devices import (
     consoles,
     disks,
     filesystems,
+    firmware,
     graphics,
     interfaces,
     others,
@@ -31,6 +32,7 @@ def obstacles(live: etree._Element, facts: HostFacts) -> list[str]:
         *_common(live),
         *interfaces.obstacles(live, facts),
         *filesystems.obstacles(live, facts),
+        *firmware.obstacles(facts),
     ]
 
 
@@ -73,6 +75,7 @@ def in_peer(
     tpm.to_peer(domain)
     interfaces.to_peer(domain, live, facts)
     others.to_peer(domain)
+    firmware.by_uuid(domain, facts)
     # The host's security driver removes its profile of this UUID when the first process ends.
     for label in domain.findall("seclabel"):
         if label.get("model") not in {None, "dac", "none"} or label.get("type") == "dynamic":
@@ -80,9 +83,10 @@ def in_peer(
     return etree.tostring(domain, encoding="unicode")
 
 
-def at_home(migratable: str, emulator: str | None) -> str:
-    """The XML for the way back: as it was."""
+def at_home(migratable: str, emulator: str | None, facts: HostFacts = HostFacts()) -> str:  # noqa: B008 - never changed
+    """The XML for the way back: as it was, but for paths that another domain can get."""
     domain = parse(migratable)
     set_emulator(domain, emulator)
+    firmware.by_uuid(domain, facts)
     consoles.to_home(domain)
     return etree.tostring(domain, encoding="unicode")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 _NONE: Mapping[str, "Link"] = MappingProxyType({})
 _NO_SHARES: Mapping[str, "Share"] = MappingProxyType({})
+_NO_PATHS: Mapping[str, str] = MappingProxyType({})
 
 
 class Link(NamedTuple):
@@ -40,11 +41,15 @@ class HostFacts(NamedTuple):
     ``filters``: which network filters there are, and whether each needs the guest's address from
     outside. None where the peer could have none: on a modular host virtnwfilterd has them.
     ``shares``: directories of virtiofs by alias, those whose virtiofsd runs.
+    ``firmware``: paths of the firmware's files, -> the path of the same file that no other domain
+    can get. ``astray``: those at which another file lies than QEMU has open.
     """
 
     links: Mapping[str, Link] = _NONE
     filters: Mapping[str, bool] | None = None
     shares: Mapping[str, Share] = _NO_SHARES
+    firmware: Mapping[str, str] = _NO_PATHS
+    astray: tuple[str, ...] = ()
 
 
 def to_text(facts: HostFacts) -> str:
@@ -52,7 +57,15 @@ def to_text(facts: HostFacts) -> str:
     links = {name: link._asdict() for name, link in facts.links.items()}
     filters = None if facts.filters is None else dict(facts.filters)
     shares = {name: share._asdict() for name, share in facts.shares.items()}
-    return json.dumps({"links": links, "filters": filters, "shares": shares})
+    return json.dumps(
+        {
+            "links": links,
+            "filters": filters,
+            "shares": shares,
+            "firmware": dict(facts.firmware),
+            "astray": facts.astray,
+        }
+    )
 
 
 def from_text(text: str) -> HostFacts:
@@ -64,6 +77,7 @@ def from_text(text: str) -> HostFacts:
             str(name): Share(tuple(share["words"]), share["why"])
             for name, share in found["shares"].items()
         }
-        return HostFacts(links, found["filters"], shares)
+        firmware = {str(path): str(own) for path, own in found["firmware"].items()}
+        return HostFacts(links, found["filters"], shares, firmware, tuple(found["astray"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"these are no facts about the host: {error}") from error

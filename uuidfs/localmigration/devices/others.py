@@ -16,6 +16,7 @@ def obstacles(domain: etree._Element) -> Iterator[str]:
         ("shmem", "memory shared with others, over which the hop would write what it was before"),
         ("memory[@model='nvdimm']", _MAPPED),
         ("memory[@model='virtio-pmem']", _MAPPED),
+        ("pstore", _MAPPED),
         ("input[@type='passthrough']", "a device of the host"),
         ("input[@type='evdev']", "a device of the host"),
         ("smartcard[not(@mode='passthrough' and @type='spicevmc')]", "a device of the host"),

@@ -1,0 +1,47 @@
+"""Which of the firmware's files QEMU has open, and by which name the next process shall open it."""
+
+from typing import NamedTuple
+
+from lxml import etree
+
+from uuidfs.files.directory import opened
+from uuidfs.firmware.names import as_written, called_after, place_of, word_of
+from uuidfs.firmware.paths import claims
+from uuidfs.layout.places import Layout
+from uuidfs.localmigration.processes import Process
+
+
+class OpenFirmware(NamedTuple):
+    """``by_uuid``: path in the live XML -> path of the same file that is made of the UUID.
+    ``astray``: paths at which QEMU's file is not any more, by no name that is known."""
+
+    by_uuid: dict[str, str]
+    astray: tuple[str, ...]
+
+
+def look(layout: Layout, live: etree._Element, process: Process) -> OpenFirmware:
+    """Look at the process's descriptors. Raises UuidfsError, OSError."""
+    found = claims(layout, live)
+    if not found:
+        return OpenFirmware({}, ())
+    uuid = live.findtext("uuid") or ""
+    has_open = process.files()
+    by_uuid: dict[str, str] = {}
+    astray = []
+    for claim in found:
+        place = place_of(layout, claim.kind)
+        above, _, entry = claim.path.rpartition("/")
+        if above != as_written(layout, place) or word_of(claim.kind, entry) is None:
+            continue  # somebody's own path
+        directory = opened(place)
+        if directory is None:
+            continue
+        with directory:
+            own = called_after(claim.kind, entry, uuid)
+            there, mine = directory.look(entry), directory.look(own)
+        if mine is not None and (mine.dev, mine.ino) in has_open:
+            if own != entry:
+                by_uuid[claim.path] = f"{above}/{own}"
+        elif there is None or (there.dev, there.ino) not in has_open:
+            astray.append(claim.path)
+    return OpenFirmware(by_uuid, tuple(astray))
