@@ -81,18 +81,37 @@ def test_a_live_rename(ready: PrivateHost, kind: str) -> None:
         run(host, "alpha")
         write(host, "alpha", "of beta")
         host.virsh("start", "alpha").ok()
-        host.uuidfs("convert", "--all").ok()
     uuidfs(host, "rename", "--live", "alpha", "beta").ok()
+    assert path_of(host, "beta") == f"{NVRAM}/{BETA}"
     host.uuidfs("convert", "--all").ok()
     define(host, "alpha", 2)
     run(host, "alpha")
     write(host, "alpha", "of new")
-    host.uuidfs("convert", "--all").ok()
-    assert says(host, "alpha") == "of new"
     uuidfs(host, "local-migrate", "beta").ok()
     assert path_of(host, "beta") == f"{NVRAM}/{BETA}"
     assert (says(host, "beta"), says(host, "alpha")) == ("of beta", "of new")
     host.virsh("undefine", "alpha", "--nvram").ok()
     host.virsh("destroy", "beta").ok()
+    host.uuidfs("convert", "--all").ok()
     assert files(host) == [BETA]
     assert host.path(f"{NVRAM}/{BETA}").read_bytes()[-8:] == b"\xffof beta"
+
+
+def test_a_name_that_a_running_domain_was_started_with(ready: PrivateHost) -> None:
+    """QEMU opens its file by that name again: nobody else gets it before, and nobody waits."""
+    host = ready
+    define(host, "alpha", 1)
+    run(host, "alpha")
+    write(host, "alpha", "of beta")
+    host.virsh("domrename", "alpha", "beta").ok()
+    host.virsh("start", "beta").ok()
+    host.uuidfs("convert", "--all").ok()
+    define(host, "alpha", 2)
+    host.uuidfs("convert", "--all").ok()
+    run(host, "alpha")
+    assert path_of(host, "alpha") == f"{NVRAM}/{uuid(2)}_VARS.fd"
+    uuidfs(host, "local-migrate", "beta").ok()
+    assert path_of(host, "beta") == f"{NVRAM}/{BETA}"
+    assert says(host, "beta") == "of beta"
+    host.uuidfs("convert", "--all").ok()
+    assert files(host) == [BETA, f"{uuid(2)}_VARS.fd"]

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from uuidfs.files import change
 from uuidfs.files.directory import opened
+from uuidfs.firmware.apply_files import link_as
 from uuidfs.firmware.names import as_written, called_after, place_of, word_of
 from uuidfs.firmware.paths import claims
 from uuidfs.layout.places import Layout
@@ -13,10 +15,32 @@ from uuidfs.localmigration.processes import Process
 
 class OpenFirmware(NamedTuple):
     """``by_uuid``: path in the live XML -> path of the same file that is made of the UUID.
-    ``astray``: paths at which QEMU's file is not any more, by no name that is known."""
+    ``astray``: paths at which QEMU's file is not any more."""
 
     by_uuid: dict[str, str]
     astray: tuple[str, ...]
+
+
+def give_own_names(layout: Layout, live: etree._Element, process: Process) -> None:
+    """Before a rename: each file that QEMU has open gets the name that is made of the UUID, so that
+    the guest comes home with it, and the former name is free. Raises UuidfsError, OSError."""
+    uuid = live.findtext("uuid") or ""
+    has_open = process.files()
+    for claim in claims(layout, live):
+        place = place_of(layout, claim.kind)
+        above, _, entry = claim.path.rpartition("/")
+        directory = opened(place)
+        if directory is None:
+            continue
+        with directory:
+            if above != as_written(layout, place) or word_of(claim.kind, entry) is None:
+                continue
+            own = called_after(claim.kind, entry, uuid)
+            there = directory.look(entry)
+            if there is None or (there.dev, there.ino) not in has_open or directory.look(own):
+                continue
+            link_as(directory, entry, own, there)
+            change.sync_directory(directory)
 
 
 def look(layout: Layout, live: etree._Element, process: Process) -> OpenFirmware:
@@ -39,9 +63,8 @@ def look(layout: Layout, live: etree._Element, process: Process) -> OpenFirmware
         with directory:
             own = called_after(claim.kind, entry, uuid)
             there, mine = directory.look(entry), directory.look(own)
-        if mine is not None and (mine.dev, mine.ino) in has_open:
-            if own != entry:
-                by_uuid[claim.path] = f"{above}/{own}"
-        elif there is None or (there.dev, there.ino) not in has_open:
-            astray.append(claim.path)
+        if there is None or (there.dev, there.ino) not in has_open:
+            astray.append(claim.path)  # and that is what QEMU would open in a hop that fails
+        elif there.same_inode(mine) and own != entry:
+            by_uuid[claim.path] = f"{above}/{own}"
     return OpenFirmware(by_uuid, tuple(astray))
