@@ -1,6 +1,6 @@
 """Which of the firmware's files QEMU has open, and by which name the next process shall open it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lxml import etree
 
@@ -9,8 +9,11 @@ from uuidfs.files.directory import opened
 from uuidfs.firmware.apply_files import link_as
 from uuidfs.firmware.names import as_written, called_after, place_of, word_of
 from uuidfs.firmware.paths import claims
+from uuidfs.layout import names
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration.processes import Process
+from uuidfs.localmigration import domain_xml
+from uuidfs.localmigration.connection import doing
+from uuidfs.localmigration.processes import Process, process_of
 
 
 class OpenFirmware(NamedTuple):
@@ -21,11 +24,17 @@ class OpenFirmware(NamedTuple):
     astray: tuple[str, ...]
 
 
-def give_own_names(layout: Layout, live: etree._Element, process: Process) -> None:
+def give_own_names(layout: Layout, domain: Any) -> None:
     """Before a rename: each file that QEMU has open gets the name that is made of the UUID, so that
     the guest comes home with it, and the former name is free. Raises UuidfsError, OSError."""
+    with doing("read its XML"):
+        live = domain_xml.parse(domain.XMLDesc())
+    process = process_of(f"{layout.status.path}/{names.pid_file(str(domain.name()))}")
+    if process is None:
+        return  # the trip says so
+    with process:
+        has_open = process.files()
     uuid = live.findtext("uuid") or ""
-    has_open = process.files()
     for claim in claims(layout, live):
         place = place_of(layout, claim.kind)
         above, _, entry = claim.path.rpartition("/")

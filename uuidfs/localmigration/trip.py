@@ -23,7 +23,6 @@ from uuidfs.localmigration.devices import tpm
 from uuidfs.localmigration.hop import Hop, HopFailed, HopProgress, MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import link_log
-from uuidfs.localmigration.open_firmware import give_own_names
 from uuidfs.localmigration.ownership import Disks
 from uuidfs.localmigration.peer_daemon import PeerDaemon
 from uuidfs.localmigration.peer_files import Guest
@@ -93,8 +92,6 @@ class Trip:
             live = domain_xml.parse(text)
         with self._process() as process:
             owner, self.unconfined = process.owner, bool(process.label)
-            if self.options.new_name is not None:
-                give_own_names(self.layout, live, process)
         has_tpm = tpm.emulated(live)
         state = tpm_state.place_of(self.layout, self.session.uuid).path if has_tpm else None
         name, emulator = self.session.peer_name, self.options.emulator
