@@ -15,13 +15,13 @@ def uuid(number: int) -> str:
     return f"{number:08d}-aaaa-4bbb-8ccc-dddddddddddd"
 
 
-def domain(name: str, number: int, *, chosen: bool = False) -> str:
+def domain(name: str, number: int, *, chosen: bool = False, given: str = GIVEN) -> str:
     """A definition without a path of its own; ``chosen``: libvirt chooses the firmware, too."""
     system = "<os firmware='efi'>" if chosen else "<os>"
     return (
         f"<domain type='qemu'><name>{name}</name><uuid>{uuid(number)}</uuid>"
         "<memory unit='MiB'>32</memory>"
-        f"{system}<type arch='x86_64' machine='q35'>hvm</type>{'' if chosen else GIVEN}</os>"
+        f"{system}<type arch='x86_64' machine='q35'>hvm</type>{'' if chosen else given}</os>"
         "<features><acpi/></features><devices><controller type='usb' model='none'/>"
         "<memballoon model='none'/><disk type='file'><driver name='qemu' type='qcow2'/>"
         f"<source file='/var/lib/libvirt/images/{number}.qcow2'/><target dev='vda'/></disk>"
@@ -29,13 +29,15 @@ def domain(name: str, number: int, *, chosen: bool = False) -> str:
     )
 
 
-def define(host: PrivateHost, name: str, number: int, *, chosen: bool = False) -> None:
-    """Define it; libvirt makes the file at the first start."""
+def define(
+    host: PrivateHost, name: str, number: int, *, chosen: bool = False, text: str = ""
+) -> None:
+    """Define it, or ``text``; libvirt makes the file at the first start."""
     disk = f"/var/lib/libvirt/images/{number}.qcow2"
     if not host.path(disk).exists():
         host.run("qemu-img", "create", "-q", "-f", "qcow2", disk, "1M").ok()
         host.run("chmod", "666", disk).ok()
-    host.path("/run/domain.xml").write_text(domain(name, number, chosen=chosen))
+    host.path("/run/domain.xml").write_text(text or domain(name, number, chosen=chosen))
     host.virsh("define", "/run/domain.xml").ok()
 
 

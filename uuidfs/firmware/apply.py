@@ -7,7 +7,7 @@ from uuidfs.firmware import kept
 from uuidfs.firmware.apply_files import link_as, take_name
 from uuidfs.firmware.names import Firmware
 from uuidfs.firmware.plan import Op, Step
-from uuidfs.firmware.redefine import Change, is_off, redefine, redefine_metadata
+from uuidfs.firmware.redefine import Change, redefine, redefine_metadata, runs_with
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.domain_locks import Locks
 
@@ -56,4 +56,4 @@ def _needed(layout: Layout, uuid: str, step: Step) -> str | None:
     stays = f"{step.place.path}/{step.entry} stays"
     if needed:
         return f"{stays}: {'; '.join(needed)}"
-    return None if is_off(layout, uuid) else f"{stays} until the domain is off"
+    return f"{stays} until the domain is off" if runs_with(layout, uuid, step.path) else None

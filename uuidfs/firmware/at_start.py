@@ -16,6 +16,9 @@ from uuidfs.firmware.apply_files import link_as, take_name
 from uuidfs.firmware.names import Firmware, as_written, called_after, place_of, word_of
 from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.survey.identity import MAX_BYTES
+
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 class Named(NamedTuple):
@@ -70,7 +73,9 @@ def _one(
     if not there.is_file or there.nlink < 2 or there.same_inode(mine) or there.same_inode(noted):
         return None
     owner = _owner(layout, kind, directory, there)
-    if owner is None or owner == uuid or not _is_defined(layout, owner):
+    if owner is None or owner == uuid:
+        return None
+    if not _is_free(layout, owner, f"{as_written(layout, directory.place)}/{entry}"):
         return None
     theirs = called_after(kind, entry, owner)
     if not there.same_inode(directory.look(theirs)):
@@ -114,6 +119,29 @@ def _is_defined(layout: Layout, uuid: str) -> bool:
         return False
     with store:
         return store.look(f"{uuid}.xml") is not None
+
+
+def _status_of(layout: Layout, uuid: str) -> bytes | None:
+    """The status XML of a domain that runs; None of one that does not."""
+    status = opened(layout.status)
+    if status is None:
+        return None
+    with status:
+        for entry in status.list():
+            data = (status.read(entry, MAX_BYTES) or b"") if entry.endswith(".xml") else b""
+            if uuid.encode() in data:
+                return data
+    return None
+
+
+def _is_free(layout: Layout, owner: str, path: str) -> bool:
+    """Whether a name of the owner's file may be taken: the owner is defined or runs, and does not
+    run with that name. QEMU (7.2) opens its file by that name again, at a migration for example;
+    so both share it then, as they do with plain libvirt, until the definitions have changed."""
+    status = _status_of(layout, owner)
+    if status is None:
+        return _is_defined(layout, owner)
+    return path.translate(_ESCAPED).encode("utf-8", "surrogateescape") not in status
 
 
 def _named(layout: Layout, name: str, data: bytes) -> list[Named]:

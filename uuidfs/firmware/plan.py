@@ -75,11 +75,13 @@ def plan_convert(view: View, mode: Mode) -> Plan:
     steps: list[Step] = []
     problems: list[str] = []
     for file in view.files:
-        if not view.persistent or mode is Mode.OFF:
-            continue  # a transient domain has no definition that could be changed
-        if file.entry == file.own:
-            steps += _rest(view, file)
+        if mode is Mode.OFF:
             continue
+        if file.entry == file.own:
+            steps += _rest(file)
+            continue
+        if not view.persistent:
+            continue  # a transient domain has no definition that could be changed
         if not _concerned(view, file, mode):
             continue
         why = _why_not(view, file)
@@ -93,6 +95,8 @@ def plan_convert(view: View, mode: Mode) -> Plan:
 def _concerned(view: View, file: File, mode: Mode) -> bool:
     if mode is Mode.ALL or file.at_own is not None:
         return True
+    if file.others and _whose(view, file) is _Whose.STRANGERS:
+        return True  # while that one runs, this one could not even start
     return file.word != view.name or bool(file.twins)  # the latter after a start since a rename
 
 
@@ -167,15 +171,13 @@ def _way(view: View, file: File) -> list[Step]:
         elif file.kept is not None and file.word != view.name:
             steps.append(_step(file, Op.BRING, file.kept))
     steps.append(_step(file, Op.DEFINE, None))
-    if mine and not view.running and not file.open_by:
+    if mine and not file.is_open:
         steps.append(_step(file, Op.REMOVE, file.at_entry))
-    return steps + (_rest(view, file) if mine or file.at_entry is None else [])
+    return steps + (_rest(file) if mine or file.at_entry is None else [])
 
 
-def _rest(view: View, file: File) -> list[Step]:
+def _rest(file: File) -> list[Step]:
     """What a kill, or a running domain, has left: former names of the file."""
-    if view.running:
-        return []
     directory = file.own_path.rpartition("/")[0]
     return [
         _step(file, Op.REMOVE, twin.found)._replace(
@@ -201,6 +203,6 @@ def plan_revert(view: View) -> Plan:
         if file.at_own is not None and not back.is_linked:
             steps.append(step)
         steps.append(step._replace(op=Op.DEFINE, found=None))
-        if file.at_own is not None and not view.running:
+        if file.at_own is not None and not file.is_open:
             steps.append(step._replace(op=Op.REMOVE))
     return Plan(view.uuid, view.name, tuple(steps), "; ".join(problems) or None)

@@ -7,7 +7,7 @@ them, also while the domain runs: what runs keeps its own until it is off.
 from typing import NamedTuple
 
 from uuidfs.errors import UuidfsError
-from uuidfs.firmware.paths import moved
+from uuidfs.firmware.paths import claims, moved
 from uuidfs.host.virsh import virsh
 from uuidfs.layout.places import Layout
 
@@ -102,6 +102,21 @@ def _changed(layout: Layout, xml: str, change: Change) -> str | None:
         raise UuidfsError(f"what libvirt said cannot be read: {error}") from error
 
 
-def is_off(layout: Layout, uuid: str) -> bool:
-    """Whether no process runs this domain, by libvirt's word. Raises UuidfsError."""
-    return virsh(layout, f"ask for the state of {uuid}", "domstate", "--domain", uuid) == "shut off"
+def runs_with(layout: Layout, uuid: str, path: str) -> bool:
+    """Whether a process runs that was started with this path, by libvirt's word.
+
+    QEMU (7.2) opens it again by its name, when it goes to sleep for a migration: another file must
+    never lie there meanwhile. Raises UuidfsError.
+    """
+    xml = virsh(layout, f"read the live XML of {uuid}", "dumpxml", "--domain", uuid)
+    return path in _paths(layout, xml)
+
+
+def _paths(layout: Layout, xml: str) -> set[str]:
+    from lxml import etree
+
+    try:
+        domain = etree.fromstring(xml.encode("utf-8", "surrogateescape"))
+    except etree.XMLSyntaxError as error:
+        raise UuidfsError(f"what libvirt said cannot be read: {error}") from error
+    return {claim.path for claim in claims(layout, domain)}

@@ -36,7 +36,8 @@ class File(NamedTuple):
 
     ``entry`` is its name now and ``own`` the one that is made of the UUID; ``path`` is what the
     definition says. ``owner`` is whose the file is by the kept links, None where they do not tell.
-    ``others`` are further domains that claim the path, ``open_by`` those of them that run.
+    ``others`` are further domains that claim the path, ``open_by`` those of them that run with it,
+    ``is_open``: one that runs does, be it this one.
     ``others_fresh``: they were defined after the file was last written, and have never run.
     ``twins`` are further names of the file at ``own``, else at ``entry``, without other UUIDs'.
     """
@@ -55,6 +56,7 @@ class File(NamedTuple):
     others: tuple[str, ...] = ()
     others_fresh: bool = False
     open_by: tuple[str, ...] = ()
+    is_open: bool = False
     twins: tuple[Twin, ...] = ()
     back: Back | None = None
 
@@ -89,6 +91,10 @@ class Views:
     def claimants(self, path: str) -> tuple[Domain, ...]:
         """The domains that name this path."""
         return tuple(self._claimed.get(path, ()))
+
+    def _live_at(self, path: str) -> list[Domain]:
+        """Those that run with it: QEMU opens it again by its name, at a migration for example."""
+        return [d for d in self.claimants(path) if any(claim.path == path for claim in d.live)]
 
     def view(self, uuid: str) -> View | None:
         """One domain's; None where it claims nothing. Raises UuidfsError."""
@@ -140,7 +146,8 @@ class Views:
         return file._replace(
             others=tuple(d.name for d in others),
             others_fresh=domain.ran and all(not d.ran and d.defined > written for d in others),
-            open_by=tuple(d.name for d in others if d.running),
+            open_by=tuple(d.name for d in self._live_at(path) if d.uuid != domain.uuid),
+            is_open=bool(self._live_at(path)),
         )
 
     def _looked(
@@ -172,7 +179,7 @@ class Views:
             return ()
         above = as_written(self._layout, directory.place)
         return tuple(
-            Twin(entry, found, any(d.running for d in self.claimants(f"{above}/{entry}")))
+            Twin(entry, found, bool(self._live_at(f"{above}/{entry}")))
             for entry, found in self._names_of(directory, kind, file)
             if entry not in known and not is_uuid(word_of(kind, entry) or "")
         )
