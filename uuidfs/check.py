@@ -10,6 +10,7 @@ from uuidfs.convert.results import Options, RunResult
 from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.firmware.presence import may_be_inherited
+from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Op, Step
@@ -77,7 +78,7 @@ def check(layout: Layout, reader: Reader = read_expat) -> CheckResult:
             for path in scan.strangers
         ]
         inodes: dict[tuple[int, int], str] = {}
-        uuids = scan.uuids()
+        uuids = [uuid for uuid in scan.uuids() if uuid != NOBODY]  # a notice says that
         for _ in range(TRIES):
             changed: list[str] = []
             for uuid in uuids:
@@ -136,8 +137,8 @@ def _domain(
         )
         for p in plan.problems
     ]
-    # What the store notes of directories is no promise: the next conversion brings it up to date.
-    steps = [step for step in plan.steps if step.op is not Op.RECORD]
+    # What the store notes is no promise: the next conversion brings it up to date.
+    steps = [step for step in plan.steps if step.op not in {Op.RECORD, Op.NOTE_ONCE}]
     plain = all(step.op in {Op.FOLD, Op.REFILE} for step in steps) and not uuid_has_store(
         scan, uuid
     )
@@ -266,7 +267,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         return before, RunResult("repair", layout, ())
     from uuidfs.convert.half_rename import finish_rename
     from uuidfs.convert.run import convert
-    from uuidfs.host.libvirtd import checkpoints_of, name_of
+    from uuidfs.host.libvirtd import checkpoints_of, name_of, starts_once
 
     errors: list[Finding] = []
     for uuid in before.rivals:  # each of these scans the whole tree
@@ -284,6 +285,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
                 reader=options.reader,
                 by=options.by,
                 checkpoints=checkpoints_of,
+                starts_once=starts_once,
             ),
         )
     after = check(layout, options.reader)

@@ -17,7 +17,7 @@ from uuidfs.cli.options import (
     layout_of,
     patience,
 )
-from uuidfs.cli.output import carry_out, configured, cpus, known_checkpoints
+from uuidfs.cli.output import carry_out, configured, cpus, known_checkpoints, starts_once
 from uuidfs.cli.progress import Progress
 from uuidfs.convert.results import Options, with_progress
 from uuidfs.convert.run import convert, revert
@@ -112,6 +112,7 @@ def _options(
         lock_timeout=lock_timeout,
         cpus=cpus(),
         checkpoints=known_checkpoints,
+        starts_once=starts_once,
     )
 
 

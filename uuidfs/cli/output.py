@@ -43,6 +43,13 @@ def known_checkpoints(layout: Layout, uuid: str) -> "KnownCheckpoints | None":
     return checkpoints_of(layout, uuid)
 
 
+def starts_once(layout: Layout, uuid: str) -> bool | None:
+    """Whether libvirt has a domain marked for one autostart, likewise."""
+    from uuidfs.host import libvirtd
+
+    return libvirtd.starts_once(layout, uuid)
+
+
 def cpus() -> int:
     """How many CPUs this process may use."""
     return len(os.sched_getaffinity(0))

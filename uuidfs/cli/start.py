@@ -21,6 +21,7 @@ from uuidfs.cli.output import (
     known_checkpoints,
     rooted,
     say,
+    starts_once,
 )
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
@@ -67,7 +68,7 @@ def _convert_all(root: str) -> int:
 
     gc.disable()  # a run makes no cycles, and is over soon
     layout = _layout(root)
-    options = Options(cpus=cpus(), checkpoints=known_checkpoints)
+    options = Options(cpus=cpus(), checkpoints=known_checkpoints, starts_once=starts_once)
     mode = "renamed"
     if found := _configured(layout, root):
         options = options._replace(lock_timeout=found.lock_timeout, kinds=found.kinds)

@@ -133,5 +133,5 @@ def _once(layout: Layout) -> Iterator[Inherited]:
                         directory.at(entry),
                         f"no domain is called {name!r}, and a new one of that name will be "
                         "started once, unasked, when libvirt starts (11.2)",
-                        f"rm {directory.at(entry)}",
+                        f"run: uuidfs convert --all, or: rm {directory.at(entry)}",
                     )

@@ -61,6 +61,19 @@ def checkpoints_of(layout: Layout, uuid: str) -> KnownCheckpoints | None:
     return KnownCheckpoints(frozenset(line for line in told.split("\n") if line), since)
 
 
+def starts_once(layout: Layout, uuid: str) -> bool | None:
+    """Whether libvirt has a mark for one autostart of a domain in its memory (11.2 and later).
+
+    None when no daemon runs for this layout, or one that does not say. Raises NoAnswerError.
+    """
+    told = _ask(layout, "whether the domain starts once", "dominfo", uuid)
+    for line in (told or "").split("\n"):
+        what, _, answer = line.partition(":")
+        if what == "Autostart Once":
+            return answer.strip() == "enable"
+    return None
+
+
 def _running_since(layout: Layout) -> int | None:
     """When the daemon wrote its pid file, in nanoseconds; None when none runs."""
     for path in _pid_files(layout):

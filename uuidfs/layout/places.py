@@ -20,6 +20,10 @@ has the older version take its layout back first (docs/packaging.md)."""
 STORE = "by-uuid"
 
 TRASH = "trash"
+
+AUTOSTART = "autostart"
+"""Below the configs, libvirt's: NAME.xml, a link to a config, and NAME.xml.once."""
+
 RETENTION_FILE = "retention.json"
 
 
