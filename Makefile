@@ -6,6 +6,7 @@
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
+# make facts  what shows a row of docs/libvirt-facts.md, on this machine's libvirt; root
 # make deb    the Debian package, in dist/deb
 # make rpm    the RPM package, in dist/rpm
 # make bench  the figures of docs/performance.md
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie test-modular test-packages test-package-short test-power test-exhaustion deb rpm bench clean
+.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-power test-exhaustion deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -66,6 +67,9 @@ test-power: $(STAMP)
 	UUIDFS_POWER=1 $(BIN)/python -m pytest -s tests/powercut $(PYTEST_ARGS)
 test-exhaustion: $(STAMP)
 	UUIDFS_EXHAUSTION=all $(BIN)/python -m pytest tests/exhaustion $(PYTEST_ARGS)
+
+facts: $(STAMP)
+	@$(BIN)/python -m tests.facts
 
 deb:
 	packaging/build-deb dist/deb

@@ -56,6 +56,7 @@ def actions(host: PrivateHost) -> dict[str, Callable[[], object]]:
     }
 
 
+@pytest.mark.fact("The order of all these calls")
 def test_the_recordings_are_what_the_daemon_does(host: PrivateHost) -> None:
     host.virsh("list").ok()  # its own start is over
     host.path("/run/a.xml").write_text(guest.domain("a", 1))
