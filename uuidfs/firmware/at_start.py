@@ -14,8 +14,9 @@ from uuidfs.files.entry import Entry
 from uuidfs.firmware import kept
 from uuidfs.firmware.apply_files import link_as, take_name
 from uuidfs.firmware.names import Firmware, as_written, called_after, place_of, word_of
-from uuidfs.layout.names import is_uuid
+from uuidfs.layout.names import config_target, is_uuid, refusal
 from uuidfs.layout.places import Kind, Layout
+from uuidfs.survey.identity import MAX_BYTES, Identity, read_expat
 
 
 class Named(NamedTuple):
@@ -51,64 +52,156 @@ def _one(
     layout: Layout, name: str, uuid: str, kind: Firmware, directory: Directory, entry: str
 ) -> str | None:
     own = called_after(kind, entry, uuid)
-    if entry == own:
-        return None
-    there, mine = directory.look(entry), directory.look(own)
-    noted = kept.kept(layout, uuid, kind)
+    there, noted = directory.look(entry), kept.kept(layout, uuid, kind)
+    mine = directory.look(own) if entry != own else None
     if there is None:
-        former = own if mine is not None else _former(kind, directory, noted)
-        found = mine or noted
-        if found is None or not found.is_file:
-            return None
-        if former is not None:
-            link_as(directory, former, entry, found)
-        elif word_of(kind, entry) != name:
-            kept.give(layout, uuid, kind, directory, entry)  # with another domain of that name
-        else:
-            return None  # removed by a person, who wants a new one
+        if entry == own or not _gets_back(layout, name, uuid, kind, directory, entry):
+            return None  # libvirt makes a new one
         return f"{directory.at(entry)} is the domain's own file again"
-    if not there.is_file or there.nlink < 2 or there.same_inode(mine) or there.same_inode(noted):
+    if not there.is_file or there.same_inode(mine) or there.same_inode(noted):
         return None
-    owner = _owner(layout, kind, directory, there)
-    if owner is None or owner == uuid or not _is_defined(layout, owner):
+    owner = _owner(layout, uuid, kind, directory, entry, there)
+    if owner is None and (mine is not None or noted is not None):
+        owner = _by_its_name(layout, name, uuid, kind, entry, there)
+    if owner is None or owner == uuid:
         return None
     theirs = called_after(kind, entry, owner)
-    if not there.same_inode(directory.look(theirs)):
-        try:
-            link_as(directory, entry, theirs, there)
-        except Changed:
-            return None  # nobody knows which of the two is the owner's
-    take_name(layout, uuid, directory, entry, there)
-    if mine is not None and mine.is_file:
-        link_as(directory, own, entry, mine)
+    if entry != theirs:
+        if not there.same_inode(directory.look(theirs)):
+            try:
+                link_as(directory, entry, theirs, there)
+            except Changed:
+                return None  # nobody knows which of the two is the owner's
+        take_name(layout, uuid, directory, entry, there)
+    _gets_back(layout, name, uuid, kind, directory, entry, taken=True)
     return f"{directory.at(entry)} was the file of {owner}, which has it as {theirs} now"
 
 
-def _former(kind: Firmware, directory: Directory, noted: Entry | None) -> str | None:
-    """Another name of the file that is noted as the domain's: it was renamed."""
-    if noted is None or noted.ino not in directory.inodes():
+def _gets_back(
+    layout: Layout,
+    name: str,
+    uuid: str,
+    kind: Firmware,
+    directory: Directory,
+    entry: str,
+    *,
+    taken: bool = False,
+) -> bool:
+    """Have a path that leads nowhere lead to the domain's file, if it has one; tells whether.
+
+    ``taken``: another domain's file was there.
+    """
+    own = called_after(kind, entry, uuid)
+    mine, noted = directory.look(own) if entry != own else None, kept.kept(layout, uuid, kind)
+    if mine is not None:
+        if mine.is_file:
+            link_as(directory, own, entry, mine)
+        return mine.is_file
+    if noted is None:
+        return False
+    if (
+        taken
+        or word_of(kind, entry) != name
+        or _renamed(layout, name, uuid)
+        or _has_a_name(kind, directory, noted)
+    ):
+        kept.give(layout, uuid, kind, directory, entry)
+        return True
+    return False  # removed by a person, who wants a new one
+
+
+def _has_a_name(kind: Firmware, directory: Directory, noted: Entry) -> bool:
+    """Whether the file that is noted as the domain's has another name: it was renamed."""
+    return noted.ino in directory.inodes() and any(
+        word_of(kind, entry) is not None and noted.same_inode(directory.look(entry))
+        for entry in directory.list()
+    )
+
+
+def _owner(
+    layout: Layout, uuid: str, kind: Firmware, directory: Directory, entry: str, file: Entry
+) -> str | None:
+    """The domain that has the same file, by our links or by its name beside it.
+
+    Of a domain that was undefined with --keep-nvram somebody wants the file to stay where it is.
+    """
+    if file.nlink < 2:
         return None
-    for entry in sorted(directory.list()):
-        if word_of(kind, entry) is not None and noted.same_inode(directory.look(entry)):
-            return entry
-    return None
-
-
-def _owner(layout: Layout, kind: Firmware, directory: Directory, file: Entry) -> str | None:
-    """The UUID that has the same file, by our links or by its name beside it."""
-    owner = kept.owners(layout).get((file.dev, file.ino))
+    owner = kept.owners(layout, lambda other: other != uuid and _is_defined(layout, other)).get(
+        (file.dev, file.ino)
+    )
     if owner is not None or file.ino not in directory.inodes():
         return owner
-    for entry in directory.list():
-        word = word_of(kind, entry)
-        if word is not None and is_uuid(word) and file.same_inode(directory.look(entry)):
+    for other in directory.list():
+        word = word_of(kind, other)
+        if (
+            word is not None
+            and other != entry
+            and is_uuid(word)
+            and file.same_inode(directory.look(other))
+            and _is_defined(layout, word)
+        ):
             return word
     return None
 
 
+def _by_its_name(
+    layout: Layout, name: str, uuid: str, kind: Firmware, entry: str, file: Entry
+) -> str | None:
+    """Whose a file is that nobody has noted, at the path of a domain that has another file.
+
+    It is of the domain of that name, if that has run: so it is where the path is the former name
+    of ours. Where it is our new name, it is of the domain that had that name before.
+    """
+    word = word_of(kind, entry) or ""
+    if word != name:
+        other = _uuid_of(layout, word)
+        return other if other != uuid and other is not None and _has_run(layout, other) else None
+    if not _renamed(layout, name, uuid):
+        return None
+    return kept.owners(layout, lambda _: True).get((file.dev, file.ino))
+
+
+def _uuid_of(layout: Layout, name: str) -> str | None:
+    """The UUID of the domain of this name."""
+    configs = opened(layout.names[Kind.CONFIG])
+    if configs is None or refusal(name) is not None:
+        return None
+    with configs:
+        text = configs.link_text(f"{name}.xml")
+        if text is not None:
+            return config_target(text)
+        data = configs.read(f"{name}.xml", MAX_BYTES)
+    identity = read_expat(data) if data is not None else ""
+    return identity.uuid if isinstance(identity, Identity) and identity.name == name else None
+
+
+def _has_run(layout: Layout, uuid: str) -> bool:
+    """Whether there is a log of it: the hook makes one at each start."""
+    logs = opened(layout.stores[Kind.LOG])
+    if logs is None:
+        return False
+    with logs:
+        return logs.look(f"{uuid}.log") is not None
+
+
+def _renamed(layout: Layout, name: str, uuid: str) -> bool:
+    """Whether libvirt has renamed the domain since uuidfs has last seen it."""
+    configs, store = opened(layout.names[Kind.CONFIG]), opened(layout.stores[Kind.CONFIG])
+    if configs is None or store is None:
+        for directory in filter(None, (configs, store)):
+            directory.close()
+        return False
+    with configs, store:
+        if configs.link_text(f"{name}.xml") is not None:
+            return False
+        data = store.read(f"{uuid}.xml", MAX_BYTES)
+    identity = read_expat(data) if data is not None else ""
+    return isinstance(identity, Identity) and identity.name != name
+
+
 def _is_defined(layout: Layout, uuid: str) -> bool:
-    """Whether a domain that was converted has this UUID: of one that was undefined with
-    --keep-nvram somebody wants the file to stay where it is."""
+    """Whether a domain that was converted has this UUID."""
     store = opened(layout.stores[Kind.CONFIG])
     if store is None:
         return False

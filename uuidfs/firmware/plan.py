@@ -93,6 +93,8 @@ def plan_convert(view: View, mode: Mode) -> Plan:
 def _concerned(view: View, file: File, mode: Mode) -> bool:
     if mode is Mode.ALL or file.at_own is not None:
         return True
+    if file.at_entry is None and file.kept is not None and file.renamed:
+        return True  # another domain has taken it along
     return file.word != view.name or bool(file.twins)  # the latter after a start since a rename
 
 
@@ -164,7 +166,9 @@ def _way(view: View, file: File) -> list[Step]:
     if file.at_own is None:
         if mine:
             steps.append(_step(file, Op.LINK, file.at_entry))
-        elif file.kept is not None and file.word != view.name:
+        elif file.kept is not None and (
+            file.at_entry is not None or file.renamed or file.word != view.name
+        ):  # else somebody has removed it, and wants a new one
             steps.append(_step(file, Op.BRING, file.kept))
     steps.append(_step(file, Op.DEFINE, None))
     if mine and not view.running and not file.open_by:

@@ -96,13 +96,14 @@ class _Run:
     def _look(self) -> tuple[Views, list[str]]:
         with TrustedDirs(self.layout) as dirs:
             scan = scan_all(Documents(dirs, read_lxml))
-            domains, _ = self.definitions.all(dirs, scan)
+            domains, unread = self.definitions.all(dirs, scan)
         rivals = {uuid for uuid, names in scan.names_of.items() if len(names) > 1}
         chosen = [domain.uuid for domain in domains if domain.uuid not in rivals]
         if self.options.domains is not None:
             wanted = {uuid_of(scan, domain) for domain in self.options.domains}
             chosen = [uuid for uuid in chosen if uuid in wanted]
-        return Views(self.layout, domains), chosen
+        defined = None if unread or scan.incomplete else scan.names_of.keys()
+        return Views(self.layout, domains, defined), chosen
 
     def _keep(self, view: View) -> None:
         """Note whose each file is, while nobody else names it."""
@@ -113,6 +114,8 @@ class _Run:
                 there = file.at_entry
                 if there is None or file.others or file.owner not in {None, view.uuid}:
                     continue
+                if file.renamed and file.kept is not None and not there.same_inode(file.kept):
+                    continue  # it is at the path by its name only
                 directory = opened(file.place)
                 if directory is not None:
                     with directory:

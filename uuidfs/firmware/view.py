@@ -1,6 +1,6 @@
 """What is known of one domain's firmware: the files, whose they are, and who else names them."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from uuidfs.files.directory import Directory, opened
@@ -37,6 +37,7 @@ class File(NamedTuple):
     ``entry`` is its name now and ``own`` the one that is made of the UUID; ``path`` is what the
     definition says. ``owner`` is whose the file is by the kept links, None where they do not tell.
     ``others`` are further domains that claim the path, ``open_by`` those of them that run.
+    ``renamed``: the domain has got another name since uuidfs has last seen it.
     ``others_fresh``: they were defined after the file was last written, and have never run.
     ``twins`` are further names of the file at ``own``, else at ``entry``, without other UUIDs'.
     """
@@ -54,6 +55,7 @@ class File(NamedTuple):
     kept: Entry | None = None
     others: tuple[str, ...] = ()
     others_fresh: bool = False
+    renamed: bool = False
     open_by: tuple[str, ...] = ()
     twins: tuple[Twin, ...] = ()
     back: Back | None = None
@@ -77,14 +79,17 @@ class View(NamedTuple):
 class Views:
     """Makes views, from definitions and from what lies in libvirt's directories."""
 
-    def __init__(self, layout: Layout, domains: Iterable[Domain]) -> None:
+    def __init__(
+        self, layout: Layout, domains: Iterable[Domain], defined: Container[str] | None = None
+    ) -> None:
+        """``defined``: the UUIDs of all domains that there are; None where that is not known."""
         self._layout = layout
         self._domains = {domain.uuid: domain for domain in domains}
         self._claimed: dict[str, list[Domain]] = {}
         for domain in self._domains.values():
             for path in domain.paths:
                 self._claimed.setdefault(path, []).append(domain)
-        self._owners = kept.owners(layout)
+        self._owners = kept.owners(layout, lambda uuid: defined is None or uuid in defined)
 
     def claimants(self, path: str) -> tuple[Domain, ...]:
         """The domains that name this path."""
@@ -130,6 +135,7 @@ class Views:
             None,
             None,
             kept=mine,
+            renamed=domain.renamed,
         )
 
     def _beside(self, domain: Domain, file: File) -> File:
@@ -149,8 +155,14 @@ class Views:
         file = self._bare(domain, claim, directory.place, entry, mine)
         at_own = directory.look(file.own)
         at_entry = directory.look(entry)
-        if claim.implied and at_entry is None and mine is not None and at_own is None:
-            # Renamed: libvirt would choose another path now, and the file has its former name.
+        if (
+            mine is not None
+            and at_own is None
+            and not mine.same_inode(at_entry)
+            and (at_entry is None or domain.renamed)
+        ):
+            # Renamed, and libvirt chooses, or has chosen, another path: the file has its former
+            # name, whatever is at the new one.
             former = self._names_of(directory, claim.kind, mine)
             if former:
                 entry, at_entry = former[0]
