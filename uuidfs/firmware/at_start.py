@@ -66,13 +66,14 @@ def _one(
     if owner is None or owner == uuid:
         return None
     theirs = called_after(kind, entry, owner)
-    if entry != theirs:
-        if not there.same_inode(directory.look(theirs)):
-            try:
-                link_as(directory, entry, theirs, there)
-            except Changed:
-                return None  # nobody knows which of the two is the owner's
-        take_name(layout, uuid, directory, entry, there)
+    if entry == theirs:
+        return None  # somebody has copied the definition; check tells of it
+    if not there.same_inode(directory.look(theirs)):
+        try:
+            link_as(directory, entry, theirs, there)
+        except Changed:
+            return None  # nobody knows which of the two is the owner's
+    take_name(layout, uuid, directory, entry, there)
     _gets_back(layout, name, uuid, kind, directory, entry, taken=True)
     return f"{directory.at(entry)} was the file of {owner}, which has it as {theirs} now"
 
@@ -97,8 +98,8 @@ def _gets_back(
         if mine.is_file:
             link_as(directory, own, entry, mine)
         return mine.is_file
-    if noted is None:
-        return False
+    if noted is None or _owner(layout, uuid, kind, directory, entry, noted) is not None:
+        return False  # left to another domain since
     if (
         taken
         or word_of(kind, entry) != name
@@ -127,9 +128,8 @@ def _owner(
     """
     if file.nlink < 2:
         return None
-    owner = kept.owners(layout, lambda other: other != uuid and _is_defined(layout, other)).get(
-        (file.dev, file.ino)
-    )
+    noted = kept.all_owners(layout).get((file.dev, file.ino), set()) - {uuid}
+    owner = next((other for other in sorted(noted) if _is_defined(layout, other)), None)
     if owner is not None or file.ino not in directory.inodes():
         return owner
     for other in directory.list():
@@ -137,6 +137,7 @@ def _owner(
         if (
             word is not None
             and other != entry
+            and word != uuid
             and is_uuid(word)
             and file.same_inode(directory.look(other))
             and _is_defined(layout, word)
@@ -159,7 +160,7 @@ def _by_its_name(
         return other if other != uuid and other is not None and _has_run(layout, other) else None
     if not _renamed(layout, name, uuid):
         return None
-    return kept.owners(layout, lambda _: True).get((file.dev, file.ino))
+    return min(kept.all_owners(layout).get((file.dev, file.ino), {uuid}))
 
 
 def _uuid_of(layout: Layout, name: str) -> str | None:

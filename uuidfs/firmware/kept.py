@@ -11,7 +11,7 @@ before it counts, and only regular files are linked.
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from uuidfs.errors import SystemCallFailed, UuidfsError
 from uuidfs.files import change
@@ -89,17 +89,18 @@ def kept(layout: Layout, uuid: str, kind: Firmware) -> Entry | None:
     return found if found is not None and found.is_file else None
 
 
-def owners(layout: Layout, counts: Callable[[str], bool]) -> dict[tuple[int, int], str]:
-    """Whose each kept file is: (device, inode) -> UUID. Raises UuidfsError.
-
-    Only of domains that ``counts`` says still have their files: an undefined one may have left its
-    file to a new domain. A file that is noted for two is nobody's.
-    """
+def all_owners(layout: Layout) -> dict[tuple[int, int], set[str]]:
+    """For whom each kept file is noted: (device, inode) -> UUIDs. Raises UuidfsError."""
     found: dict[tuple[int, int], set[str]] = {}
     for uuid, entry in _all(layout):
         found.setdefault((entry.dev, entry.ino), set()).add(uuid)
-    alive = {file: {uuid for uuid in uuids if counts(uuid)} for file, uuids in found.items()}
-    return {file: uuids.pop() for file, uuids in alive.items() if len(uuids) == 1}
+    return found
+
+
+def forget_others(layout: Layout, uuid: str, kind: Firmware, found: Entry) -> None:
+    """Remove the links of others to a file that is the domain's now. Raises UuidfsError."""
+    for other in all_owners(layout).get((found.dev, found.ino), set()) - {uuid}:
+        drop(layout, other, kind)
 
 
 def _all(layout: Layout) -> Iterator[tuple[str, Entry]]:

@@ -117,9 +117,11 @@ class _Run:
                 if file.renamed and file.kept is not None and not there.same_inode(file.kept):
                     continue  # it is at the path by its name only
                 directory = opened(file.place)
-                if directory is not None:
-                    with directory:
-                        kept.keep(self.layout, view.uuid, file.kind, directory, file.entry, there)
+                if directory is None:
+                    continue
+                with directory:
+                    if kept.keep(self.layout, view.uuid, file.kind, directory, file.entry, there):
+                        kept.forget_others(self.layout, view.uuid, file.kind, there)
             except UuidfsError:
                 continue  # the file is where it was; the next run tries again
 

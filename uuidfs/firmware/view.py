@@ -89,7 +89,8 @@ class Views:
         for domain in self._domains.values():
             for path in domain.paths:
                 self._claimed.setdefault(path, []).append(domain)
-        self._owners = kept.owners(layout, lambda uuid: defined is None or uuid in defined)
+        self._defined = defined
+        self._owners = kept.all_owners(layout)
 
     def claimants(self, path: str) -> tuple[Domain, ...]:
         """The domains that name this path."""
@@ -155,6 +156,8 @@ class Views:
         file = self._bare(domain, claim, directory.place, entry, mine)
         at_own = directory.look(file.own)
         at_entry = directory.look(entry)
+        if mine is not None and self._others(directory, claim.kind, domain.uuid, mine):
+            file, mine = file._replace(kept=None), None  # left to another domain since
         if (
             mine is not None
             and at_own is None
@@ -166,7 +169,7 @@ class Views:
             former = self._names_of(directory, claim.kind, mine)
             if former:
                 entry, at_entry = former[0]
-        owner = None if at_entry is None else self._owners.get((at_entry.dev, at_entry.ino))
+        owner = self._owner(directory, claim.kind, domain.uuid, at_entry)
         found = file._replace(
             entry=entry,
             at_entry=at_entry,
@@ -176,6 +179,33 @@ class Views:
             back=self._back(domain, claim.kind, directory, file.own, at_own),
         )
         return self._beside(domain, found)
+
+    def _others(
+        self, directory: Directory, kind: Firmware, uuid: str, file: Entry
+    ) -> frozenset[str]:
+        """Which other domains have a file, by our links or by a name that is made of the UUID. An
+        undefined one may have left its file to another."""
+        found = set(self._owners.get((file.dev, file.ino), ()))
+        if file.nlink > 1:
+            words = (
+                word_of(kind, entry) or "" for entry, _ in self._names_of(directory, kind, file)
+            )
+            found.update(filter(is_uuid, words))
+        return frozenset(
+            other
+            for other in found
+            if other != uuid and (self._defined is None or other in self._defined)
+        )
+
+    def _owner(
+        self, directory: Directory, kind: Firmware, uuid: str, file: Entry | None
+    ) -> str | None:
+        if file is None:
+            return None
+        others = self._others(directory, kind, uuid, file)
+        if uuid in self._owners.get((file.dev, file.ino), ()):
+            return uuid if not others else None
+        return min(others, default=None)
 
     def _twins(
         self, kind: Firmware, directory: Directory, known: set[str], file: Entry | None

@@ -6,6 +6,7 @@ runs the hook. Nothing is modelled of uuidfs: it works on a real tree, and asks 
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.exhaustion.firmware.libvirt import Broken, Libvirt, Limit
-from tests.exhaustion.firmware.world import Look, World
+from tests.exhaustion.firmware.world import KEPT, Look, World
 from tests.support.process import REPOSITORY
 from tests.support.trees import Host
 from uuidfs import hook
@@ -116,6 +117,7 @@ class Explorer:
     def _first(self) -> World:
         """alpha, which has run once, and which uuidfs has seen."""
         host = self.daemon.host
+        shutil.rmtree(self.root, ignore_errors=True)
         for path in (host.config, host.log, host.snapshot, host.status, self.daemon.nvram):
             path.mkdir(parents=True)
         (self.root / "run/uuidfs/lock").mkdir(parents=True, mode=0o700)
@@ -213,11 +215,22 @@ class Explorer:
         if lock is None:
             raise Blocked
         os.close(lock)
+        self.daemon.excused = self._was_removed(uuid)
         try:
             self._hook(uuid)
             self.daemon.start(uuid)
         finally:
             self.arrive = arrive
+
+    def _was_removed(self, uuid: str) -> bool:
+        """Whether the file is gone and the domain is called as uuidfs knows it: then a person has
+        removed it. So it seems, too, where it was renamed twice, and its file deleted between."""
+        note = self.root / KEPT / uuid / "nvram"
+        known = self.daemon.host.config / f"by-uuid/{uuid}.xml"
+        name = f"<name>{self.daemon.domains[uuid].name}</name>"
+        if not note.exists() or not known.exists():
+            return False
+        return note.stat().st_nlink == 1 and name in known.read_text()
 
     def _hook(self, uuid: str) -> None:
         domain = self.daemon.domains[uuid]

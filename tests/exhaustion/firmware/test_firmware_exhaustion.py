@@ -1,7 +1,8 @@
 """Every order of libvirt's operations on two domains, starts with the hook, and uuidfs's runs.
 
-counts.json has the worlds, runs, kills, limits and failures of each scenario; UUIDFS_EXHAUSTION=count
-(or count-all) writes them anew. UUIDFS_EXHAUSTION=all or UUIDFS_FULL_MATRIX=1 goes deeper.
+counts.json has the worlds, runs, calls with a kill, limits and failures of each scenario;
+UUIDFS_EXHAUSTION=count (or count-all) writes them anew. UUIDFS_EXHAUSTION=all or
+UUIDFS_FULL_MATRIX=1 goes deeper.
 """
 
 import json
