@@ -13,7 +13,14 @@ from uuidfs.files.directory import Directory, opened
 from uuidfs.files.entry import Entry
 from uuidfs.firmware import kept
 from uuidfs.firmware.apply_files import link_as, take_name
-from uuidfs.firmware.names import Firmware, as_written, called_after, place_of, word_of
+from uuidfs.firmware.names import (
+    Firmware,
+    as_written,
+    called_after,
+    chosen_entry,
+    place_of,
+    word_of,
+)
 from uuidfs.layout.names import config_target, is_uuid, refusal
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.survey.identity import MAX_BYTES, Identity, read_expat
@@ -215,7 +222,7 @@ def _named(layout: Layout, name: str, data: bytes) -> list[Named]:
     found = [Named(kind, path.strip()) for kind, path in sieve.paths.items() if path.strip()]
     if sieve.chosen and not any(named.kind is not Firmware.PSTORE for named in found):
         directory = as_written(layout, place_of(layout, Firmware.NVRAM))
-        found.append(Named(Firmware.NVRAM, f"{directory}/{name}_VARS.fd"))
+        found.append(Named(Firmware.NVRAM, f"{directory}/{chosen_entry(name, sieve.form)}"))
     return found
 
 
@@ -225,6 +232,7 @@ class _Sieve:
     def __init__(self) -> None:
         self.paths: dict[Firmware, str] = {}
         self.chosen = False  # libvirt chooses the firmware, and so the file
+        self.form = "raw"
         self._path: list[str] = []
         self._into: Firmware | None = None
 
@@ -238,6 +246,7 @@ class _Sieve:
                 plain = attributes.get("type", "pflash") == "pflash"
                 self.chosen = self.chosen and plain and attributes.get("stateless") != "yes"
             case ["domain", "os", "nvram"]:
+                self.form = attributes.get("format", "raw")
                 if attributes.get("type", "file") == "file":
                     self._into = Firmware.NVRAM
                 else:
@@ -246,6 +255,7 @@ class _Sieve:
                 if "file" in attributes:
                     self.paths[Firmware.NVRAM] = attributes["file"]
             case ["domain", "os", "varstore"]:
+                self.chosen = False
                 if "path" in attributes:
                     self.paths[Firmware.VARSTORE] = attributes["path"]
             case ["domain", "devices", "pstore", "path"]:

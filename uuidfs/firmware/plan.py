@@ -196,6 +196,13 @@ def plan_revert(view: View) -> Plan:
     problems: list[str] = []
     for file in view.files:
         back = file.back
+        if view.persistent and file.entry != file.own and _is_left(view, file):
+            # By a revert that was killed, or while the domain ran.
+            steps.append(
+                _step(file, Op.REMOVE, file.at_own)._replace(
+                    entry=file.own, own=file.entry, own_path=file.path, path=file.own_path
+                )
+            )
         if file.entry != file.own or not view.persistent or back is None:
             continue
         if back.taken is not None:
@@ -208,3 +215,13 @@ def plan_revert(view: View) -> Plan:
         if file.at_own is not None and not view.running:
             steps.append(step._replace(op=Op.REMOVE))
     return Plan(view.uuid, view.name, tuple(steps), "; ".join(problems) or None)
+
+
+def _is_left(view: View, file: File) -> bool:
+    """Whether the name that is made of the UUID is a second one, which nobody uses."""
+    return (
+        file.at_own is not None
+        and not view.running
+        and not file.implied
+        and file.at_own.same_inode(file.at_entry)
+    )

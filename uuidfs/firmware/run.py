@@ -1,5 +1,6 @@
 """Brings the firmware of one domain, of some or of all to paths that are made of the UUID."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -78,7 +79,11 @@ class _Run:
         for uuid in chosen:
             if self.options.between is not None:
                 self.options.between()
-            view = views.view(uuid)
+            try:
+                view = views.view(uuid)
+            except UuidfsError as error:  # of libvirt's directory: files of other kinds go on
+                results.append(FirmwareResult(views.name_of(uuid), uuid, error=str(error)))
+                continue
             if view is None:
                 continue
             if not self.options.dry_run:
@@ -106,11 +111,18 @@ class _Run:
         return Views(self.layout, domains, defined), chosen
 
     def _keep(self, view: View) -> None:
-        """Note whose each file is, while nobody else names it."""
+        """Note whose each file is, while nobody else names it.
+
+        Under the lock: the hook takes names away by way of the same directory.
+        """
+        if not self.options.keep:
+            return
+        with contextlib.suppress(Busy), Locks(self.layout, 0.0).hold(view.uuid):
+            self._note(view)
+
+    def _note(self, view: View) -> None:
         for file in view.files:
             try:
-                if not self.options.keep:
-                    continue
                 there = file.at_entry
                 if there is None or file.others or file.owner not in {None, view.uuid}:
                     continue

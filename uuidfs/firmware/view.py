@@ -96,6 +96,10 @@ class Views:
         """The domains that name this path."""
         return tuple(self._claimed.get(path, ()))
 
+    def name_of(self, uuid: str) -> str:
+        """For messages."""
+        return self._domains[uuid].name
+
     def view(self, uuid: str) -> View | None:
         """One domain's; None where it claims nothing. Raises UuidfsError."""
         domain = self._domains.get(uuid)
