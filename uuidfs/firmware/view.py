@@ -93,6 +93,7 @@ class Views:
                 self._claimed.setdefault(path, []).append(domain)
         self._defined = defined
         self._owners = kept.all_owners(layout)
+        self._listed: dict[Place, dict[int, tuple[str, ...]]] = {}
 
     def claimants(self, path: str) -> tuple[Domain, ...]:
         """The domains that name this path."""
@@ -249,10 +250,10 @@ class Views:
         self, directory: Directory, kind: Firmware, file: Entry
     ) -> list[tuple[str, Entry]]:
         """The names in libvirt's directory that this file has, of those that libvirt chooses."""
-        if file.ino not in directory.inodes():
-            return []
+        if directory.place not in self._listed:  # once: there may be thousands of domains
+            self._listed[directory.place] = directory.by_inode()
         found = []
-        for entry in sorted(directory.list()):
+        for entry in sorted(self._listed[directory.place].get(file.ino, ())):
             there = directory.look(entry) if word_of(kind, entry) is not None else None
             if there is not None and there.same_inode(file):
                 found.append((entry, there))
