@@ -172,3 +172,11 @@ def test_a_directory_of_ours_that_others_may_write_to_is_refused(firm: Firm) -> 
         assert found is not None
         with pytest.raises(Exception, match="others may write"):
             kept.keep(firm.layout, uuid(1), Firmware.NVRAM, directory, A, found)
+
+
+def test_a_definition_that_says_an_interim_name_is_changed(firm: Firm) -> None:
+    """alpha was renamed, defined anew under that name, and renamed back."""
+    firm.write(A, "of alpha")
+    firm.note(1, A)
+    firm.plain("alpha", 1, B)
+    assert steps(firm, 1) == [(Op.LINK, A), (Op.DEFINE, A), (Op.REMOVE, A)]
