@@ -70,6 +70,6 @@ def holds(host: PrivateHost, fact: Fact) -> None:
     major, minor, _ = there.split(".")
     if (int(major), int(minor)) < fact.since:
         pytest.skip(f"this libvirt is older than the fact: {there}")
-    done = run_lines(host, START + fact.script)
+    done = run_lines(host, fact.script, START)
     assert lines(done.out) == lines(fact.printed), done
     assert done.code == 0, done

@@ -40,8 +40,8 @@ def version(host: PrivateHost) -> str:
     return host.run(PROGRAM, "--version").ok().out.split()[-1]
 
 
-def run_lines(host: PrivateHost, script: str) -> Done:
-    """Run them by bash -eu; its result has the scripts' errors, too."""
+def run_lines(host: PrivateHost, script: str, start: str = "") -> Done:
+    """Run them, after ``start``, by bash -eu; the result has what they wrote as errors, too."""
     bin_ = host.path("/run/bin")
     bin_.mkdir()
     (bin_ / "systemctl").write_text(SYSTEMCTL)
@@ -51,7 +51,7 @@ def run_lines(host: PrivateHost, script: str) -> Done:
         "TMPDIR": "/var/lib/libvirt/images",
         "DAEMON_LOG": DAEMON_LOG,
     }
-    done = host.run("bash", "-euc", PREAMBLE + script, env=env)
+    done = host.run("bash", "-euc", PREAMBLE + start + script, env=env)
     errors = (path.read_text() for path in host.path(env["TMPDIR"]).glob("*/errors"))
     return Done(done.code, done.out, done.err + "".join(errors), ("bash", script))
 

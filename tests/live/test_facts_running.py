@@ -155,7 +155,32 @@ HOOK = [
 ]
 
 FIRMWARE = "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>"
+TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'{}/></tpm>"
 OTHERS = [
+    Fact(
+        ("The state lies in /var/lib/libvirt/swtpm/UUID",),
+        f"""
+        domain a '' "{TPM.format("")}" && virsh -q define a.xml && virsh -q start a
+        cd /var/lib/libvirt/swtpm/"$(virsh domuuid a)"
+        stat -c '%U %a' . && stat -c '%a' tpm2
+        [ "$(stat -c %u tpm2)" = "$(stat -c %u /proc/"$(pidof swtpm)")" ] && ls tpm2 | grep permall
+        """,
+        "root 711\n700\ntpm2-00.permall",
+    ),
+    Fact(
+        ("libvirt removes the state where a transient domain ends",),
+        f"""
+        domain a '' "{TPM.format("")}" && domain b '' "{TPM.format(" persistent_state='yes'")}"
+        for name in a b; do
+            virsh -q create $name.xml && uuid=$(virsh domuuid $name) && virsh -q destroy $name
+            [ -e /var/lib/libvirt/swtpm/$uuid/tpm2 ] && echo "$name kept" || echo "$name removed"
+            virsh -q define $name.xml && virsh -q start $name && virsh -q destroy $name
+            uuid=$(virsh domuuid $name) && virsh -q undefine $name
+            [ -e /var/lib/libvirt/swtpm/$uuid/tpm2 ] && echo "$name kept" || echo "$name removed"
+        done
+        """,
+        "a removed\na removed\nb kept\nb kept",
+    ),
     Fact(
         ("On libvirt 11 /run/libvirt/qemu belongs to that user",),
         """
@@ -250,6 +275,20 @@ OTHERS = [
         stat -c %h $S/nvram/second
         """,
         "2",
+    ),
+    Fact(
+        ("Another NVRAM path is taken by `define`",),
+        f"""
+        domain a "{FIRMWARE}" "$(disk a)" && virsh -q define a.xml
+        other() {{ sed s/a_VARS/other_VARS/ >new.xml; }} && see() {{ grep -o '[a-z]*_VARS.fd<'; }}
+        virsh -q snapshot-create-as a s1 --disk-only && virsh snapshot-dumpxml a s1 | other
+        virsh -q snapshot-create a new.xml --redefine && virsh snapshot-dumpxml a s1 | see
+        virsh -q start a && virsh dumpxml a --inactive | other
+        virsh -q define new.xml && virsh dumpxml a --inactive | see
+        virsh -q managedsave a && virsh managedsave-dumpxml a | other
+        virsh -q managedsave-define a new.xml && virsh managedsave-dumpxml a | see
+        """,
+        "other_VARS.fd<\nother_VARS.fd<\nother_VARS.fd<",
     ),
     Fact(
         ("The hook's `prepare` comes before a missing NVRAM",),
