@@ -11,7 +11,7 @@ import pytest
 
 from tests.host import states
 from tests.host.machine import Machine
-from tests.package.conftest import build
+from tests.package.conftest import DEB_TOOLS, build, need
 
 SUITE = os.environ.get("UUIDFS_HOST", "trixie")
 NewMachine = Callable[[], AbstractContextManager[Machine]]
@@ -36,6 +36,7 @@ def newer_deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _build(tmp_path_factory: pytest.TempPathFactory, release: str) -> Path:
+    need(*DEB_TOOLS)
     directory = build("build-deb", tmp_path_factory.mktemp("deb"), "--release", release)
     return next(directory.glob("*.deb"))
 

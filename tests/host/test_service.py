@@ -83,11 +83,13 @@ def test_the_units_start_where_libvirts_directories_are_missing(uuidfs_host: Mac
     uuidfs_host.until("uuidfs check")
 
 
-def test_logrotates_timer_rotates_a_log_and_its_links_follow(uuidfs_host: Machine) -> None:
-    """Beside libvirt's own snippet, which names the same directory."""
+def test_logrotate_rotates_a_log_and_its_links_follow(uuidfs_host: Machine) -> None:
+    """What its timer starts, beside libvirt's own snippet, which names the same directory. The
+    reconciler sees a rotation in the store at its next look at everything."""
     log = uuidfs_host.do("uuidfs path web --kind log").strip()
     uuidfs_host.do(f"head -c 3000000 /dev/zero | tr '\\0' x >>{log}")
-    uuidfs_host.do("systemctl start logrotate.service")
+    assert uuidfs_host.do("systemctl is-active logrotate.timer").strip() == "active"
+    uuidfs_host.do("systemctl start logrotate.service && systemctl reload uuidfs")
     uuidfs_host.until("test -L /var/log/libvirt/qemu/web.log.1")
     uuidfs_host.do(f"test $(stat -c %s {log}) -lt 3000000")
     uuidfs_host.until("uuidfs check")
