@@ -24,30 +24,30 @@ def after_cuts(
     ``work`` is a shell command that does not end by itself."""
     chance = random.Random(f"{SEED} {work}")
     for first in range(0, CUTS, AT_ONCE):
-        disks: dict[Path, float] = {}
-        with make() as machine:
-            image = machine.image
-            prepare(machine)
-            process = machine.start(work)
-            began = time.monotonic()
-            last = min(first + AT_ONCE, CUTS) - 1
-            for number in range(first, last + 1):
-                time.sleep(chance.uniform(0.2, PAUSE))
-                assert process.poll() is None, "the work has ended"
-                disk = states.CACHE / f"run.{SEED}-{number}.qcow2"
-                disks[disk] = time.monotonic() - began
-                if number < last:
-                    machine.copy_disk(disk)
-                else:
-                    machine.cut()
-                    machine.disk.rename(disk)
-            process.wait()
-        for disk, after in disks.items():
-            with states.machine(image, disk=disk) as machine:
-                took = machine.boot()
-                print(f"cut after {after:.1f} s, boot {took:.0f} s", end="", flush=True)
-                yield machine
-                print(flush=True)
+        with states.directory() as disks:
+            left: dict[Path, float] = {}
+            with make() as machine:
+                image = machine.image
+                prepare(machine)
+                process = machine.start(work)
+                began = time.monotonic()
+                last = min(first + AT_ONCE, CUTS) - 1
+                for number in range(first, last + 1):
+                    time.sleep(chance.uniform(0.2, PAUSE))
+                    assert process.poll() is None, "the work has ended"
+                    left[disks / str(number)] = time.monotonic() - began
+                    if number < last:
+                        machine.copy_disk(disks / str(number))
+                    else:
+                        machine.cut()
+                        machine.disk.rename(disks / str(number))
+                process.wait()
+            for disk, after in left.items():
+                with states.machine(image, disk=disk) as machine:
+                    took = machine.boot()
+                    print(f"cut after {after:.1f} s, boot {took:.0f} s", end="", flush=True)
+                    yield machine
+                    print(flush=True)
 
 
 class Picture:

@@ -32,24 +32,31 @@ def image(suite: str) -> Path:
 
 
 @contextmanager
+def directory() -> Iterator[Path]:
+    """A directory that is gone afterwards; after a kill, with the next one that is made."""
+    _sweep()
+    # Not in pytest's directories: these may be a tmpfs, or too deep for a socket's path.
+    made = Path(tempfile.mkdtemp(prefix="run.", dir=CACHE))
+    held = os.open(made, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
+        os.close(held)
+
+
+@contextmanager
 def machine(
     image: Path, base: Path | None = None, *, disk: Path | None = None
 ) -> Iterator[Machine]:
     """A machine that is not running yet, and is gone afterwards: on a layer over ``base``, or on
     ``disk``, which goes with it."""
-    _sweep()
-    # Not in pytest's directories: these may be a tmpfs, or too deep for a socket's path.
-    directory = Path(tempfile.mkdtemp(prefix="run.", dir=CACHE))
-    held = os.open(directory, os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    try:
+    with directory() as own:
         if disk:
-            disk.rename(directory / "disk.qcow2")
-        with Machine(image, directory, base) as one:
+            disk.rename(own / "disk.qcow2")
+        with Machine(image, own, base) as one:
             yield one
-    finally:
-        shutil.rmtree(directory)
-        os.close(held)
 
 
 def _sweep() -> None:
