@@ -19,8 +19,10 @@ from tests.support.process import run as run_here
 
 PATIENCE = 900.0  # seconds for a boot, or a command, on a machine that has other work, too
 # What a saved state must have been made with; see state_key().
+# One CPU: with two emulated at once, QEMU 7.2 under load let Linux 6.12, which patches its own code
+# at boot, run into its own breakpoint ("Oops: int3").
 HARDWARE = (
-    *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3G"),
+    *("-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "3G"),
     *("-nodefaults", "-no-user-config", "-display", "none"),
     *("-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"),
 )
