@@ -114,11 +114,13 @@ def _state(
     version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, check=True)
     key = hashlib.sha256(b"\0".join([*made_of, version.stdout, repr(machines.HARDWARE).encode()]))
     state = image / f"{name}-{key.hexdigest()[:12]}"
-    if not state.exists():
-        for old in image.glob(f"{name}-*"):
-            shutil.rmtree(old)
-        with machine(image, base / "disk.qcow2" if base else None) as one:
-            make(one)
-            one.save(state.with_suffix(".new"))
-        state.with_suffix(".new").rename(state)
+    with (image / "lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # another run may be making it
+        if not state.exists():
+            for old in image.glob(f"{name}-*"):
+                shutil.rmtree(old)
+            with machine(image, base / "disk.qcow2" if base else None) as one:
+                make(one)
+                one.save(state.with_suffix(".new"))
+            state.with_suffix(".new").rename(state)
     return state
