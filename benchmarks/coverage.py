@@ -4,9 +4,10 @@ A domain is movable when the preflight's own look at its devices finds no obstac
 kind of device that it has was moved by a live test (tests/live/moved.json). Each file may hold
 several <domain> documents, and others, such as storage volumes, that are left out.
 
-What only a running domain's XML says is assumed: a card on a libvirt network is on a bridge. On
-another architecture than x86 the devices are looked at alike; those of an architecture of which
-no live test has moved a guest are counted apart.
+What only a running domain's XML says is assumed: a card on a libvirt network is on a bridge; a
+directory of virtiofs is served by what its <binary> says. On another architecture than x86 the
+devices are looked at alike; those of an architecture of which no live test has moved a guest are
+counted apart.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from lxml import etree
 from tests.live.moved import claims
 from tests.support.kinds import ARCHITECTURE, PC, arch, kinds
 from uuidfs.localmigration import devices
+from uuidfs.localmigration.devices import filesystems
+from uuidfs.localmigration.devices.facts import Share
 
 QEMU = frozenset({"qemu", "kvm"})
 # libvirt's own filters that use the guest's address.
@@ -30,6 +33,7 @@ _BY_ADDRESS = frozenset(
     {"clean-traffic", "clean-traffic-gateway", "no-ip-spoofing", "no-arp-spoofing"}
     | {"no-arp-ip-spoofing"}
 )
+_OURS = f"binary[@path='{filesystems.WRAPPER}']"
 _DOCUMENT = re.compile(r"^<domain[ >].*?^</domain>", re.DOTALL | re.MULTILINE)
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 
@@ -68,6 +72,9 @@ def as_running(domain: etree._Element) -> etree._Element:
     """The XML with what only a running domain's has, as far as the preflight asks for it."""
     for net in domain.iterfind("devices/interface[@type='network']/source"):
         net.set("bridge", net.get("bridge", "virbr0"))
+    for number, device in enumerate(filesystems.shared(domain)):
+        if device.find("alias") is None:
+            etree.SubElement(device, "alias", name=f"fs{number}")
     return domain
 
 
@@ -84,9 +91,16 @@ def judge(file: str, domain: etree._Element, proved: frozenset[str]) -> Judged:
 
 
 def _facts(live: etree._Element) -> devices.HostFacts:
-    """A host with libvirtd and libvirt's own filters, on which nobody else has made taps."""
+    """A host with libvirtd and libvirt's own filters, on which nobody else has made taps; its
+    virtiofsd can migrate."""
+    shares = {
+        filesystems.alias(device): Share(
+            filesystems.GIVEN if device.find(_OURS) is not None else ()
+        )
+        for device in filesystems.shared(live)
+    }
     refs = (str(ref.get("filter")) for ref in live.iterfind("devices/interface/filterref"))
-    return devices.HostFacts(filters={name: name in _BY_ADDRESS for name in refs})
+    return devices.HostFacts({}, {name: name in _BY_ADDRESS for name in refs}, shares)
 
 
 def survey(directory: Path) -> Coverage:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
+from uuidfs.firmware.presence import may_be_inherited
+from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Op, Step
@@ -34,12 +36,13 @@ class Finding(NamedTuple):
 
 class CheckResult(NamedTuple):
     """``repaired`` is what was found before a repair and is gone after it; ``rivals`` are UUIDs
-    with more than one name."""
+    with more than one name, ``notices`` what is wrong once a domain gets a certain name."""
 
     findings: tuple[Finding, ...]
     repaired: tuple[Finding, ...] = ()
     busy: bool = False
     rivals: tuple[str, ...] = ()
+    notices: tuple[Finding, ...] = ()
 
     @property
     def to_repair(self) -> tuple[str, ...]:
@@ -75,7 +78,7 @@ def check(layout: Layout, reader: Reader = read_expat) -> CheckResult:
             for path in scan.strangers
         ]
         inodes: dict[tuple[int, int], str] = {}
-        uuids = scan.uuids()
+        uuids = [uuid for uuid in scan.uuids() if uuid != NOBODY]  # a notice says that
         for _ in range(TRIES):
             changed: list[str] = []
             for uuid in uuids:
@@ -88,8 +91,27 @@ def check(layout: Layout, reader: Reader = read_expat) -> CheckResult:
                 break
             scan, uuids = scan_all(surveyor.documents), changed
         # What changes under each look is libvirt's work right now: that is no finding.
+        inherited = _inherited(surveyor, scan)
     rivals = tuple(uuid for uuid, names in scan.names_of.items() if len(names) > 1)
-    return CheckResult(tuple(findings), rivals=rivals)
+    findings += [finding for finding, is_notice in inherited if not is_notice]
+    notices = tuple(finding for finding, is_notice in inherited if is_notice)
+    return CheckResult(tuple(findings), rivals=rivals, notices=notices)
+
+
+def _inherited(surveyor: Surveyor, scan: Scan) -> list[tuple[Finding, bool]]:
+    """What domains share, or would inherit, by their names; and whether that is a notice only."""
+    if not may_be_inherited(surveyor.layout):
+        return []
+    from uuidfs.firmware.findings import inherited
+
+    try:
+        found = inherited(surveyor.layout, surveyor.dirs, scan)
+    except UuidfsError as error:
+        return [(Finding("name", error.path, str(error), "see the message", False), False)]
+    return [
+        (Finding("name", one.path, one.problem, one.advice, False, one.uuid), one.is_notice)
+        for one in found
+    ]
 
 
 def _domain(
@@ -115,8 +137,8 @@ def _domain(
         )
         for p in plan.problems
     ]
-    # What the store notes of directories is no promise: the next conversion brings it up to date.
-    steps = [step for step in plan.steps if step.op is not Op.RECORD]
+    # What the store notes is no promise: the next conversion brings it up to date.
+    steps = [step for step in plan.steps if step.op not in {Op.RECORD, Op.NOTE_ONCE}]
     plain = all(step.op in {Op.FOLD, Op.REFILE} for step in steps) and not uuid_has_store(
         scan, uuid
     )
@@ -245,7 +267,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         return before, RunResult("repair", layout, ())
     from uuidfs.convert.half_rename import finish_rename
     from uuidfs.convert.run import convert
-    from uuidfs.host.libvirtd import checkpoints_of, name_of
+    from uuidfs.host.libvirtd import checkpoints_of, name_of, starts_once
 
     errors: list[Finding] = []
     for uuid in before.rivals:  # each of these scans the whole tree
@@ -263,6 +285,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
                 reader=options.reader,
                 by=options.by,
                 checkpoints=checkpoints_of,
+                starts_once=starts_once,
             ),
         )
     after = check(layout, options.reader)
@@ -271,4 +294,5 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         (*after.findings, *errors),
         tuple(f for f in before.findings if (f.path, f.problem) not in remaining),
         busy=any(domain.busy for domain in run.domains),
+        notices=after.notices,
     ), run

@@ -46,6 +46,7 @@ def main(argv: list[str]) -> None:
         layout = system(root or None)
         if operation == "prepare":
             _settle_tpm(layout, name, operation, data)
+            _settle_firmware(layout, name, operation, data)
         convert_one(layout, name, data, start=operation == "prepare")
     except UuidfsError as error:
         _tell(name, operation, str(error))
@@ -67,6 +68,23 @@ def _settle_tpm(layout: Layout, name: str, operation: str, data: bytes) -> None:
         with _lock(layout, identity.uuid, LOCK_WAIT):
             tpm_state.settle(layout, identity.uuid, runs=False, defined=True)
     except UuidfsError as error:
+        _tell(name, operation, str(error))
+
+
+def _settle_firmware(layout: Layout, name: str, operation: str, data: bytes) -> None:
+    """A file of another domain must not be this one's; its own is to be found."""
+    if b"<nvram" not in data and b"firmware=" not in data and b"store" not in data:
+        return
+    identity = read_expat(data) if len(data) <= MAX_BYTES else ""
+    if isinstance(identity, str) or identity.uuid is None:
+        return  # convert_one says so
+    from uuidfs.firmware.at_start import settle
+
+    try:
+        with _lock(layout, identity.uuid, LOCK_WAIT):
+            for said in settle(layout, name, identity.uuid, data):
+                _tell(name, operation, said)
+    except (UuidfsError, OSError, ValueError) as error:
         _tell(name, operation, str(error))
 
 

@@ -21,6 +21,7 @@ class Configuration(NamedTuple):
     trash_retention: float | None = 30 * _DAY
     log_retention: float | None = None
     textfile: str = ""
+    firmware: str = "renamed"
 
 
 class Key(NamedTuple):
@@ -77,6 +78,13 @@ def _path(value: object) -> str:
     return text
 
 
+def _firmware(value: object) -> str:
+    known = ("off", "renamed", "all")
+    if value not in known:
+        raise ValueError(f"{value!r} is none of " + ", ".join(f'"{each}"' for each in known))
+    return str(value)
+
+
 def _path_toml(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
@@ -101,6 +109,15 @@ KEYS = (
         _duration,
         _time_toml,
         "How long commands wait for a domain that another program is at work on.",
+    ),
+    Key(
+        "",
+        "firmware",
+        "firmware",
+        _firmware,
+        _path_toml,
+        "Which definitions get firmware paths of their UUID: those of domains that were renamed "
+        '("renamed"), of all domains ("all"), or none ("off").',
     ),
     Key(
         "reconcile",

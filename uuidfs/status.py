@@ -5,7 +5,7 @@ from enum import Enum
 
 from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import log_target
+from uuidfs.layout.names import NOBODY, log_base, log_entry, log_target
 from uuidfs.layout.places import STORE, Kind, Layout
 from uuidfs.plan.draft import is_placeholder
 from uuidfs.runtime import reconciler_state
@@ -96,6 +96,7 @@ def status_of(
         surveyor = Surveyor(dirs, reader)
         scan = scan_all(surveyor.documents)
         uuids = scan.uuids() if domains is None else [uuid_of(scan, name) for name in domains]
+        uuids = [uuid for uuid in uuids if uuid != NOBODY]
         states = [domain_state(surveyor, scan, uuid) for uuid in dict.fromkeys(uuids)]
     leftovers = [
         f"{layout.stores[kind].path}/{f'{STORE}/' if room else ''}{entry}"
@@ -227,7 +228,10 @@ def _log_states(layout: Layout, view: View) -> list[FileStatus]:
     def add(log: LogName, state: FileState) -> None:
         result.append(
             FileStatus(
-                Kind.LOG, f"{base}/{log.entry}", f"{store}/{view.uuid}.log{log.suffix}", state
+                Kind.LOG,
+                f"{base}/{log.entry}",
+                f"{store}/{log_entry(view.uuid, log.suffix)}",
+                state,
             )
         )
 
@@ -236,7 +240,9 @@ def _log_states(layout: Layout, view: View) -> list[FileStatus]:
         target = log_target(log.at_name.text) if log.at_name.text is not None else None
         if target is not None:
             referenced.add(target[1])
-            right = target[1] == log.suffix and (log.suffix in stored or not log.suffix)
+            right = target[1] == log.suffix and (
+                log.suffix in stored or log.suffix == log_base(log.suffix)
+            )
             add(log, FileState.CONVERTED if right else FileState.ROTATED)
         elif log.at_name.is_file:
             add(log, FileState.STALE if log.suffix in stored else FileState.PLAIN)
@@ -249,7 +255,7 @@ def _log_states(layout: Layout, view: View) -> list[FileStatus]:
         add(log, FileState.MOVED if view.name is not None else FileState.CONVERTED)
     for suffix in stored:
         if suffix not in referenced:
-            path = f"{store}/{view.uuid}.log{suffix}"
+            path = f"{store}/{log_entry(view.uuid, suffix)}"
             result.append(FileStatus(Kind.LOG, None, path, FileState.UNREFERENCED))
     return result
 

@@ -86,6 +86,11 @@ def _mixed(directory: Path) -> tuple[Scenario, Host]:
         host.checkpoint / old / "moved.xml",
         snapshot_xml("moved", old, bindings[old], "domaincheckpoint"),
     )
+    # A share, whose helper has a log.
+    shares = domain_xml(old, bindings[old]).replace(b"<devices>", b"<devices><!-- virtiofs -->")
+    libvirt_save(host.config_of(old), shares)
+    for rotation in ("", ".0"):
+        host.log_of(f"{old}-fs0-virtiofsd", rotation).write_text(f"virtiofsd{rotation}")
     _convert(host.root)
     # A rewritten config, a rewritten and a new snapshot, one deleted.
     uuid = bindings["vm0000"]
@@ -102,7 +107,7 @@ def _mixed(directory: Path) -> tuple[Scenario, Host]:
     lib, log = "var/lib/libvirt/qemu", "var/log/libvirt/qemu"
     moved = {
         f"{log}/{path.name}": f"{log}/{new}{path.name[len(old) :]}"
-        for path in sorted(host.log.glob(f"{old}.log*"))
+        for path in sorted(host.log.glob(f"{old}[.-]*log*"))
     }
     moved[f"{lib}/snapshot/{new}/moved.xml"] = f"{lib}/checkpoint/{new}/moved.xml"
     todo = unconverted(host, bindings)

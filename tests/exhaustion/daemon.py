@@ -20,6 +20,7 @@ class Watched(Libvirtd):
         super().__init__(host)
         self.listings: list[tuple[str, ...]] = []
         self.copied = False  # somebody copied a config
+        self.leaving: set[str] = set()  # UUIDs that are being undefined
         self.moves = False  # QEMU's user has directories elsewhere just now
         self.logs: dict[Path, bytes] = {}  # by the name under which libvirt has left each
         for path in host.log.glob("*.log*"):
@@ -37,8 +38,16 @@ class Watched(Libvirtd):
         path = self.host.checkpoint / name / f"{checkpoint}.xml"
         yield from self._remove(name, checkpoint, path)
 
-    def rollover(self, name: str) -> Steps:
+    def undefine(self, name: str) -> Steps:
+        """libvirt 11.2 and later: the mark for one autostart goes as well."""
+        self.leaving.add(self.domains[name].uuid)
+        yield from self._unlink(self.host.autostart / f"{name}.xml.once")
+        yield from super().undefine(name)
+
+    def rollover(self, name: str, helper: str = "") -> Steps:
         """virtlogd, with three backups: links are renamed as they are."""
+        uuid = self.domains[name].uuid
+        name += helper
         for number in (1, 0, None):
             old = self.host.log_of(name, "" if number is None else f".{number}")
             new = self.host.log_of(name, ".0" if number is None else f".{number + 1}")
@@ -49,7 +58,7 @@ class Watched(Libvirtd):
                 yield
         log = self.host.log_of(name)
         self.writes += 1
-        text = f"{self.domains[name].uuid} write {self.writes}\n".encode()
+        text = f"{uuid} write {self.writes}\n".encode()
         with log.open("ab") as file:
             file.write(text)
         self.logs[log] = text
@@ -92,6 +101,9 @@ class Daemon:
         self.layout = system(os.fspath(root))
         self.libvirtd = Watched(self.host)
         self.written: dict[Path, set[bytes]] = {}
+        marked = self.host.autostart / "a.xml.once"
+        known = self.libvirtd.domains.get("a")
+        self.starts_once = known.uuid if known is not None and marked.is_symlink() else None
         self.all_logs = set(self.libvirtd.logs.values())
         self.restored: Path | None = None
         self.steps = 0

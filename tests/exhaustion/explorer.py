@@ -20,7 +20,7 @@ from tests.exhaustion.state import LIBVIRT, Bound, Choice, Figures, Process, Sch
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
-from uuidfs.host.libvirtd import NoAnswerError
+from uuidfs.host.virsh import NoAnswerError
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 
 

@@ -43,14 +43,15 @@ class Template:
             mode = stat.S_IMODE(status.st_mode)
             if stat.S_ISDIR(status.st_mode):
                 made.directories.append((rel, mode, status.st_uid, status.st_gid))
+            elif status.st_ino in first:
+                made.hard_links.append((rel, first[status.st_ino]))
             elif stat.S_ISLNK(status.st_mode):
+                first[status.st_ino] = rel
                 text = os.readlink(root / rel)
                 if rel.endswith(_MARK):
                     made.marks.append((rel, inodes[int(text)]))
                 else:
                     made.links.append((rel, text))
-            elif status.st_ino in first:
-                made.hard_links.append((rel, first[status.st_ino]))
             else:
                 first[status.st_ino] = rel
                 data = (root / rel).read_bytes()
@@ -75,10 +76,10 @@ class Template:
                 os.fchown(fd, uid, uid)
             os.utime(fd, ns=(mtime, mtime))
             os.close(fd)
-        for rel, other in self.hard_links:
-            os.link(f"{top}/{other}", f"{top}/{rel}")
         for rel, text in self.links:
             os.symlink(text, f"{top}/{rel}")
+        for rel, other in self.hard_links:
+            os.link(f"{top}/{other}", f"{top}/{rel}", follow_symlinks=False)
         for rel, other in self.marks:
             os.symlink(str(os.stat(f"{top}/{other}").st_ino), f"{top}/{rel}")
 

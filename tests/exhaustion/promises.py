@@ -53,6 +53,9 @@ def in_between(daemon: Daemon) -> None:
         known = path in libvirtd.truth or path == daemon.restored
         _demand(known, f"{_rel(daemon, path)} comes back: libvirt removed it")
     _no_log_is_lost(daemon)
+    domains = {known.uuid for known in libvirtd.domains.values()}
+    if daemon.starts_once in domains - libvirtd.leaving:
+        _demand(any(host.autostart.glob("*.once")), "the mark for one autostart is lost")
 
 
 def _is_held(daemon: Daemon, path: Path) -> bool:
@@ -97,6 +100,7 @@ def at_the_end(daemon: Daemon, *, plain: bool = False) -> None:
             _demand(path.exists(), f"{_rel(daemon, path)} leads nowhere")
     _twice(daemon, lambda: convert(daemon.layout, _asking(daemon)))
     everything_is_there(daemon)
+    _who_is_marked_starts_once(daemon)
     if not plain:
         _every_log_is_its_domains(daemon)
     for path in daemon.libvirtd.truth:
@@ -145,9 +149,19 @@ def _every_log_is_its_domains(daemon: Daemon) -> None:
     """Of a converted tree: without uuidfs a new domain goes on with the log of its name."""
     libvirtd, host = daemon.libvirtd, daemon.host
     for name, known in libvirtd.domains.items():
-        texts = [_read(path) or b"" for path in host.log.glob(f"{name}.log*")]
+        logs = [*host.log.glob(f"{name}.log*"), *host.log.glob(f"{name}-fs0-virtiofsd.log*")]
+        texts = [_read(path) or b"" for path in logs]
         owners = {line.split()[0] for text in texts for line in text.splitlines()}
         _demand(owners <= {known.uuid.encode()}, f"{name} has a stranger's log")
+
+
+def _who_is_marked_starts_once(daemon: Daemon) -> None:
+    """And nobody else; the mark says what libvirt's would."""
+    domains = daemon.libvirtd.domains.items()
+    names = {name for name, known in domains if known.uuid == daemon.starts_once}
+    marks = {path.name: os.readlink(path) for path in daemon.host.autostart.glob("*.once")}
+    wanted = {f"{name}.xml.once": f"/etc/libvirt/qemu/{name}.xml" for name in names}
+    _demand(marks == wanted, f"marks for one autostart: {marks}")
 
 
 def _nothing_comes_back(daemon: Daemon) -> None:

@@ -26,6 +26,7 @@ from uuidfs.trash.restore import restore
 
 Operation = Callable[[Daemon], None]
 A, OTHER = uuid_for("exhaustion a"), uuid_for("exhaustion other")
+HELPER = "-fs0-virtiofsd"  # of the name of a log
 _NOW = Options(lock_timeout=0.0, reader=read_expat)
 
 
@@ -133,6 +134,8 @@ SCRIPTS: dict[str, Script] = {
     ),
     "rename and snapshot": (_rename, lambda libvirtd: libvirtd.snapshot("b", "c1")),
     "rollover": (lambda libvirtd: libvirtd.rollover("a"),),
+    "helper rollover": (lambda libvirtd: libvirtd.rollover("a", HELPER),),
+    "rename and define": (_rename, lambda libvirtd: libvirtd.define("a", OTHER)),
     "copy": (lambda libvirtd: libvirtd.copy("a", "b"),),
     "nothing": (),
     "away": (lambda libvirtd: libvirtd.away(libvirtd.host.snapshot),),
@@ -216,7 +219,8 @@ STARTS: dict[str, Callable[[Host], None]] = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """``files``: which of the domain's files are there: s, c and l, since fewer are quicker.
+    """``files``: which of the domain's files are there: s, c and l, v for the log of virtiofsd and
+    o for a mark for one autostart, since fewer are quicker.
     ``dies_after``: libvirt's calls before it is killed. ``bursts``: see Bound. ``known``: a
     defect of today's code that shows here, by what its sentences have in them."""
 
@@ -255,6 +259,12 @@ class Scenario:
         for extra in ("etc/libvirt/qemu/networks", "var/lib/libvirt/qemu/save"):
             shutil.rmtree(root / extra)
         host.log_of("gone").unlink()
+        if "v" in self.files:
+            config, share = host.config_of("a"), b"<devices><driver type='virtiofs'/>"
+            config.write_bytes(config.read_bytes().replace(b"<devices>", share))
+            host.log_of(f"a{HELPER}").write_text(f"{A} shares\n")
+        if "o" in self.files:
+            (host.autostart / "a.xml.once").symlink_to("/etc/libvirt/qemu/a.xml")
         (root / "run/uuidfs/lock").mkdir(parents=True, mode=0o700)
         (root / "run/uuidfs").chmod(0o700)
         STARTS[self.start](host)

@@ -49,6 +49,17 @@ SHORT = [
         converted        | l   | rename            | revert
         converted        | l   | rename back       | convert
         cleaned          | l   | define            | revert
+        plain            | v   | helper rollover   | convert
+        converted        | v   | helper rollover   | convert
+        converted        | v   | helper rollover   | revert
+        converted        | v   | rename            | convert
+        converted        | v   | rename and define | convert
+        converted        | o   | rename            | convert
+        converted        | o   | redefine          | revert
+        converted        | o   | rename            | full pass
+        converted        | o   | rename and define | convert
+        converted        | o   | undefine          | convert
+        converted        | o   | redefine          | convert
         trashed snapshot | s   | snapshot          | restore
         trashed snapshot | s   | undefine          | restore
         trashed config   | l   | define            | restore

@@ -17,6 +17,7 @@ from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert, revert
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
+from uuidfs.files.entry import Entry
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 from uuidfs.reconcile.full_pass import FullPass
@@ -254,3 +255,34 @@ def test_a_wrong_clock_empties_no_trash(
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 3601)
     passes.run(ReconcilerOptions(trash_retention=30 * 86400.0), lambda _done, _all: None)
     assert len(trashed(tree.host)) == 1
+
+
+def test_a_new_domain_whose_config_gets_the_inodes_number_again_keeps_its_own(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the step libvirt removes the name, and defines a new domain of it. ext4
+    gives the number again at once; here every file system does."""
+    name, new = tree.host.config_of("web"), uuid_for("new web")
+    libvirt_save(name, domain_xml("web", WEB.uuid, "edited"))
+    number = name.stat().st_ino
+    real_link, real_look, inodes = change.link, Directory.look, dict[int, int]()
+
+    def link(*arguments: Any) -> None:
+        if arguments[1] == "web.xml" and not inodes:
+            libvirt_save(name.with_name("new.xml"), domain_xml("web", new))
+            inodes[name.with_name("new.xml").stat().st_ino] = number
+            name.with_name("new.xml").rename(name)
+        real_link(*arguments)
+
+    def look(directory: Directory, entry: str) -> Entry | None:
+        found = real_look(directory, entry)
+        return found and found._replace(ino=inodes.get(found.ino, found.ino))
+
+    monkeypatch.setattr(change, "link", link)
+    monkeypatch.setattr(Directory, "look", look)
+    convert(layout(tree), Options())
+    monkeypatch.undo()
+    assert inodes
+    convert(layout(tree), Options())
+    assert f"<uuid>{new}<".encode() in name.read_bytes()
+    assert os.readlink(name) == f"by-uuid/{new}.xml"

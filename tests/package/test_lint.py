@@ -50,6 +50,7 @@ def test_rpmlint_finds_nothing(rpm: Path) -> None:
 SCRIPTS = [
     *(REPOSITORY / f"packaging/deb/uuidfs.{s}" for s in ("preinst", "postinst", "prerm", "postrm")),
     REPOSITORY / "packaging/lifecycle",
+    REPOSITORY / "packaging/virtiofsd/uuidfs-virtiofsd",
     REPOSITORY / "packaging/completions",
     REPOSITORY / "packaging/export",
     REPOSITORY / "packaging/build-deb",

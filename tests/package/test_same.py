@@ -74,6 +74,7 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
         "/etc/logrotate.d/uuidfs",
         "/etc/needrestart/conf.d/uuidfs.conf",
         "/usr/bin/uuidfs",
+        "/usr/sbin/uuidfs-virtiofsd",
         "/UNITS/uuidfs.service",
         "/UNITS/uuidfs-check.service",
         "/UNITS/uuidfs-recover.service",

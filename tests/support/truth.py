@@ -15,10 +15,10 @@ from pathlib import Path
 from tests.support.trees import Host, name_paths
 
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_LOG = re.compile(r"(.+)\.log((?:\.\d+|-\d+)*(?:\.gz)?)", re.DOTALL)
+_LOG = re.compile(r"(.+?)((?:-fs0-virtiofsd)?\.log(?:\.\d+|-\d+)*(?:\.gz)?)", re.DOTALL)
 _STORE_ENTRY = {
     "config": re.compile(rf"{_UUID}\.xml"),
-    "log": re.compile(rf"{_UUID}\.log(?:\.\d+|-\d+)*(?:\.gz)?"),
+    "log": re.compile(rf"{_UUID}(?:-fs0-virtiofsd)?\.log(?:\.\d+|-\d+)*(?:\.gz)?"),
 }
 
 
@@ -220,7 +220,7 @@ def _expected_link(rel: str, bindings: Mapping[str, str]) -> str | None:
     uuid = bindings[name]
     return {
         "config": f"by-uuid/{uuid}.xml",
-        "log": f"by-uuid/{uuid}.log{rest}",
+        "log": f"by-uuid/{uuid}{rest}",
     }.get(kind, f"../../../by-uuid/{kind}/{uuid}/{rest}")
 
 

@@ -24,6 +24,7 @@ from uuidfs.settings_keys import KEYS, Configuration
 
 EVERYTHING = """\
 kinds = ["log", "config"]
+firmware = "all"
 lock-timeout = "2.5s"
 [reconcile]
 debounce = "0s"
@@ -66,6 +67,7 @@ def test_every_key_is_read_and_means_what_it_says(tmp_path: Path) -> None:
         None,
         14 * 86400.0,
         '/srv/a "b".prom',
+        "all",
     )
 
 

@@ -53,6 +53,9 @@ class Applier:
             Op.GIVE_BACK: self._give_back,
             Op.RECOVER: self._recover,
             Op.RECORD: self._record,
+            Op.GIVE_ONCE: self._once,
+            Op.DROP_ONCE: self._once,
+            Op.NOTE_ONCE: self._once,
             Op.PRUNE: self._prune,
         }
 
@@ -182,6 +185,17 @@ class Applier:
         from uuidfs.apply.refile import refile  # rare, and the hook has no time
 
         refile(self.open_dirs, self.trashing, step)
+
+    def _once(self, step: Step) -> None:
+        from uuidfs.apply import once  # rare, and the hook has no time
+
+        match step.op:
+            case Op.GIVE_ONCE:
+                once.give(self.open_dirs, step)
+            case Op.DROP_ONCE:
+                once.drop(self.open_dirs, self._put_away, step)
+            case _:
+                once.note(self.open_dirs, step)
 
     def _give_back(self, step: Step) -> None:
         names = self.open_dirs.names(step.kind, step.subdir, step.inside)

@@ -8,7 +8,9 @@ import typer
 from uuidfs import __version__
 from uuidfs.cli.config import config_app
 from uuidfs.cli.convert import convert_command, revert_command
+from uuidfs.cli.history import history_command
 from uuidfs.cli.hook import hook_app
+from uuidfs.cli.log import log_command
 from uuidfs.cli.migrate import local_migrate_command
 from uuidfs.cli.options import CONNECT, ROOT
 from uuidfs.cli.outdated import outdated_command
@@ -39,6 +41,8 @@ app.command("revert")(revert_command)
 app.command("status")(status_command)
 app.command("check")(check_command)
 app.command("path")(path_command)
+app.command("log")(log_command)
+app.command("history")(history_command)
 app.add_typer(hook_app, name="hook")
 app.add_typer(trash_app, name="trash")
 app.add_typer(config_app, name="config")

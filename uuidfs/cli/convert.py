@@ -1,10 +1,11 @@
 """``uuidfs convert`` and ``uuidfs revert``."""
 
-from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from uuidfs.cli.firmware import KIND as FIRMWARE
+from uuidfs.cli.firmware import firmware_run
 from uuidfs.cli.options import (
     ALL,
     CONNECT,
@@ -16,13 +17,24 @@ from uuidfs.cli.options import (
     layout_of,
     patience,
 )
-from uuidfs.cli.output import carry_out, configured, cpus, known_checkpoints
+from uuidfs.cli.output import carry_out, configured, cpus, known_checkpoints, starts_once
 from uuidfs.cli.progress import Progress
-from uuidfs.convert.results import Options, RunResult, with_progress
+from uuidfs.convert.results import Options, with_progress
 from uuidfs.convert.run import convert, revert
 from uuidfs.errors import UsageError
-from uuidfs.layout.places import Layout
+from uuidfs.layout.places import Kind, Layout
 from uuidfs.runtime import reconciler_state
+
+if TYPE_CHECKING:
+    from uuidfs.firmware.results import FirmwareRun
+
+KINDS = typer.Option(
+    None,
+    "--kind",
+    metavar="KIND",
+    show_default=False,
+    help="Only these files: config, log, snapshot, checkpoint or nvram; may be given repeatedly.",
+)
 
 
 def convert_command(
@@ -31,20 +43,24 @@ def convert_command(
     all_domains: bool = ALL,
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
+    kinds: list[str] = KINDS,
     lock_timeout: float = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
     """Move files to UUID names, with symlinks under the domains' names."""
     layout = layout_of(ctx, root, connect)
+    configuration = configured(layout)
+    options = _options(domains, all_domains, dry_run, patience(layout, lock_timeout))
+    files, firmware = _chosen_kinds(kinds)
+    mode = "all" if kinds and firmware else configuration.firmware
     _run(
-        convert,
-        "Converting",
+        "convert",
         layout,
         as_json,
-        _options(domains, all_domains, dry_run, patience(layout, lock_timeout))._replace(
-            kinds=configured(layout).kinds
-        ),
+        options._replace(kinds=configuration.kinds if files is None else files),
+        mode if firmware else "off",
+        required=bool(kinds),
     )
 
 
@@ -54,6 +70,7 @@ def revert_command(
     all_domains: bool = ALL,
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
+    kinds: list[str] = KINDS,
     lock_timeout: float = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
@@ -62,13 +79,25 @@ def revert_command(
     layout = layout_of(ctx, root, connect)
     if not dry_run and (running := reconciler_state.read(layout)) is not None:
         raise reconciler_state.RunsError(running.pid)
-    _run(
-        revert,
-        "Reverting",
-        layout,
-        as_json,
-        _options(domains, all_domains, dry_run, patience(layout, lock_timeout)),
-    )
+    options = _options(domains, all_domains, dry_run, patience(layout, lock_timeout))
+    files, firmware = _chosen_kinds(kinds)
+    if files is not None:
+        options = options._replace(kinds=files)
+    _run("revert", layout, as_json, options, "all" if firmware else "off", required=bool(kinds))
+
+
+def _chosen_kinds(kinds: list[str] | None) -> tuple[frozenset[Kind] | None, bool]:
+    """The kinds of files, None for those that are usual, and whether firmware is meant, too."""
+    if not kinds:
+        return None, True
+    known = [kind.value for kind in Kind]
+    for kind in kinds:
+        if kind not in {*known, FIRMWARE}:
+            raise UsageError(
+                f"--kind {kind}: there is no such kind; known are {', '.join([*known, FIRMWARE])}"
+            )
+    files = frozenset(kind for kind in Kind if kind.value in kinds)
+    return files, FIRMWARE in kinds
 
 
 def _options(
@@ -83,15 +112,37 @@ def _options(
         lock_timeout=lock_timeout,
         cpus=cpus(),
         checkpoints=known_checkpoints,
+        starts_once=starts_once,
     )
 
 
 def _run(
-    action: Callable[[Layout, Options], RunResult],
-    label: str,
+    action: str,
     layout: Layout,
     as_json: bool,
     chosen: Options,
+    mode: str,
+    *,
+    required: bool,
 ) -> NoReturn:
-    chosen = with_progress(chosen, Progress(label))
-    raise typer.Exit(carry_out(action, layout, chosen, as_json=as_json))
+    def firmware() -> "FirmwareRun | None":
+        return firmware_run(
+            action,
+            layout,
+            domains=chosen.domains,
+            mode=mode,
+            dry_run=chosen.dry_run,
+            lock_timeout=chosen.lock_timeout,
+            required=required,
+        )
+
+    chosen = with_progress(chosen, Progress("Converting" if action == "convert" else "Reverting"))
+    raise typer.Exit(
+        carry_out(
+            convert if action == "convert" else revert,
+            layout,
+            chosen,
+            as_json=as_json,
+            firmware=firmware if mode != "off" else None,
+        )
+    )

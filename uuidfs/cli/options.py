@@ -22,6 +22,13 @@ DOMAIN = typer.Argument(
     ..., metavar="DOMAIN", help="A name or a UUID.", autocompletion=domain_names
 )
 
+PAST_DOMAIN = typer.Argument(
+    ...,
+    metavar="DOMAIN",
+    help="A name or a UUID; also of a domain that is gone, or a former name.",
+    autocompletion=domain_names,
+)
+
 ALL = typer.Option(False, "--all", help="All domains.")
 
 DRY_RUN = typer.Option(False, "--dry-run", help="Print what would be done; change nothing.")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NoReturn
 from uuidfs.cli.render import text
 from uuidfs.cli.render.runs import run_errors, run_json, run_lines
 from uuidfs.convert.results import Options, RunResult
-from uuidfs.errors import EXIT_FAILED, EXIT_OK, UsageError, UuidfsError, show
+from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK, UsageError, UuidfsError, show
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:
+    from uuidfs.firmware.results import FirmwareRun
     from uuidfs.runtime.known_checkpoints import KnownCheckpoints
     from uuidfs.settings import Loaded
     from uuidfs.settings_keys import Configuration
@@ -42,6 +43,13 @@ def known_checkpoints(layout: Layout, uuid: str) -> "KnownCheckpoints | None":
     return checkpoints_of(layout, uuid)
 
 
+def starts_once(layout: Layout, uuid: str) -> bool | None:
+    """Whether libvirt has a domain marked for one autostart, likewise."""
+    from uuidfs.host import libvirtd
+
+    return libvirtd.starts_once(layout, uuid)
+
+
 def cpus() -> int:
     """How many CPUs this process may use."""
     return len(os.sched_getaffinity(0))
@@ -53,14 +61,20 @@ def carry_out(
     options: Options,
     *,
     as_json: bool = False,
+    firmware: "Callable[[], FirmwareRun | None] | None" = None,
 ) -> int:
-    """Run convert or revert, say what it did, and return the exit code."""
+    """Run convert or revert, say what it did, and return the exit code.
+
+    ``firmware`` comes first: libvirt writes the definitions anew, which are files to convert.
+    """
+    changed = firmware() if firmware is not None else None
     result = action(layout, options)
     if as_json:
-        say([run_json(result)])
+        say([run_json(result, changed)])
     else:
-        say(run_lines(result), run_errors(result))
-    return result.exit_code
+        say(run_lines(result, changed), run_errors(result, changed))
+    codes = {result.exit_code, EXIT_OK if changed is None else changed.exit_code}
+    return next(code for code in (EXIT_FAILED, EXIT_BUSY, EXIT_OK) if code in codes)
 
 
 def say(lines: Iterable[str], errors: Iterable[str] = ()) -> None:

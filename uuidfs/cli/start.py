@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from uuidfs.cli.firmware import firmware_run
 from uuidfs.cli.output import (
     carry_out,
     configured,
@@ -20,11 +21,13 @@ from uuidfs.cli.output import (
     known_checkpoints,
     rooted,
     say,
+    starts_once,
 )
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:
+    from uuidfs.firmware.results import FirmwareRun
     from uuidfs.settings_keys import Configuration
 
 
@@ -65,10 +68,23 @@ def _convert_all(root: str) -> int:
 
     gc.disable()  # a run makes no cycles, and is over soon
     layout = _layout(root)
-    options = Options(cpus=cpus(), checkpoints=known_checkpoints)
+    options = Options(cpus=cpus(), checkpoints=known_checkpoints, starts_once=starts_once)
+    mode = "renamed"
     if found := _configured(layout, root):
         options = options._replace(lock_timeout=found.lock_timeout, kinds=found.kinds)
-    return carry_out(convert, layout, options)
+        mode = found.firmware
+
+    def firmware() -> "FirmwareRun | None":
+        return firmware_run(
+            "convert",
+            layout,
+            domains=None,
+            mode=mode,
+            dry_run=False,
+            lock_timeout=options.lock_timeout,
+        )
+
+    return carry_out(convert, layout, options, firmware=firmware)
 
 
 def _repair(root: str) -> int:

@@ -14,13 +14,17 @@ from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.names import ONCE, ONCE_MARK, marked_once
+from uuidfs.layout.places import AUTOSTART, Kind, Layout
 from uuidfs.layout.trash_label import Reason
+from uuidfs.plan.draft import Draft
+from uuidfs.plan.once import plan_once
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity import MAX_BYTES, read_expat
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
+from uuidfs.survey.view import Once, View
 
 
 @dataclass(frozen=True)
@@ -186,10 +190,10 @@ def _retire(
     entry = f"{loser}.xml"
     try:
         autostart = names.child("autostart")
-        links = {}
+        link = mark = None
         if autostart is not None:
             with autostart:
-                links = {e: autostart.look(e) for e in (entry, f"{entry}.once")}
+                link, mark = autostart.look(entry), autostart.look(f"{loser}{ONCE}")
         if config.text is not None and names.link_text(f"{winner}.xml") is None:
             # The winner's document will replace this one in the store.
             trashing.copy(Kind.CONFIG, uuid, f"{uuid}.xml", Reason.LOST_A_RENAME)
@@ -198,15 +202,38 @@ def _retire(
         autostart = names.child("autostart")
         if autostart is not None:
             with autostart:
-                for link, found in links.items():
-                    if found is not None and found.text is not None and names.look(entry) is None:
-                        trashing.retire(
-                            Kind.CONFIG, uuid, autostart, link, Reason.LOST_A_RENAME, found
-                        )
+                if link is not None and link.text is not None and names.look(entry) is None:
+                    trashing.retire(Kind.CONFIG, uuid, autostart, entry, Reason.LOST_A_RENAME, link)
+                if mark is not None and names.look(entry) is None:
+                    _give_mark(dirs, applier, uuid, winner, loser, mark)
         for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
             _retire_metadata(dirs, applier, kind, uuid, loser)
     except OSError as error:
         raise SystemCallFailed(f"finish the rename of {loser!r} in", names.path, error) from error
+
+
+def _give_mark(  # what is whose, and where
+    dirs: TrustedDirs, applier: Applier, uuid: str, winner: str, loser: str, mark: Entry
+) -> None:
+    """A mark for one autostart under the losing name is the domain's: it goes to the other one.
+
+    Unless another domain's note says that it is that one's, which had the name before.
+    """
+    entry, store = f"{loser}{ONCE}", dirs.store(Kind.CONFIG)
+    note = store.look(uuid + ONCE_MARK) if store is not None else None
+    if marked_once(entry, mark.text) is None or (mark.nlink > 1 and not mark.same_inode(note)):
+        return
+    names = dirs.names(Kind.CONFIG)
+    autostart = names.child(AUTOSTART) if names is not None else None
+    if autostart is None:
+        return
+    with autostart:
+        there, here = autostart.look(winner + ONCE), autostart.look(entry)
+    once = Once(winner + ONCE, there, mark, entry, here)
+    draft = Draft(dirs.layout, View(uuid, winner, "config", once=once))
+    plan_once(draft, keep=True)
+    for step in draft.steps:
+        applier.run(step)
 
 
 def _retire_metadata(

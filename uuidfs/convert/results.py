@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK
+from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.steps import Op, Step
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
@@ -11,7 +12,8 @@ from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scan import Problem
 
-_SILENT = frozenset({Op.PRUNE, Op.MARK, Op.RECORD})  # no file's place or link changes by them
+# No file's place or link changes by them.
+_SILENT = frozenset({Op.PRUNE, Op.MARK, Op.RECORD, Op.NOTE_ONCE})
 
 
 class DomainResult(NamedTuple):
@@ -44,6 +46,8 @@ class DomainResult(NamedTuple):
     @property
     def label(self) -> str:
         """What people call it."""
+        if self.uuid == NOBODY:
+            return "no domain"
         return self.name if self.name is not None else self.uuid
 
 
@@ -76,7 +80,8 @@ class Options(NamedTuple):
     ``cpus`` above 1 lets a large run use that many processes; not for callers with threads.
     Files of other ``kinds`` are left as they are, plain or converted. ``by`` is who runs this.
     ``checkpoints`` tells which of a UUID's libvirt knows, None when no daemon runs; it may raise
-    UuidfsError. Without it a misfiled checkpoint counts as one that libvirt knows.
+    UuidfsError. Without it a misfiled checkpoint counts as one that libvirt knows. ``starts_once``
+    tells whether libvirt itself has a UUID marked for one autostart, None when nobody says.
     """
 
     domains: tuple[str, ...] | None = None
@@ -88,6 +93,7 @@ class Options(NamedTuple):
     kinds: frozenset[Kind] = frozenset(Kind)
     by: str = "convert"
     checkpoints: Callable[[Layout, str], KnownCheckpoints | None] | None = None
+    starts_once: Callable[[Layout, str], bool | None] | None = None
 
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:

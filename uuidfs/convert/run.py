@@ -58,6 +58,8 @@ class _Run:
         self._second_scan: Scan | None = None
         self._misfiled: set[str] = set()  # UUIDs; libvirt has not been asked about them yet
         self._known: dict[str, KnownCheckpoints | None] = {}  # by UUID
+        self._marked: set[str] = set()  # UUIDs whose mark for one autostart is new to us
+        self._starts: dict[str, bool | None] = {}  # by UUID, whether libvirt knows of it
 
     def _scan(self) -> Scan:
         scan = scan_all(self.surveyor.documents)
@@ -142,11 +144,16 @@ class _Run:
 
     def _asks(self, uuid: str) -> bool:
         """Ask libvirt what a plan waits for, if it does; tells so. Raises UuidfsError."""
-        if uuid not in self._misfiled or self.options.checkpoints is None:
-            return False
-        self._known[uuid] = self.options.checkpoints(self.layout, uuid)
-        self._misfiled.discard(uuid)
-        return True
+        asked = False
+        if uuid in self._misfiled and self.options.checkpoints is not None:
+            self._known[uuid] = self.options.checkpoints(self.layout, uuid)
+            self._misfiled.discard(uuid)
+            asked = True
+        if uuid in self._marked and self.options.starts_once is not None:
+            self._starts[uuid] = self.options.starts_once(self.layout, uuid)
+            self._marked.discard(uuid)
+            asked = True
+        return asked
 
     def _look_again(self) -> None:
         """Rotated or renamed: there are new names as well."""
@@ -170,6 +177,15 @@ class _Run:
 
     def _plan_from(self, scan: Scan, uuid: str) -> Plan:
         view = self.surveyor.view(scan, uuid)
+        once = view.once
+        if once is not None and once.at_name is not None and not once.at_name.same_inode(once.note):
+            # A rename can have left it to another domain before anybody noted whose it is.
+            if self.options.starts_once is not None and uuid not in self._starts:
+                self._marked.add(uuid)
+                view = view._replace(once=None)
+            else:
+                unknown = self._starts.get(uuid) is False
+                view = view._replace(once=once._replace(unknown=unknown))
         if self.action == "revert":
             return plan_revert(self.layout, view)
         is_told = self.options.checkpoints is None or uuid in self._known
@@ -188,5 +204,6 @@ class _Run:
 
 
 def _trashed(plan: Plan) -> set[tuple[object, ...]]:
-    """What a plan takes away because no name refers to it."""
-    return {(s.kind, s.store_entry, s.waiting) for s in plan.steps if s.op is Op.TRASH}
+    """What a plan takes away because no name refers to it, or no domain has the name."""
+    ops = {Op.TRASH, Op.DROP_ONCE}
+    return {(s.kind, s.store_entry, s.entry, s.waiting) for s in plan.steps if s.op in ops}

@@ -8,27 +8,21 @@ not leave a daemon that never hears of it.
 """
 
 import os
-import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 
-from uuidfs.errors import SystemCallFailed, UsageError, UuidfsError
+from uuidfs.errors import SystemCallFailed, UsageError
 from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.files.small import replace_file
 from uuidfs.host.pid_files import holder, holder_of, pid_file
+from uuidfs.host.virsh import NoAnswerError, NobodyError, virsh
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.flock import make_lock_directory
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 
 DAEMONS = ("libvirtd", "virtqemud")
 OWED = "reload-owed"
-TIMEOUT = 10.0  # seconds; a daemon that takes longer has not answered
-
-
-class NoAnswerError(UuidfsError):
-    """A daemon may be running, but did not say what it was asked."""
 
 
 def runs(layout: Layout) -> bool:
@@ -67,6 +61,19 @@ def checkpoints_of(layout: Layout, uuid: str) -> KnownCheckpoints | None:
     return KnownCheckpoints(frozenset(line for line in told.split("\n") if line), since)
 
 
+def starts_once(layout: Layout, uuid: str) -> bool | None:
+    """Whether libvirt has a mark for one autostart of a domain in its memory (11.2 and later).
+
+    None when no daemon runs for this layout, or one that does not say. Raises NoAnswerError.
+    """
+    told = _ask(layout, "whether the domain starts once", "dominfo", uuid)
+    for line in (told or "").split("\n"):
+        what, _, answer = line.partition(":")
+        if what == "Autostart Once":
+            return answer.strip() == "enable"
+    return None
+
+
 def _running_since(layout: Layout) -> int | None:
     """When the daemon wrote its pid file, in nanoseconds; None when none runs."""
     for path in _pid_files(layout):
@@ -101,28 +108,10 @@ def _ask(layout: Layout, what: str, *command: str) -> str | None:
     """What virsh prints; None when no daemon runs for this layout. Raises NoAnswerError."""
     if not layout.live or not runs(layout):
         return None
-    virsh = shutil.which("virsh")
-    if virsh is None:
-        raise NoAnswerError(f"cannot ask libvirt for {what}: virsh is not installed")
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed command, and a UUID that was checked
-            [virsh, "--connect", layout.uri, "--quiet", *command],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=TIMEOUT,
-            check=False,
-            env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoAnswerError(f"cannot ask libvirt for {what}: {error}") from error
-    if done.returncode == 0:
-        return done.stdout.rstrip("\n")
-    if "Failed to connect socket" in done.stderr or "Connection refused" in done.stderr:
+        return virsh(layout, f"ask libvirt for {what}", *command)
+    except NobodyError:
         return None
-    message = " ".join(done.stderr.split())
-    raise NoAnswerError(f"libvirt did not tell {what}: {message}")
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,59 @@ def config_target(text: str) -> str | None:
 
 def log_target(text: str) -> tuple[str, str] | None:
     """The UUID and suffix that one of our log links names, or None when it is not ours."""
-    if not text.startswith(f"{STORE}/"):
-        return None
-    uuid, suffix = text[len(STORE) + 1 : len(STORE) + 37], text[len(STORE) + 37 :]
-    if suffix == ".log":
+    return stored_log(text[len(STORE) + 1 :]) if text.startswith(f"{STORE}/") else None
+
+
+def stored_log(entry: str) -> tuple[str, str] | None:
+    """The UUID and suffix of a log's name in the store, or None when it is not ours.
+
+    The suffix is what :func:`log_entry` puts it together from: the rotation, ".1", and for a
+    helper's log what it is called and its rotation, "~fs0-virtiofsd~.1".
+    """
+    uuid, rest = entry[:36], entry[36:]
+    if rest == ".log":
         return (uuid, "") if is_uuid(uuid) else None
-    parts = split_log(text[len(STORE) + 1 :])
-    return parts if parts is not None and is_uuid(parts[0]) else None
+    parts = split_log(entry)
+    if parts is None or not is_uuid(uuid):
+        return None
+    if parts[0] == uuid:
+        return parts
+    tags = [tag for before, tag in helper_tags(parts[0]) if before == uuid]
+    return (uuid, f"~{tags[0]}~{parts[1]}") if tags else None
+
+
+def log_entry(owner: str, suffix: str) -> str:
+    """The file name of a log: ``owner`` is the domain's name, or its UUID in the store.
+
+    >>> log_entry("web", ".1"), log_entry("web", "~fs0-virtiofsd~.1")
+    ('web.log.1', 'web-fs0-virtiofsd.log.1')
+    """
+    if suffix[:1] != "~":
+        return f"{owner}.log{suffix}"
+    _, tag, rotation = suffix.split("~")
+    return f"{owner}-{tag}.log{rotation}"
+
+
+def log_base(suffix: str) -> str:
+    """The suffix of the log that is written now, of the log of this suffix."""
+    return suffix[: suffix.rindex("~") + 1] if suffix[:1] == "~" else ""
+
+
+def helper_tags(stem: str) -> list[tuple[str, str]]:
+    """What the name of a helper's log may stand for: (domain's name, ALIAS-virtiofsd) or so.
+
+    An alias of the user's begins with "ua-" and may have hyphens: then there are several.
+    """
+    if not stem.endswith(("-virtiofsd", "-vhost-user-gpu")):
+        return []
+    own = r"(?:fs\d+-virtiofsd|video\d+-vhost-user-gpu)\Z"
+    given = r"ua-[A-Za-z0-9_-]+-(?:virtiofsd|vhost-user-gpu)\Z"
+    places = [match.start() for match in re.finditer("-", stem)]
+    return [
+        (stem[:at], stem[at + 1 :])
+        for at in places
+        if at and re.match(f"{own}|{given}", stem[at + 1 :])
+    ]
 
 
 UUID_TEXT = re.compile(
@@ -41,6 +87,17 @@ _LOG = re.compile(
     r"(?P<suffix>(?:\.\d+|-\d{8}(?:-\d+)?|-\d{10})?(?:\.(?:gz|bz2|xz|zst|lzma|lz4|Z))?)\Z",
     re.DOTALL,
 )
+
+
+def marked_once(entry: str, text: str | None) -> str | None:
+    """The name of the domain that a mark for one autostart is for, None when it is no such mark.
+
+    libvirt (11.2 to 12.8) makes NAME.xml.once as an absolute link to the domain's NAME.xml.
+    """
+    config = entry[: -len(".once")]
+    if text is None or not entry.endswith(ONCE) or not text.endswith(f"/{config}"):
+        return None
+    return config[:-4]
 
 
 def normal_uuid(text: str) -> str | None:
@@ -102,6 +159,13 @@ KEEP_TEMP = "~keep"
 # In a metadata store's UUID directory: a symlink that says the inode of the directory at the name,
 # as it was when something in that proved it to be the domain's.
 DIRECTORY_MARK = "~directory"
+
+ONCE_MARK = "~once"  # in the config store, UUID~once: a hard link to the domain's autostart mark
+
+ONCE = ".xml.once"  # autostart/NAME.xml.once, libvirt's mark for one autostart (11.2 and later)
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""No domain has this UUID (libvirt refuses it): what belongs to none is looked at under it."""
 
 MOVED_MARK = "~moved"  # in the log store, UUID~moved: see steps.Op.MARK
 

@@ -20,6 +20,10 @@ has the older version take its layout back first (docs/packaging.md)."""
 STORE = "by-uuid"
 
 TRASH = "trash"
+
+AUTOSTART = "autostart"
+"""Below the configs, libvirt's: NAME.xml, a link to a config, and NAME.xml.once."""
+
 RETENTION_FILE = "retention.json"
 
 
@@ -98,6 +102,16 @@ class Layout(NamedTuple):
     def aside(self) -> Place:
         """What is kept of domains while they are away (:mod:`uuidfs.localmigration.set_aside`)."""
         return self.state.child("aside")
+
+    @property
+    def kept(self) -> Place:
+        """Hard links to what libvirt deletes with a domain: the firmware's files, and more."""
+        return self.state.child("kept")
+
+    @property
+    def lib(self) -> Place:
+        """libvirt's directory that belongs to QEMU's user."""
+        return self.names[Kind.SNAPSHOT].parent
 
     def places(self, side: Side) -> dict[Kind, Place]:
         """The directories of one side, by kind."""

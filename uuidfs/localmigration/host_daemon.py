@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuidfs.errors import UuidfsError
 from uuidfs.host.libvirtd import DAEMONS, daemon_of
 from uuidfs.layout.places import Layout
+from uuidfs.runtime.owners import started_at
 
 _SOCKETS = {"libvirtd": "libvirt-sock", "virtqemud": "virtqemud-sock"}
 
@@ -17,11 +18,15 @@ _PATH = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin"
 
 
 class HostDaemon(NamedTuple):
-    """Its name, the program to start the peer with, and its socket's name below /run/libvirt."""
+    """Its name, the program to start the peer with, and its socket's name below /run/libvirt.
+
+    ``since``: when it was started, in clock ticks after boot.
+    """
 
     name: str
     program: str
     socket: str
+    since: int = 0
 
 
 def host_daemon(layout: Layout) -> HostDaemon:
@@ -39,4 +44,4 @@ def host_daemon(layout: Layout) -> HostDaemon:
         program = shutil.which(name, path=_PATH) or ""
     if not program:
         raise UuidfsError(f"the program of {name} (process {pid}) cannot be found")
-    return HostDaemon(name, program, _SOCKETS[name])
+    return HostDaemon(name, program, _SOCKETS[name], started_at(pid) or 0)

@@ -1,4 +1,4 @@
-"""Looks at what of the host a domain's network cards hang on; :mod:`.devices.facts` says what."""
+"""Looks at what of the host a domain's devices hang on; :mod:`.devices.facts` says what."""
 
 import os
 
@@ -6,6 +6,7 @@ from lxml import etree
 
 from uuidfs.files.directory import opened
 from uuidfs.layout.places import Place
+from uuidfs.localmigration import shares
 from uuidfs.localmigration.devices import filters
 from uuidfs.localmigration.devices.facts import HostFacts, Link
 
@@ -13,15 +14,25 @@ LINKS = "/sys/class/net"  # sysfs(5); of the network namespace that it was mount
 
 FILTERS = "/etc/libvirt/nwfilter"
 
+STATUS = "/run/libvirt/qemu"
+
 _SIZE = 1 << 20  # bytes of one filter
 
 
 def look(
-    live: etree._Element, *, modular: bool, links: str = LINKS, filters_in: str = FILTERS
+    live: etree._Element,
+    *,
+    modular: bool,
+    links: str = LINKS,
+    filters_in: str = FILTERS,
+    status: str = STATUS,
+    since: int = 0,
 ) -> HostFacts:
     """What is to be known of the host for a domain. Raises UuidfsError or OSError.
 
     ``modular``: the guest's daemon is virtqemud, which has no network filters itself.
+    ``status``: where that daemon keeps its pid files; ``since``: when it was started, in clock
+    ticks after boot.
     """
     taps = (
         target.get("dev") for target in live.iterfind("devices/interface[@type='ethernet']/target")
@@ -33,7 +44,11 @@ def look(
         known = filters.needing_address(
             text.decode(errors="surrogateescape") for text in filter_files(filters_in).values()
         )
-    return HostFacts({name: _link(f"{links}/{name}") for name in taps if name}, known)
+    return HostFacts(
+        {name: _link(f"{links}/{name}") for name in taps if name},
+        known,
+        shares.look(live, status, since),
+    )
 
 
 def filter_files(directory: str = FILTERS) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from uuidfs.localmigration.connection import connect, doing, lookup
 from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import BY
+from uuidfs.localmigration.open_firmware import give_own_names
 from uuidfs.localmigration.preflight import CannotMove, pid_file, preflight
 from uuidfs.localmigration.processes import process_of
 from uuidfs.localmigration.results import (
@@ -68,6 +69,8 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
                 preflight(layout, host, domain, options)
                 if options.dry_run:
                     return TripResult(name, uuid, outcome=CAN_MOVE)
+                if options.new_name is not None:
+                    give_own_names(layout, domain)
                 trip = Trip(layout, host, _begin(layout, uuid, name, options), options)
                 where = trip.out_and_home(domain)
         finally:

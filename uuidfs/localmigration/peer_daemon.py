@@ -24,7 +24,7 @@ from uuidfs.files.directory import opened
 from uuidfs.host.interpreter import command as python
 from uuidfs.layout import names
 from uuidfs.layout.places import Place
-from uuidfs.localmigration import peer_files
+from uuidfs.localmigration import peer_files, peer_shares
 from uuidfs.localmigration.hop_sockets import HOPS
 from uuidfs.localmigration.host_daemon import HostDaemon
 from uuidfs.localmigration.peer_inside import HOST
@@ -155,6 +155,7 @@ class PeerDaemon:
         if guest is not None:
             with guest:
                 fds.append(guest.namespace())
+            peer_shares.let_move(os.path.dirname(self.guest_file), self.name)
             way = ["nsenter", f"--mount=/proc/self/fd/{fds[1]}"]
         command = [
             "setsid",

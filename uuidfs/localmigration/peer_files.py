@@ -124,7 +124,8 @@ def _hook(directory: str, guest: Guest) -> bytes:
         quoted(word) for word in (*python("uuidfs.localmigration.peer_hook"), directory)
     )
     owner = " ".join(map(str, guest.owner))
-    start = f"{words} start {owner}" if guest.tpm_state is not None else "true"
+    needed = guest.tpm_state is not None or guest.facts.shares
+    start = f"{words} start {owner}" if needed else "true"
     return f"""#!/bin/sh
 case $2 in
 migrate) exec {words} migrate ;;

@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
     try:
         if operation == "start":
             _give_sockets(*map(int, owner))
+            _look_at_shares(directory)
         else:
             sys.stdout.write(_changed(directory, sys.stdin.read()))
     except (UuidfsError, OSError, ValueError) as error:
@@ -59,10 +60,26 @@ def _changed(directory: str, migratable: str) -> str:
             raise UuidfsError(f"it cannot move any more: {'; '.join(reasons)}")
         elsewhere = {path: f"{directory}/{part}" for part, path in peer_inside.HOSTS.items()}
         changed = devices.in_peer(migratable, before, emulator, host, elsewhere)
-        home = devices.at_home(migratable, emulator).encode()
+        home = devices.at_home(migratable, emulator, host).encode()
         # Passwords of VNC and SPICE are in it.
         write_whole(kept, HOME_XML, home, mode=0o600)
     return changed
+
+
+def _look_at_shares(directory: str) -> None:
+    """Every virtiofsd of the peer can hand the guest's files over, on the way home.
+
+    libvirt calls ``start`` after it has started them, and before QEMU (11.3).
+    """
+    from uuidfs.localmigration import domain_xml, look_at_host, shares
+
+    with existing(Place(directory)) as kept:
+        live = kept.read(LIVE_XML, 1 << 24)
+    if live is None:
+        raise UuidfsError(f"{directory}/{LIVE_XML} is missing")
+    why = shares.unsafe_in_peer(domain_xml.parse(live.decode()), look_at_host.STATUS)
+    if why is not None:
+        raise UuidfsError(f"in the peer: {why}")
 
 
 def _give_sockets(uid: int, gid: int) -> None:

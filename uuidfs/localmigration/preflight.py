@@ -9,7 +9,15 @@ from uuidfs.host.hook_file import status as hook_status
 from uuidfs.layout import names
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
-from uuidfs.localmigration import devices, domain_xml, look_at_host, memory, secrets
+from uuidfs.localmigration import (
+    devices,
+    domain_xml,
+    look_at_host,
+    memory,
+    open_firmware,
+    secrets,
+    shares,
+)
 from uuidfs.localmigration.connection import bounded, doing, lookup, module
 from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
@@ -50,7 +58,7 @@ def preflight(layout: Layout, host: Any, domain: Any, options: MigrationOptions)
                 else "it is paused; resume it first"
             )
         else:
-            reasons += devices.obstacles(live, look(layout, live))
+            reasons += shares.unsupported(host, live) or devices.obstacles(live, look(layout, live))
             reasons += secrets.unknown_to_a_peer(host, live, host_daemon(layout).name)
             reasons += _process_obstacles(layout, name, live) or [
                 f"{path}: a block job is active"
@@ -93,7 +101,19 @@ def _process_obstacles(layout: Layout, name: str, live: Any) -> list[str]:
 
 def look(layout: Layout, live: Any) -> devices.HostFacts:
     """What of the host the domain hangs on. Raises UuidfsError or OSError."""
-    return look_at_host.look(live, modular=host_daemon(layout).name != "libvirtd")
+    daemon = host_daemon(layout)
+    facts = look_at_host.look(
+        live,
+        modular=daemon.name != "libvirtd",
+        status=layout.status.path,
+        since=daemon.since,
+    )
+    process = process_of(pid_file(layout, live.findtext("name") or ""))
+    if process is None:
+        return facts
+    with process:
+        firmware = open_firmware.look(layout, live, process)
+    return facts._replace(firmware=firmware.by_uuid, astray=firmware.astray)
 
 
 def pid_file(layout: Layout, name: str) -> str:

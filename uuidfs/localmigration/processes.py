@@ -129,6 +129,19 @@ class Process:
         """A descriptor of its mount namespace, the caller's to close. Raises OSError."""
         return os.open("ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
 
+    def files(self) -> frozenset[tuple[int, int]]:
+        """Device and inode of all that it has open. Raises OSError, also when it has ended."""
+        directory = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._proc)
+        found = set()
+        try:
+            for name in os.listdir(directory):
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    status = os.stat(name, dir_fd=directory)
+                    found.add((status.st_dev, status.st_ino))
+        finally:
+            os.close(directory)
+        return frozenset(found)
+
 
 def process_of(pid_file: str) -> Process | None:
     """The process that holds a pid file; None when nobody does. Raises SystemCallFailed."""

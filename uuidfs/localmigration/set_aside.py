@@ -38,6 +38,7 @@ class SetAside(NamedTuple):
     checkpoints: tuple[str, ...] = ()
     autostart: bool = False
     config: str | None = None
+    autostart_once: bool = False
 
 
 def path_of(layout: Layout, uuid: str) -> str:
@@ -63,7 +64,14 @@ def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:
             domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
             if persistent
             else None,
+            persistent and _starts_once(domain),
         )
+
+
+def _starts_once(domain: Any) -> bool:
+    """``virsh autostart --once``, from libvirt 11.2 on."""
+    asked = getattr(domain, "autostartOnce", None)
+    return bool(asked()) if asked is not None else False
 
 
 def keep(layout: Layout, uuid: str, aside: SetAside) -> None:
@@ -215,6 +223,8 @@ def put_back(domain: Any, aside: SetAside, only: frozenset[str] | None = None) -
         # Only a rename takes it away: without one, whoever disabled it meanwhile wants that.
         if aside.autostart and aside.new_name is not None and not domain.autostart():
             domain.setAutostart(1)
+        if aside.autostart_once and aside.new_name is not None and not _starts_once(domain):
+            domain.setAutostartOnce(1)
 
 
 def _snapshots_back(

@@ -84,6 +84,10 @@ def plan_convert(
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         if not prune(draft, kind):
             _record(draft, kind)
+    if view.once is not None:
+        from uuidfs.plan.once import plan_once  # rare, and the hook has no time
+
+        plan_once(draft, keep=True)
     return draft.finish()
 
 

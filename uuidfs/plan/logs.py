@@ -3,7 +3,7 @@
 from collections.abc import Container
 
 from uuidfs.files.entry import Entry
-from uuidfs.layout.names import MOVED_MARK, log_target
+from uuidfs.layout.names import MOVED_MARK, log_base, log_entry, log_target
 from uuidfs.layout.places import Kind
 from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.draft import Draft
@@ -21,14 +21,18 @@ def plan_logs(draft: Draft, bound: Container[str], *, log_link: bool) -> None:
     """
     view = draft.view
     if view.name is not None:
-        chain = _Chain(draft, bound)
-        for log in view.logs:
-            chain.add(log)
-        chain.adopt(view.away)
-        if view.moved is not None:
-            chain.keep_taken()
-        chain.run()
-        chain.finish(log_link=log_link)
+        suffixes = {log.suffix for log in (*view.logs, *view.taken, *view.away)}
+        suffixes |= {suffix for suffix, _ in view.log_store}
+        for base in sorted({"", *map(log_base, suffixes)}):
+            chain = _Chain(draft, bound, base)
+            for log in view.logs:
+                if log_base(log.suffix) == base:
+                    chain.add(log)
+            chain.adopt(tuple(log for log in view.away if log_base(log.suffix) == base))
+            if view.moved is not None:
+                chain.keep_taken()
+            chain.run()
+            chain.finish(log_link=log_link and not base)
     else:
         # Undefined: logs stay under their UUID, with their link. A link without a log was made
         # for a start that never wrote one, or its log is gone.
@@ -44,32 +48,38 @@ def plan_logs(draft: Draft, bound: Container[str], *, log_link: bool) -> None:
 
 
 class _Chain:
-    """The rotations of one domain's log, by name and in the store, while a plan is made."""
+    """The rotations of one domain's log, by name and in the store, while a plan is made.
 
-    def __init__(self, draft: Draft, bound: Container[str]) -> None:
+    ``base`` is the suffix of the log that is written now: "", or that of a helper's log.
+    """
+
+    def __init__(self, draft: Draft, bound: Container[str], base: str = "") -> None:
         self.draft = draft
         self.bound = bound
-        self.stored = dict(draft.view.log_store)
-        self.taken = {log.suffix: log for log in draft.view.taken}
+        self.base = base
+        view = draft.view
+        self.stored = {s: found for s, found in view.log_store if log_base(s) == base}
+        self.taken = {log.suffix: log for log in view.taken if log_base(log.suffix) == base}
         self.todo: dict[str, LogName] = {}  # suffix by name -> what lies there
         self.points: dict[str, str | None] = {}  # suffix by name -> store suffix; None: a file
         self.settled: set[str] = set()  # store suffixes that a name rightly links to
         self.blocked: set[str] = set()  # suffixes that are left alone
 
     def _entry(self, suffix: str) -> str:
-        return f"{self.draft.view.uuid}.log{suffix}"
+        return log_entry(self.draft.view.uuid, suffix)
 
     def _target(self, log: LogName) -> str | None:
-        text = log.at_name.text
-        prefix = self.draft.layout.link_prefix(Kind.LOG, "") + self.draft.view.uuid + ".log"
-        return text[len(prefix) :] if text is not None and text.startswith(prefix) else None
+        target = log_target(log.at_name.text or "")
+        if target is None or target[0] != self.draft.view.uuid:
+            return None
+        return target[1] if log_base(target[1]) == self.base else None
 
     def add(self, log: LogName) -> None:
         """Take one of the domain's own names into account."""
         target = self._target(log)
         if target == log.suffix:
             self.settled.add(log.suffix)
-            if log.suffix not in self.stored and log.suffix:
+            if log.suffix not in self.stored and log.suffix != self.base:
                 self._emit(Op.DROP_LINK, log.suffix, log)  # its file was rotated in the store
                 self.settled.discard(log.suffix)
         elif log.at_name.is_file or (target is not None and target in self.stored):
@@ -123,12 +133,9 @@ class _Chain:
 
     def _go_on(self, target: str) -> None:
         """Give a log of the store the next free number."""
-        numbers = [
-            int(s[1:])
-            for s in (*self.todo, *self.settled, *self.stored)
-            if s[1:].isdigit() and s[0] == "."
-        ]
-        suffix = f".{max(numbers, default=-1) + 1}"
+        rotations = [s[len(self.base) :] for s in (*self.todo, *self.settled, *self.stored)]
+        numbers = [int(r[1:]) for r in rotations if r[1:].isdigit() and r[0] == "."]
+        suffix = f"{self.base}.{max(numbers, default=-1) + 1}"
         self._share(target, suffix)
         self._link(suffix)
         self.settled.add(suffix)
@@ -153,7 +160,7 @@ class _Chain:
                     Kind.LOG,
                     view.uuid,
                     "",
-                    f"{view.name}.log{suffix}",
+                    log_entry(view.name or "", suffix),
                     self._entry(suffix),
                 )
             )
@@ -192,7 +199,7 @@ class _Chain:
             if not ready:
                 for log in self.todo.values():
                     self.draft.leave(Kind.LOG, "", log.entry, "rotated logs point at each other")
-                    self.blocked |= {log.suffix, self.points[log.suffix] or ""}
+                    self.blocked |= {log.suffix, self.points[log.suffix] or self.base}
                 return
             self._settle(ready[0])
 
@@ -223,7 +230,7 @@ class _Chain:
     def finish(self, *, log_link: bool) -> None:
         """What is in the store and under no name yet; names that another UUID still has."""
         view = self.draft.view
-        alive = "" in self.settled and "" in self.stored
+        alive = self.base in self.settled and self.base in self.stored
         for suffix in sorted(set(self.stored) - self.settled - self.blocked):
             found = self.stored[suffix]
             entry = self._entry(suffix)
@@ -232,7 +239,7 @@ class _Chain:
                 del self.stored[suffix]
             elif not found.is_file:
                 self.draft.in_store(Op.DISCARD, Kind.LOG, entry, found)
-            elif (alive and suffix) or view.moved is not None:
+            elif (alive and suffix != self.base) or view.moved is not None:
                 # Rotated inside the store (logrotate), or its link was taken: the name follows.
                 self._link(suffix)
                 self.settled.add(suffix)

@@ -1,7 +1,7 @@
 """The way back to libvirt's plain layout, as a pure function of a view."""
 
 from uuidfs.files.entry import Entry
-from uuidfs.layout.names import MOVED_MARK
+from uuidfs.layout.names import MOVED_MARK, log_entry
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.draft import (
@@ -40,7 +40,7 @@ def plan_revert(layout: Layout, view: View) -> Plan:
     if view.moved is not None:
         draft.in_store(Op.DISCARD, Kind.LOG, view.uuid + MOVED_MARK, view.moved)
     for suffix, found in sorted(logs.items()):
-        entry = f"{view.uuid}.log{suffix}"
+        entry = log_entry(view.uuid, suffix)
         if any(log.at_name.same_inode(found) for log in view.logs):
             draft.in_store(Op.DISCARD, Kind.LOG, entry, found)  # its name has it: a kill came
         elif view.logs_known:
@@ -51,6 +51,10 @@ def plan_revert(layout: Layout, view: View) -> Plan:
             draft.problems.append(Problem(path, why, view.name))
     for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
         prune(draft, kind)
+    if view.once is not None:
+        from uuidfs.plan.once import plan_once  # rare, and the hook has no time
+
+        plan_once(draft, keep=False)
     return draft.finish()
 
 
@@ -109,7 +113,7 @@ def _unfold_log(draft: Draft, log: LogName, stored: dict[str, Entry]) -> None:
     if log.at_name.text is None:
         return
     for suffix in list(stored):
-        text = draft.layout.link_text(Kind.LOG, view.uuid, f"{view.uuid}.log{suffix}")
+        text = draft.layout.link_text(Kind.LOG, view.uuid, log_entry(view.uuid, suffix))
         if log.at_name.text == text and stored[suffix].is_file:
             draft.steps.append(
                 Step(
@@ -118,7 +122,7 @@ def _unfold_log(draft: Draft, log: LogName, stored: dict[str, Entry]) -> None:
                     view.uuid,
                     "",
                     log.entry,
-                    f"{view.uuid}.log{suffix}",
+                    log_entry(view.uuid, suffix),
                     log.at_name,
                 )
             )

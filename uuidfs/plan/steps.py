@@ -51,6 +51,13 @@ class Op(Enum):
     """The store notes the inode ``also`` of the directory at the name: only in this one a missing
     name will mean that libvirt removed it. Without ``also`` it is the directory in which a step
     before has just made our link."""
+    GIVE_ONCE = "mark for one autostart"
+    """A renamed domain's mark for one autostart: the name gets a link with the text ``also``."""
+    DROP_ONCE = "remove the mark for one autostart"
+    """The mark is under a name that its domain has no more; who takes the name must not get it."""
+    NOTE_ONCE = "note the mark for one autostart"
+    """The store's ``store_entry`` becomes a second name of the mark: ``expect``, or without it the
+    one that a step before has just made."""
     PRUNE = "remove the empty directory"
     """Remove the UUID's directory in the store, when it is empty."""
 
@@ -96,6 +103,8 @@ class Step(NamedTuple):
         match self.op:
             case Op.FOLD | Op.REFOLD | Op.ADD_LINK | Op.POINT_LINK | Op.RECOVER:
                 return f"{self.op.value}: {name} -> {target}"
+            case Op.GIVE_ONCE:
+                return f"{self.op.value}: {name} -> {self.also}"
             case Op.UNFOLD:
                 return f"{self.op.value}: {target} -> {name}"
             case Op.SHARE:

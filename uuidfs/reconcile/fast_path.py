@@ -14,10 +14,21 @@ from uuidfs.convert.attempt import attempt
 from uuidfs.errors import Busy, Changed, UuidfsError
 from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import config_target, log_target, refusal, split_log
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.names import (
+    ONCE,
+    ONCE_MARK,
+    config_target,
+    helper_tags,
+    log_base,
+    log_entry,
+    log_target,
+    marked_once,
+    refusal,
+    split_log,
+)
+from uuidfs.layout.places import AUTOSTART, Kind, Layout
 from uuidfs.plan.convert import plan_convert
-from uuidfs.plan.steps import Plan
+from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.reconcile.queue import ChangedName
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity import Identity, Reader
@@ -125,6 +136,8 @@ class _FastPath:
         if kind is Kind.LOG:
             return Outcome(changed, self._log(changed))
         uuid = self._uuid(changed.name)
+        if kind is Kind.CONFIG and changed.entry.endswith(ONCE):
+            return Outcome(changed, self._once(changed, uuid), uuid)
         if uuid is None or self.names.uuid(changed.name) not in {None, uuid}:
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         verdict = (
@@ -139,6 +152,27 @@ class _FastPath:
             # A rename in flight, or a domain that came back.
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         return self._fold(changed, kind, uuid)
+
+    def _once(self, changed: ChangedName, uuid: str | None) -> Verdict:
+        """A new mark for one autostart is noted at once: a rename can be a moment away, and then
+        nothing says whose it was. All else about it is a full pass's."""
+        names, store = self.surveyor.dirs.names(Kind.CONFIG), self.surveyor.dirs.store(Kind.CONFIG)
+        autostart = names.child(AUTOSTART) if names is not None else None
+        if autostart is None or uuid is None or self.names.of(uuid) != (changed.name,):
+            return Verdict.NEEDS_FULL_PASS
+        with autostart:
+            mark = autostart.look(changed.entry)
+        if mark is not None and store is not None and mark.same_inode(store.look(uuid + ONCE_MARK)):
+            return Verdict.NOTHING_TO_DO
+        if mark is None or mark.nlink > 1 or marked_once(changed.entry, mark.text) is None:
+            return Verdict.NEEDS_FULL_PASS
+        entry = f"{AUTOSTART}/{changed.entry}"
+        with self.locks.hold(uuid):
+            if self._uuid(changed.name) != uuid:
+                return Verdict.NEEDS_FULL_PASS
+            step = Step(Op.NOTE_ONCE, Kind.CONFIG, uuid, "", entry, uuid + ONCE_MARK, mark)
+            self.applier.run(step)
+        return Verdict.NOTHING_TO_DO
 
     def _uuid(self, name: str) -> str | None:
         """The UUID that the name's config says now; None without a config that can be read."""
@@ -192,6 +226,11 @@ class _FastPath:
         if self._linked(name):
             return True
         directory = self.surveyor.dirs.names(Kind.LOG)
+        for entry in directory.list() if directory is not None else ():
+            if directory is not None and entry.startswith(f"{name}-"):
+                target = log_target(directory.link_text(entry) or "")
+                if target is not None and target[0] != uuid and log_base(target[1]):
+                    return False  # of a helper of whoever had the name before
         found = directory.look(f"{name}.log") if directory is not None else None
         if found is None:
             # A domain that comes back: its log may be in the store, with no name any more.
@@ -212,9 +251,15 @@ class _FastPath:
         # The disk first: a name that came since the last pass began is not among the names
         # yet, and the pass that is under way may have looked before this log was there.
         uuid = self._uuid(parts[0]) or self.names.uuid(parts[0])
+        target = log_target(directory.link_text(changed.entry) or "")
+        if uuid is None and helper_tags(parts[0]):
+            # A helper's log. Only a pass knows whose it is, and whether a link is right.
+            owners = self.names.of(target[0]) if target is not None else ()
+            right = [log_entry(name, target[1]) for name in owners if target is not None]
+            settled = changed.entry in right
+            return Verdict.NOTHING_TO_DO if settled else Verdict.NEEDS_FULL_PASS
         if uuid is None:
             return Verdict.NOTHING_TO_DO  # of no domain: left alone
-        target = log_target(directory.link_text(changed.entry) or "")
         return Verdict.NOTHING_TO_DO if target == (uuid, parts[1]) else Verdict.NEEDS_FULL_PASS
 
     def _metadata(self, changed: ChangedName, kind: Kind, uuid: str) -> Verdict | None:

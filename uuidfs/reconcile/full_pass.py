@@ -10,7 +10,7 @@ from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import UuidfsError
-from uuidfs.host.libvirtd import checkpoints_of, name_of
+from uuidfs.host.libvirtd import checkpoints_of, name_of, starts_once
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.outdated import record
 from uuidfs.outdated.record import OutdatedRecord
@@ -50,6 +50,7 @@ class FullPass:
                     kinds=options.kinds,
                     by=BY,
                     checkpoints=checkpoints_of,
+                    starts_once=starts_once,
                 ),
             )
         except UuidfsError as error:
@@ -123,7 +124,7 @@ def once(layout: Layout, options: Options) -> RunResult:
 
     Raises UuidfsError when nothing could be looked at.
     """
-    options = options._replace(checkpoints=checkpoints_of)
+    options = options._replace(checkpoints=checkpoints_of, starts_once=starts_once)
     result = convert(layout, options)
     rivals = [uuid for uuid, names in result.names.items() if len(names) > 1]
     if not rivals:

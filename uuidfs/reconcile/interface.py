@@ -12,7 +12,7 @@ from uuidfs.survey.identity_lxml import read_lxml
 
 class ReconcilerOptions(NamedTuple):
     """All times in seconds. ``debounce`` is how long a full pass waits for more events; the
-    retentions are None for ever (:mod:`uuidfs.settings`)."""
+    retentions are None for ever; ``firmware`` is a Mode's value (:mod:`uuidfs.settings`)."""
 
     debounce: float = 0.2
     resync: float = 600.0
@@ -20,6 +20,7 @@ class ReconcilerOptions(NamedTuple):
     kinds: frozenset[Kind] = frozenset(Kind)
     trash_retention: float | None = None
     log_retention: float | None = None
+    firmware: str = "renamed"
     reader: Reader = read_lxml
 
 

@@ -18,6 +18,7 @@ from uuidfs.errors import EXIT_OK, Refused, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.reconcile.chores import HalfRenames, Orphans, read_only
 from uuidfs.reconcile.fast_path import Names, Outcome, Verdict, fold_changed
+from uuidfs.reconcile.firmware import FirmwareLooks
 from uuidfs.reconcile.full_pass import FullPass
 from uuidfs.reconcile.interface import Listener, ReconcilerOptions
 from uuidfs.reconcile.queue import ChangeQueue
@@ -57,6 +58,7 @@ class Reconciler:
         self._full_pass = FullPass(layout, self._tally)
         self._half_renames = HalfRenames(layout, listener)
         self._orphans = Orphans(layout, listener)
+        self._firmware = FirmwareLooks(layout, listener, options.resync)
         self._state = ReconcilerState(os.getpid(), time.time())
         self._failing: set[str] = set()  # domains that could not be brought right
         self._read_only: frozenset[str] = frozenset()  # of libvirt's directories, at the start
@@ -128,8 +130,10 @@ class Reconciler:
                     self._schedule.at_most(now, self.options.poll)
             if self._schedule.due(now):
                 self._pass()
+            self._firmware.look(self.options, self._urgent)
             self._heartbeat()
-            wait = max(0.0, min(self._schedule.wait(time.monotonic()), TEND))
+            now = time.monotonic()
+            wait = max(0.0, min(self._schedule.wait(now), self._firmware.wait(now), TEND))
             select.select([self._changes], [], [], wait)
 
     def _expect_writable(self) -> None:
@@ -161,6 +165,8 @@ class Reconciler:
             self._schedule.resync(now)
         if found:
             self._oldest = self._oldest or now
+        for changed in found:
+            self._firmware.note(changed, now)
         for start in range(0, len(found), BATCH):
             part = [
                 changed
@@ -203,6 +209,7 @@ class Reconciler:
         if result is None:
             return
         self._names.replace(result.names.items())
+        self._firmware.everything(time.monotonic())
         # A problem of the scan is that of any domain: a name that failed before may still fail.
         before = self._failing if result.problems else set[str]()
         self._failing = before | {domain.label for domain in result.domains if domain.failed}
@@ -232,6 +239,9 @@ class Reconciler:
             self._no_figures = ""
 
     def _between(self, _done: int, _total: int) -> None:
+        self._urgent()
+
+    def _urgent(self) -> None:
         """Between two domains of a pass: what is urgent does not wait for its end."""
         if self._stop:
             raise _Stopped

@@ -47,6 +47,7 @@ class Service:
             kinds=found.kinds,
             trash_retention=found.trash_retention,
             log_retention=found.log_retention,
+            firmware=found.firmware,
         )
 
     def _reload(self) -> ReconcilerOptions:

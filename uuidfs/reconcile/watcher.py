@@ -17,7 +17,8 @@ from watchdog.observers import Observer
 
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import opened
-from uuidfs.layout.places import Kind, Layout, Place
+from uuidfs.layout.names import ONCE
+from uuidfs.layout.places import AUTOSTART, Kind, Layout, Place
 from uuidfs.reconcile.queue import ChangedName, ChangeQueue
 from uuidfs.reconcile.subdirectories import Subdirectories, limit
 
@@ -49,6 +50,7 @@ class Watcher:
     def __init__(self, layout: Layout, changes: ChangeQueue) -> None:
         self._changes = changes
         self._targets = [_Target(kind, place) for kind, place in layout.names.items()]
+        self._targets.append(_Target(Kind.CONFIG, layout.names[Kind.CONFIG].child(AUTOSTART)))
         self._targets.append(_Target(None, layout.status))
         self._watched: dict[_Target, _Watched] = {}
         self._at_most = limit()
@@ -195,6 +197,9 @@ def _named(target: _Target, path: str) -> Iterator[ChangedName]:
     elif kind is Kind.LOG:
         if ".log" in entry:
             yield ChangedName(kind, entry, entry)
+    elif target.place.below[-1:] == (AUTOSTART,):
+        if entry.endswith(ONCE):  # the plain links are libvirt's own
+            yield ChangedName(Kind.CONFIG, entry[: -len(ONCE)], entry)
     elif entry.endswith(".xml"):  # libvirt writes NAME.xml.new and renames it
         yield ChangedName(kind, entry[:-4], entry)
 

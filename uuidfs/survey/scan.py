@@ -6,6 +6,7 @@ only regular configs are parsed.
 
 from typing import NamedTuple
 
+from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
 
 
@@ -37,6 +38,8 @@ class Scan:
         self.strays: dict[str, dict[tuple[Kind, str], None]] = {}  # UUID -> directories of no
         # domain that hold links to its files
         self.leftovers: dict[str, list[tuple[Kind, bool, str]]] = {}
+        self.once: set[str] | None = None  # names with a mark for one autostart; None: not listed
+        self.once_notes: set[str] = set()  # UUIDs that the store notes such a mark of
         self.strangers: list[str] = []  # paths in a store that are not ours
         self.problems: list[Problem] = []
         self.unreadable: set[Kind] = set()  # kinds whose directories cannot be handled
@@ -78,7 +81,9 @@ class Scan:
         """All UUIDs that are bound or have files in a store, in the order of their names."""
         bound = sorted(self.names_of, key=lambda uuid: (self.names_of[uuid][0], uuid))
         rest = {entry[:-4] for entry in self.config_store} | set(self.log_store)
-        rest |= self.moved | set(self.logs_of_uuid)
+        rest |= self.moved | set(self.logs_of_uuid) | self.once_notes
+        if self.once and not self.once <= self.uuid_of.keys():
+            rest.add(NOBODY)
         rest |= set(self.leftovers).union(*self.meta_store.values())
         return bound + sorted(rest.difference(self.names_of))
 

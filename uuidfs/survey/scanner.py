@@ -7,11 +7,14 @@ from uuidfs.layout.names import (
     KEEP_TEMP,
     LINK_TEMP,
     MOVED_MARK,
+    ONCE_MARK,
     config_target,
     is_uuid,
+    log_base,
     log_target,
     refusal,
     split_log,
+    stored_log,
 )
 from uuidfs.layout.places import STORE, TRASH, Kind
 from uuidfs.survey.documents import Documents
@@ -52,14 +55,13 @@ class _Scanner:
     def everything(self) -> Scan:
         names = self.dirs.names(Kind.CONFIG)
         if names is not None:
+            from uuidfs.survey.once import marked_names  # the hook rarely looks everywhere
+
             self._configs(names)
+            self.scan.once = marked_names(self.dirs, names)
         self._status()
-        for kind, scan_kind in (
-            (Kind.CONFIG, self._config_store),
-            (Kind.LOG, self._logs),
-            (Kind.SNAPSHOT, self._metadata),
-            (Kind.CHECKPOINT, self._metadata),
-        ):
+        kinds = (self._config_store, self._logs, self._metadata, self._metadata)
+        for kind, scan_kind in zip(Kind, kinds, strict=True):
             try:
                 scan_kind(kind)
             except UuidfsError as error:
@@ -84,10 +86,12 @@ class _Scanner:
             for entry in names.list():
                 if entry.startswith(f"{name}.log"):
                     self._add_log(entry, names)
+                elif entry.startswith(f"{name}-"):
+                    self._add_helper_link(entry, names, name)
         if store is not None:
             for entry in store.list():
-                if entry.startswith(f"{uuid}.log"):
-                    scan.log_store.setdefault(uuid, []).append(entry[40:])
+                if entry.startswith(uuid) and (found := stored_log(entry)) is not None:
+                    scan.log_store.setdefault(uuid, []).append(found[1])
                 elif entry == uuid + MOVED_MARK:
                     scan.moved.add(uuid)
         for kind in (Kind.SNAPSHOT, Kind.CHECKPOINT):
@@ -186,6 +190,8 @@ class _Scanner:
         for entry in store.list() if store is not None else ():
             if is_uuid(entry[:36]) and entry[36:] == ".xml":
                 self.scan.config_store.add(entry)
+            elif is_uuid(entry[:36]) and entry[36:] == ONCE_MARK:
+                self.scan.once_notes.add(entry[:36])
             else:
                 self._odd(kind, store, entry)
 
@@ -197,8 +203,8 @@ class _Scanner:
             self._add_log(entry, names)
         store = self.dirs.store(kind)
         for entry in store.list() if store is not None else ():
-            parts = split_log(entry)
-            if parts is not None and is_uuid(parts[0]):
+            parts = stored_log(entry)
+            if parts is not None:
                 self.scan.log_store.setdefault(parts[0], []).append(parts[1])
             else:
                 self._odd(kind, store, entry)
@@ -214,9 +220,37 @@ class _Scanner:
             self.scan.unread_logs = True
             return
         self.scan.logs[entry] = text
-        self.scan.logs_of_name.setdefault(parts[0], []).append((parts[1], entry))
-        if text is not None and (target := log_target(text)) is not None:
+        name, suffix = parts
+        target = log_target(text) if text is not None else None
+        if target is not None:
             self.scan.logs_of_uuid.setdefault(target[0], []).append(entry)
+        if (owner := self._helper_of(name, target)) is not None:
+            name, suffix = owner[0], f"~{owner[1]}~{suffix}"
+        self.scan.logs_of_name.setdefault(name, []).append((suffix, entry))
+
+    def _helper_of(self, stem: str, target: tuple[str, str] | None) -> tuple[str, str] | None:
+        """The domain and helper whose log has this name; our link says it, whatever XML says."""
+        if not stem.endswith(("-virtiofsd", "-vhost-user-gpu")) or stem in self.scan.uuid_of:
+            return None
+        if target is not None:
+            tag = log_base(target[1])[1:-1]
+            return (stem[: -len(tag) - 1], tag) if tag and stem.endswith(f"-{tag}") else None
+        from uuidfs.survey.helper_logs import owner  # rare, and the hook has no time
+
+        return owner(self.dirs, self.scan, stem)
+
+    def _add_helper_link(self, entry: str, names: Directory, name: str) -> None:
+        """For the hook: a helper's log that is a link, of this domain or a former one's.
+
+        A file can wait: it can be moved while virtlogd writes it.
+        """
+        text, parts = names.link_text(entry), split_log(entry)
+        target = log_target(text) if text is not None else None
+        config = self.dirs.names(Kind.CONFIG)
+        if parts is None or target is None or config is None:
+            return
+        if config.stat(f"{parts[0]}.xml") is None and self._helper_of(parts[0], target):
+            self._add_log(entry, names)
 
     def _odd(self, kind: Kind, store: Directory | None, entry: str) -> None:
         """An entry of a config or log store that is not UUID.xml or UUID.log*."""

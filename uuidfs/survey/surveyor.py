@@ -3,13 +3,13 @@
 from uuidfs.errors import Changed
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import MOVED_MARK, config_target, log_target
+from uuidfs.layout.names import MOVED_MARK, config_target, log_base, log_entry, log_target
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.metadata import view_metadata
 from uuidfs.survey.scan import Scan
-from uuidfs.survey.view import Leftover, LogName, Pair, View
+from uuidfs.survey.view import Leftover, LogName, Once, Pair, View
 
 
 class _Logs:
@@ -81,8 +81,16 @@ class Surveyor:
                 if view.is_own and view.inode is not None and not view.is_recorded
             ),
             homes=frozenset(view.home for view in found if view.home is not None),
+            once=self._once(scan, uuid, names),
         )
         return view._replace(leftovers=_with_twins(view))
+
+    def _once(self, scan: Scan, uuid: str, names: tuple[str, ...]) -> Once | None:
+        if scan.once is None or len(names) > 1:
+            return None
+        from uuidfs.survey.once import view_once  # rare, and the hook has no time
+
+        return view_once(self.dirs, scan, uuid, names[0] if names else None)
 
     def _is_orphan_safe(self, scan: Scan, name: str | None, config: Pair | None) -> bool:
         """Whether a UUID without a name has none for sure.
@@ -132,6 +140,12 @@ class Surveyor:
         names = self.dirs.names(Kind.LOG) if not scan.leaves_out(Kind.LOG) else None
         if names is None:
             return logs
+
+        def is_anothers(suffix: str) -> bool:
+            """The name that a helper's log would have is that of another domain's own log."""
+            tag = log_base(suffix)[1:-1]
+            return bool(tag) and name is not None and f"{name}-{tag}" in scan.uuid_of
+
         named = sorted(scan.logs_of_name.get(name or "", ()))
         for suffix, entry in named:
             at_name = names.look(entry)
@@ -147,13 +161,13 @@ class Surveyor:
             if at_name is None or at_name.text is None or entry in own:
                 continue
             target = log_target(at_name.text)
-            if target is not None and target[0] == uuid:
+            if target is not None and target[0] == uuid and not is_anothers(target[1]):
                 logs.away.append(LogName(entry, target[1], at_name))
         store = self.dirs.store(Kind.LOG)
         if store is not None:
             for suffix in sorted(scan.log_store.get(uuid, ())):
-                kept = store.look(f"{uuid}.log{suffix}")
-                if kept is not None:
+                kept = store.look(log_entry(uuid, suffix))
+                if kept is not None and not is_anothers(suffix):
                     logs.store.append((suffix, kept))
         return logs
 

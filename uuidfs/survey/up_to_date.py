@@ -5,7 +5,7 @@ import os
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import DIRECTORY_MARK
+from uuidfs.layout.names import DIRECTORY_MARK, log_entry
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.scan import Scan
 
@@ -20,6 +20,8 @@ def is_up_to_date(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
     if len(names) != 1 or uuid in scan.leftovers or uuid in scan.moved or uuid in scan.strays:
         return False
     name = names[0]
+    if uuid in scan.once_notes or name in (scan.once or ()):
+        return False  # few domains have such a mark, and none for long
     if scan.source_of[name] == "config":
         if scan.configs.get(f"{name}.xml") is None or f"{uuid}.xml" not in scan.config_store:
             return False
@@ -33,10 +35,11 @@ def is_up_to_date(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
 def _logs(scan: Scan, name: str, uuid: str) -> bool:
     logs = scan.logs_of_name.get(name, ())
     stored = scan.log_store.get(uuid, ())
-    prefix = f"{STORE}/{uuid}.log"
     texts = scan.logs
     for suffix, entry in logs:
-        if texts[entry] != prefix + suffix or (suffix and suffix not in stored):
+        if texts[entry] != f"{STORE}/{log_entry(uuid, suffix)}" or (
+            suffix and suffix not in stored
+        ):
             return False
     return len(stored) <= len(logs) and len(scan.logs_of_uuid.get(uuid, ())) == len(logs)
 

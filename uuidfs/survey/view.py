@@ -44,6 +44,26 @@ class LogName(NamedTuple):
     at_name: Entry
 
 
+class Once(NamedTuple):
+    """A domain's mark for one autostart, and the store's note of it, a hard link to the mark.
+
+    ``entry`` is where libvirt would have it, "" without a name, ``at_name`` what lies there:
+    none where it is another UUID's by that one's note (``foreign``). ``former`` is where it was
+    when it was noted, and ``at_former`` what lies there now. Without a UUID, ``dangling`` are marks
+    of names that no domain has, and that no note claims. ``unknown``: libvirt itself knows nothing
+    of the mark, so it is one that a domain of this name has left.
+    """
+
+    entry: str = ""
+    at_name: Entry | None = None
+    note: Entry | None = None
+    former: str = ""
+    at_former: Entry | None = None
+    foreign: bool = False
+    unknown: bool = False
+    dangling: tuple[tuple[str, Entry], ...] = ()
+
+
 class View(NamedTuple):
     """All that concerns one UUID. ``name`` is None when nothing binds the UUID to a name.
 
@@ -58,6 +78,7 @@ class View(NamedTuple):
     are the kinds of metadata whose directory at the name is known to be the domain's: only there
     a missing name means that libvirt removed it. ``unrecorded`` are those of them, with the
     directory's inode, that the store does not know yet; ``homes`` the inodes that it knows.
+    ``once`` is None where marks for one autostart are left alone, whatever lies there.
     """
 
     uuid: str
@@ -83,3 +104,4 @@ class View(NamedTuple):
     proven: frozenset[Kind] = frozenset()
     unrecorded: tuple[tuple[Kind, int], ...] = ()
     homes: frozenset[int] = frozenset()
+    once: Once | None = None

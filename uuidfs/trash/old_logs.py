@@ -11,6 +11,7 @@ from uuidfs.convert.results import DomainResult, Options, RunResult
 from uuidfs.errors import Busy, SystemCallFailed, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.trusted import TrustedDirs
+from uuidfs.layout.names import log_entry
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.steps import Op, Plan, Step
@@ -82,7 +83,7 @@ def _is_old(dirs: TrustedDirs, uuid: str, suffixes: Iterable[str], limit: float)
         return False
     for suffix in suffixes:
         try:
-            found = store.stat(f"{uuid}.log{suffix}")
+            found = store.stat(log_entry(uuid, suffix))
         except SystemCallFailed:
             return False
         if found is None or found.st_mtime >= limit:
@@ -140,7 +141,7 @@ def _steps(view: View) -> list[Step]:
     would be nobody's."""
     uuid = view.uuid
     links = [
-        Step(Op.DROP_LINK, Kind.LOG, uuid, "", log.entry, f"{uuid}.log{log.suffix}", log.at_name)
+        Step(Op.DROP_LINK, Kind.LOG, uuid, "", log.entry, log_entry(uuid, log.suffix), log.at_name)
         for log in view.away
     ]
     files = [
@@ -148,7 +149,7 @@ def _steps(view: View) -> list[Step]:
             Op.TRASH,
             Kind.LOG,
             uuid,
-            store_entry=f"{uuid}.log{suffix}",
+            store_entry=log_entry(uuid, suffix),
             expect=found,
             reason=Reason.RETENTION,
         )

@@ -15,7 +15,7 @@ from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import refusal, split_log
+from uuidfs.layout.names import log_base, log_entry, refusal, stored_log
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.steps import Op, Step
 from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT, Locks
@@ -162,11 +162,11 @@ class _Restore:
         name = self._bound()
         store = self._store()
         for suffix in (*self._back(store), *self._suffixes(name)):
-            entry = f"{self.entry.uuid}.log{suffix}"
+            entry = log_entry(self.entry.uuid, suffix)
             there = store.look(entry)
             if there is not None and not there.same_inode(self.found):
                 continue
-            link = f"{name}.log{suffix}" if name is not None else None
+            link = log_entry(name, suffix) if name is not None else None
             if link is not None and not self._log_link(link, entry):
                 continue
             if there is None:
@@ -185,7 +185,7 @@ class _Restore:
         return [
             suffix
             for suffix in self.scan.log_store.get(uuid, ())
-            if self.found.same_inode(store.look(f"{uuid}.log{suffix}"))
+            if self.found.same_inode(store.look(log_entry(uuid, suffix)))
         ]
 
     def _log_link(self, link: str, entry: str) -> bool:
@@ -205,14 +205,16 @@ class _Restore:
 
     def _suffixes(self, name: str | None) -> list[str]:
         """Its own rotation, else the next two numbers that neither store nor name has."""
-        parts = split_log(self.entry.file)
+        parts = stored_log(self.entry.file)
         own = parts[1] if parts is not None else ""
+        base = log_base(own)
         taken = [*self.scan.log_store.get(self.entry.uuid, ())]
         taken += [suffix for suffix, _ in self.scan.logs_of_name.get(name or "", ())]
-        numbers = [int(match[1]) for match in map(_NUMBER.match, taken) if match is not None]
+        rotations = [suffix[len(base) :] for suffix in taken if log_base(suffix) == base]
+        numbers = [int(match[1]) for match in map(_NUMBER.match, rotations) if match is not None]
         first = max(numbers, default=-1) + 1
         packed = match[0] if (match := _PACKED.search(own)) is not None else ""
-        return [own, *(f".{number}{packed}" for number in (first, first + 1))]
+        return [own, *(f"{base}.{number}{packed}" for number in (first, first + 1))]
 
     # -- what has to hold ----------------------------------------------------------------
 

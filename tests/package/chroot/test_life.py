@@ -281,7 +281,12 @@ def test_what_is_installed_is_what_runs(machine: Machine) -> None:
     found = run("/usr/bin/python3", "-I", "-c", "import uuidfs; print(uuidfs.__file__)").ok().out
     assert found == "/usr/lib/python3/dist-packages/uuidfs/__init__.py\n"
     assert os.path.realpath("/usr/bin/uuidfs") == "/usr/bin/uuidfs"
-    for page in ("man8/uuidfs.8", "man8/uuidfs-hook.8", "man5/uuidfs.toml.5"):
+    for page in (
+        "man8/uuidfs.8",
+        "man8/uuidfs-hook.8",
+        "man8/uuidfs-virtiofsd.8",
+        "man5/uuidfs.toml.5",
+    ):
         assert Path(f"/usr/share/man/{page}.gz").exists()
     completed = subprocess.run(
         [

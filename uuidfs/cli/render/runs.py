@@ -1,11 +1,17 @@
 """How the results of convert and revert look, as text or versioned JSON."""
 
+from typing import TYPE_CHECKING
+
+from uuidfs.cli.render.firmware import firmware_errors, firmware_json, firmware_lines
 from uuidfs.cli.render.text import as_json, count, problems_json
 from uuidfs.convert.results import RunResult
 from uuidfs.errors import show
 
+if TYPE_CHECKING:
+    from uuidfs.firmware.results import FirmwareRun
 
-def run_json(result: RunResult) -> str:
+
+def run_json(result: RunResult, firmware: "FirmwareRun | None" = None) -> str:
     """convert and revert."""
     return as_json(
         action=result.action,
@@ -23,12 +29,13 @@ def run_json(result: RunResult) -> str:
         ],
         problems=problems_json(result.problems),
         kept=list(result.kept),
+        firmware=firmware_json(firmware) if firmware is not None else [],
     )
 
 
-def run_lines(result: RunResult) -> list[str]:
+def run_lines(result: RunResult, firmware: "FirmwareRun | None" = None) -> list[str]:
     """One line a domain that changed, then a summary; nothing when there was nothing to do."""
-    lines = []
+    lines = firmware_lines(firmware, dry_run=result.dry_run) if firmware is not None else []
     changed = [d for d in result.domains if d.files]
     for domain in changed:
         if result.dry_run:
@@ -51,9 +58,10 @@ def run_lines(result: RunResult) -> list[str]:
     return lines
 
 
-def run_errors(result: RunResult) -> list[str]:
+def run_errors(result: RunResult, firmware: "FirmwareRun | None" = None) -> list[str]:
     """What goes to stderr after a run."""
-    lines = [f"uuidfs: {show(p.path)}: {show(p.reason)}" for p in result.problems]
+    lines = firmware_errors(firmware) if firmware is not None else []
+    lines += [f"uuidfs: {show(p.path)}: {show(p.reason)}" for p in result.problems]
     lines += [
         f"uuidfs: {show(d.label)}: {show(d.error)}" for d in result.domains if d.error is not None
     ]

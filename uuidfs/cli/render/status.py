@@ -89,6 +89,7 @@ def check_json(result: "CheckResult") -> str:
     return as_json(
         findings=[_finding_json(f) for f in result.findings],
         repaired=[_finding_json(f) for f in result.repaired],
+        notices=[_finding_json(f) for f in result.notices],
     )
 
 
@@ -107,6 +108,7 @@ def check_lines(result: "CheckResult") -> list[str]:
     """Each finding with its path and what to do; nothing when all is well."""
     lines = [f"repaired: {show(f.path)}: {show(f.problem)}" for f in result.repaired]
     lines += [f"{f.promise} {show(f.path)}: {show(f.problem)}; {f.advice}" for f in result.findings]
+    lines += [f"notice: {show(f.path)}: {show(f.problem)}; {f.advice}" for f in result.notices]
     if result.findings:
         lines.append(count(len(result.findings), "finding"))
     return lines

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 
 from lxml import etree
 
-from uuidfs.localmigration.devices import consoles, disks, graphics, interfaces, others, tpm
+from uuidfs.localmigration.devices import (
+    consoles,
+    disks,
+    filesystems,
+    firmware,
+    graphics,
+    interfaces,
+    others,
+    tpm,
+)
 from uuidfs.localmigration.devices.facts import HostFacts
 from uuidfs.localmigration.devices.interfaces import arrives_paused
 from uuidfs.localmigration.domain_xml import parse, set_emulator
@@ -19,14 +28,23 @@ __all__ = ["HostFacts", "arrives_paused", "at_home", "in_peer", "obstacles", "ob
 
 def obstacles(live: etree._Element, facts: HostFacts) -> list[str]:
     """Why this running domain cannot move, each with the device's name; empty when it can."""
-    return [*_common(live), *interfaces.obstacles(live, facts)]
+    return [
+        *_common(live),
+        *interfaces.obstacles(live, facts),
+        *filesystems.obstacles(live, facts),
+        *firmware.obstacles(facts),
+    ]
 
 
 def obstacles_meanwhile(
     migratable: etree._Element, live: etree._Element, facts: HostFacts
 ) -> list[str]:
     """The same for the XML that libvirt sends: what was plugged in since ``live``."""
-    return [*_common(migratable), *interfaces.obstacles_meanwhile(migratable, live, facts)]
+    return [
+        *_common(migratable),
+        *interfaces.obstacles_meanwhile(migratable, live, facts),
+        *filesystems.obstacles_meanwhile(migratable, live, facts),
+    ]
 
 
 def _common(migratable: etree._Element) -> list[str]:
@@ -57,6 +75,7 @@ def in_peer(
     tpm.to_peer(domain)
     interfaces.to_peer(domain, live, facts)
     others.to_peer(domain)
+    firmware.by_uuid(domain, facts)
     # The host's security driver removes its profile of this UUID when the first process ends.
     for label in domain.findall("seclabel"):
         if label.get("model") not in {None, "dac", "none"} or label.get("type") == "dynamic":
@@ -64,9 +83,10 @@ def in_peer(
     return etree.tostring(domain, encoding="unicode")
 
 
-def at_home(migratable: str, emulator: str | None) -> str:
-    """The XML for the way back: as it was."""
+def at_home(migratable: str, emulator: str | None, facts: HostFacts = HostFacts()) -> str:  # noqa: B008 - never changed
+    """The XML for the way back: as it was, but for paths that another domain can get."""
     domain = parse(migratable)
     set_emulator(domain, emulator)
+    firmware.by_uuid(domain, facts)
     consoles.to_home(domain)
     return etree.tostring(domain, encoding="unicode")

@@ -8,18 +8,15 @@ from uuidfs.localmigration.domain_xml import found, label
 
 _MAPPED = "its file is mapped by both processes, and the hop would write old pages over new ones"
 
-# virtiofsd 1.13 can migrate (libvirt 11.3), but libvirt does not say --migration-verify-handles.
-_VIRTIOFS = "its virtiofsd finds open files again by paths, which others may have changed"
-
 
 def obstacles(domain: etree._Element) -> Iterator[str]:
     """Why the guest cannot move, each with the device's name."""
     for path, what in (
         ("hostdev", "a host device is passed through"),
-        ("filesystem[driver/@type='virtiofs']", _VIRTIOFS),
         ("shmem", "memory shared with others, over which the hop would write what it was before"),
         ("memory[@model='nvdimm']", _MAPPED),
         ("memory[@model='virtio-pmem']", _MAPPED),
+        ("pstore", _MAPPED),
         ("input[@type='passthrough']", "a device of the host"),
         ("input[@type='evdev']", "a device of the host"),
         ("smartcard[not(@mode='passthrough' and @type='spicevmc')]", "a device of the host"),

@@ -1,0 +1,122 @@
+"""uuidfs log --follow loses nothing and repeats nothing, whatever becomes of the names."""
+
+import os
+import shutil
+import time
+
+import pytest
+
+from tests.unit.history.following import INTERRUPT, Following
+from tests.unit.history.host import LogHost
+
+
+def test_it_follows_across_rotations_renames_and_conversions(host: LogHost) -> None:
+    host.start()
+    host.write(b"0\n")
+    said = b"0\n"
+    with Following(host, "a") as follow:
+        follow.has(said)
+
+        def write(text: bytes) -> None:
+            nonlocal said
+            host.write(text)
+            said += text
+
+        for number in range(1, 4):
+            write(b"before rotation %d\n" % number)
+            host.rotate()
+            write(b"after\n")
+            follow.has(said)
+        for _ in range(3):  # faster than it looks
+            host.rotate()
+            write(b"at once\n")
+        follow.has(said)
+        host.convert()
+        write(b"converted\n")
+        follow.has(said)
+        host.rename("b2")
+        host.convert()
+        write(b"renamed\n")
+        follow.has(said)
+        host.rename("b3")
+        host.path().touch()  # a start without the hook
+        write(b"a log of its own\n")
+        follow.has(said)
+        host.rotate()
+        write(b"rotated")
+        host.convert()
+        write(b" in the middle of a line\n")
+        follow.has(said)
+        host.start()
+        write(b"started again\n")
+        follow.has(said)
+        assert follow.ends(INTERRUPT) == (130, b"")
+
+
+def test_it_follows_what_logrotate_copies_and_cuts(host: LogHost) -> None:
+    host.start()
+    host.write(b"first\n" * 100)
+    with Following(host, "a", "-n", "1") as follow:
+        follow.has(b"first\n")
+        host.write(b"not seen yet\n")
+        shutil.copy(host.stored(), host.stored(".1"))
+        os.truncate(host.stored(), 0)
+        host.write(b"second\n")
+        follow.has(b"first\nnot seen yet\nsecond\n")
+        # As long as before: the size does not tell.
+        shutil.copy(host.stored(), host.stored(".2"))
+        os.truncate(host.stored(), 0)
+        host.write(b"second\nthird\n"[::-1])
+        follow.has(b"first\nnot seen yet\nsecond\n" + b"second\nthird\n"[::-1])
+
+
+def test_it_waits_for_the_first_log_and_for_a_new_inode_of_an_old_number(host: LogHost) -> None:
+    with Following(host, "a") as follow:
+        host.start()
+        said = b""
+        for number in range(6):
+            host.write(b"%d\n" % number)
+            said += b"%d\n" % number
+            follow.has(said)
+            host.path().resolve().unlink()  # its inode is free once nobody holds it
+            host.start()
+        assert follow.ends(INTERRUPT) == (130, b"")
+
+
+def test_it_goes_on_on_a_host_without_uuidfs(host: LogHost) -> None:
+    host.write(b"as a\n")
+    with Following(host, "a", "--grep", "as") as follow:
+        follow.has(b"as a\n")
+        host.write(b"nothing\nha")
+        host.write(b"s begun\n")
+        follow.has(b"as a\nhas begun\n")
+        host.rename("c")
+        host.write(b"as c\n")
+        follow.has(b"as a\nhas begun\nas c\n")
+
+
+def test_it_ends_in_silence_when_nobody_reads(host: LogHost) -> None:
+    host.write(b"one\n")
+    with Following(host, "a") as follow:
+        follow.has(b"one\n")
+        follow.closes()
+        assert follow.ended() == (1, b"")
+
+
+def test_it_sleeps_while_nothing_is_new(host: LogHost) -> None:
+    host.start()
+    host.write(b"one\n")
+    with Following(host, "a") as follow:
+        follow.has(b"one\n")
+        time.sleep(2.0)  # the looks after the start
+        before = follow.seconds()
+        time.sleep(2.0)
+        assert follow.seconds() - before < 0.5
+
+
+@pytest.mark.parametrize("words", [(), ("--since", "@0")])
+def test_bytes_are_followed_as_they_are(host: LogHost, words: tuple[str, ...]) -> None:
+    data = b"2026-11-01 10:00:00.000+0000: \xff\x00\x1b[2J\r\n"
+    host.write(data)
+    with Following(host, "a", *words) as follow:
+        follow.has(data)
