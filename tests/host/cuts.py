@@ -80,7 +80,15 @@ class Picture:
     def lost(self, now: "Picture") -> list[str]:
         """What was there and is not in a later picture, or is another file, or a shorter log."""
         return [
-            *(f"{p}: another file" for p, read in self._files.items() if now._files.get(p) != read),
-            *(f"{p}: shorter" for p, size in self._logs.items() if now._logs.get(p, -1) < size),
+            *(
+                f"{p}: missing, or another file"
+                for p, read in self._files.items()
+                if now._files.get(p) != read
+            ),
+            *(
+                f"{p}: missing, or shorter"
+                for p, size in self._logs.items()
+                if now._logs.get(p, -1) < size
+            ),
             *(f"the domain {name}" for name in self.domains - now.domains),
         ]
