@@ -89,9 +89,18 @@ def kept(layout: Layout, uuid: str, kind: Firmware) -> Entry | None:
     return found if found is not None and found.is_file else None
 
 
-def owners(layout: Layout) -> dict[tuple[int, int], str]:
-    """Whose each kept file is: (device, inode) -> UUID. Raises UuidfsError."""
-    return {(found.dev, found.ino): uuid for uuid, found in _all(layout)}
+def all_owners(layout: Layout) -> dict[tuple[int, int], set[str]]:
+    """For whom each kept file is noted: (device, inode) -> UUIDs. Raises UuidfsError."""
+    found: dict[tuple[int, int], set[str]] = {}
+    for uuid, entry in _all(layout):
+        found.setdefault((entry.dev, entry.ino), set()).add(uuid)
+    return found
+
+
+def forget_others(layout: Layout, uuid: str, kind: Firmware, found: Entry) -> None:
+    """Remove the links of others to a file that is the domain's now. Raises UuidfsError."""
+    for other in all_owners(layout).get((found.dev, found.ino), set()) - {uuid}:
+        drop(layout, other, kind)
 
 
 def _all(layout: Layout) -> Iterator[tuple[str, Entry]]:

@@ -1,5 +1,6 @@
 """Brings the firmware of one domain, of some or of all to paths that are made of the UUID."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -78,7 +79,11 @@ class _Run:
         for uuid in chosen:
             if self.options.between is not None:
                 self.options.between()
-            view = views.view(uuid)
+            try:
+                view = views.view(uuid)
+            except UuidfsError as error:  # of libvirt's directory: files of other kinds go on
+                results.append(FirmwareResult(views.name_of(uuid), uuid, error=str(error)))
+                continue
             if view is None:
                 continue
             if not self.options.dry_run:
@@ -96,27 +101,39 @@ class _Run:
     def _look(self) -> tuple[Views, list[str]]:
         with TrustedDirs(self.layout) as dirs:
             scan = scan_all(Documents(dirs, read_lxml))
-            domains, _ = self.definitions.all(dirs, scan)
+            domains, unread = self.definitions.all(dirs, scan)
         rivals = {uuid for uuid, names in scan.names_of.items() if len(names) > 1}
         chosen = [domain.uuid for domain in domains if domain.uuid not in rivals]
         if self.options.domains is not None:
             wanted = {uuid_of(scan, domain) for domain in self.options.domains}
             chosen = [uuid for uuid in chosen if uuid in wanted]
-        return Views(self.layout, domains), chosen
+        defined = None if unread or scan.incomplete else scan.names_of.keys()
+        return Views(self.layout, domains, defined), chosen
 
     def _keep(self, view: View) -> None:
-        """Note whose each file is, while nobody else names it."""
+        """Note whose each file is, while nobody else names it.
+
+        Under the lock: the hook takes names away by way of the same directory.
+        """
+        if not self.options.keep:
+            return
+        with contextlib.suppress(Busy), Locks(self.layout, 0.0).hold(view.uuid):
+            self._note(view)
+
+    def _note(self, view: View) -> None:
         for file in view.files:
             try:
-                if not self.options.keep:
-                    continue
                 there = file.at_entry
                 if there is None or file.others or file.owner not in {None, view.uuid}:
                     continue
+                if file.renamed and file.kept is not None and not there.same_inode(file.kept):
+                    continue  # it is at the path by its name only
                 directory = opened(file.place)
-                if directory is not None:
-                    with directory:
-                        kept.keep(self.layout, view.uuid, file.kind, directory, file.entry, there)
+                if directory is None:
+                    continue
+                with directory:
+                    if kept.keep(self.layout, view.uuid, file.kind, directory, file.entry, there):
+                        kept.forget_others(self.layout, view.uuid, file.kind, there)
             except UuidfsError:
                 continue  # the file is where it was; the next run tries again
 
