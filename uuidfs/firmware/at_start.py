@@ -53,7 +53,7 @@ def _one(
     there, noted = directory.look(entry), kept.kept(layout, uuid, kind)
     mine = directory.look(own) if entry != own else None
     if there is None:
-        if entry == own or not _gets_back(layout, name, uuid, kind, directory, entry):
+        if not _gets_back(layout, name, uuid, kind, directory, entry):
             return None  # libvirt makes a new one
         return f"{directory.at(entry)} is the domain's own file again"
     if not there.is_file or there.same_inode(mine) or there.same_inode(noted):
@@ -102,7 +102,7 @@ def _gets_back(
         return False  # left to another domain since
     if (
         taken
-        or word_of(kind, entry) != name
+        or word_of(kind, entry) not in {name, uuid}
         or _renamed(layout, name, uuid)
         or _has_a_name(kind, directory, noted)
     ):
@@ -128,10 +128,10 @@ def _owner(
     """
     if file.nlink < 2:
         return None
-    noted = kept.all_owners(layout).get((file.dev, file.ino), set()) - {uuid}
-    owner = next((other for other in sorted(noted) if _is_known(layout, other)), None)
-    if owner is not None or file.ino not in directory.inodes():
-        return owner
+    noted = kept.all_owners(layout).get((file.dev, file.ino), set())
+    owner = next((other for other in sorted(noted - {uuid}) if _is_known(layout, other)), None)
+    if owner is not None or uuid in noted or file.ino not in directory.inodes():
+        return owner  # names that are made of the UUID QEMU's user can make, too
     for other in directory.list():
         word = word_of(kind, other)
         if (

@@ -99,6 +99,8 @@ def _concerned(view: View, file: File, mode: Mode) -> bool:
         return True  # while that one runs, this one could not even start
     if file.at_entry is None and file.kept is not None and file.renamed:
         return True  # another domain has taken it along
+    if file.path.rpartition("/")[2] != file.entry:
+        return True  # renamed back, and the definition says what it was called meanwhile
     return file.word != view.name or bool(file.twins)  # the latter after a start since a rename
 
 

@@ -12,7 +12,7 @@ from uuidfs.firmware.apply import apply_step
 from uuidfs.firmware.definitions import Definitions
 from uuidfs.firmware.plan import Mode, Plan, Step, plan_convert, plan_revert
 from uuidfs.firmware.results import FirmwareResult, FirmwareRun
-from uuidfs.firmware.view import View, Views
+from uuidfs.firmware.view import File, View, Views
 from uuidfs.host.libvirtd import runs
 from uuidfs.host.virsh import NobodyError
 from uuidfs.layout.places import Layout
@@ -41,13 +41,12 @@ class FirmwareOptions(NamedTuple):
 def convert_firmware(
     layout: Layout, options: FirmwareOptions, definitions: Definitions | None = None
 ) -> FirmwareRun:
-    """Have the definitions name paths that no other domain can get, where the mode says so.
+    """Have the definitions name paths that no other domain can get, where the mode says so; and
+    note whose each file is, whatever the mode.
 
     Needs the daemon, and does nothing without it. A domain that fails keeps its path, and the
     others go on. Raises UuidfsError when nothing could be looked at.
     """
-    if options.mode is Mode.OFF:
-        return FirmwareRun()
     return _Run(layout, options, definitions or Definitions(layout)).all(
         lambda view: plan_convert(view, options.mode)
     )
@@ -62,6 +61,12 @@ def revert_firmware(layout: Layout, options: FirmwareOptions) -> FirmwareRun:
     if options.domains is not None or options.dry_run or run.exit_code != EXIT_OK:
         return run
     return run._replace(kept=kept.drop_all(layout))
+
+
+def _is_noted(file: File) -> bool:
+    """Whether there is nothing to note: there is no file, or it has one name and the kept one."""
+    there = file.at_entry
+    return there is None or (there.nlink == 2 and there.same_inode(file.kept))
 
 
 class _Run:
@@ -115,7 +120,7 @@ class _Run:
 
         Under the lock: the hook takes names away by way of the same directory.
         """
-        if not self.options.keep:
+        if not self.options.keep or all(_is_noted(file) for file in view.files):
             return
         with contextlib.suppress(Busy), Locks(self.layout, 0.0).hold(view.uuid):
             self._note(view)
@@ -132,7 +137,10 @@ class _Run:
                 if directory is None:
                     continue
                 with directory:
-                    if kept.keep(self.layout, view.uuid, file.kind, directory, file.entry, there):
+                    noted = kept.keep(
+                        self.layout, view.uuid, file.kind, directory, file.entry, there
+                    )
+                    if noted and there.nlink > 1:  # it may be noted as another domain's
                         kept.forget_others(self.layout, view.uuid, file.kind, there)
             except UuidfsError:
                 continue  # the file is where it was; the next run tries again

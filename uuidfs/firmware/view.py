@@ -93,6 +93,7 @@ class Views:
                 self._claimed.setdefault(path, []).append(domain)
         self._defined = defined
         self._owners = kept.all_owners(layout)
+        self._listed: dict[Place, dict[int, tuple[str, ...]]] = {}
 
     def claimants(self, path: str) -> tuple[Domain, ...]:
         """The domains that name this path."""
@@ -167,7 +168,7 @@ class Views:
         file = self._bare(domain, claim, directory.place, entry, mine)
         at_own = directory.look(file.own)
         at_entry = directory.look(entry)
-        if mine is not None and self._others(directory, claim.kind, domain.uuid, mine):
+        if mine is not None and self._others(domain.uuid, mine):
             file, mine = file._replace(kept=None), None  # left to another domain since
         if (
             mine is not None
@@ -191,32 +192,32 @@ class Views:
         )
         return self._beside(domain, found)
 
-    def _others(
-        self, directory: Directory, kind: Firmware, uuid: str, file: Entry
-    ) -> frozenset[str]:
-        """Which other domains have a file, by our links or by a name that is made of the UUID. An
-        undefined one may have left its file to another."""
-        found = set(self._owners.get((file.dev, file.ino), ()))
-        if file.nlink > 1:
-            words = (
-                word_of(kind, entry) or "" for entry, _ in self._names_of(directory, kind, file)
-            )
-            found.update(filter(is_uuid, words))
-        return frozenset(
-            other
-            for other in found
-            if other != uuid and (self._defined is None or other in self._defined)
-        )
+    def _others(self, uuid: str, file: Entry) -> set[str]:
+        """For which other domains a file is noted. An undefined one may have left its file to
+        another one."""
+        noted = self._owners.get((file.dev, file.ino), set()) - {uuid}
+        return {other for other in noted if self._is_defined(other)}
+
+    def _is_defined(self, uuid: str) -> bool:
+        return self._defined is None or uuid in self._defined
 
     def _owner(
         self, directory: Directory, kind: Firmware, uuid: str, file: Entry | None
     ) -> str | None:
+        """Whose a file is by our links, or, where there is none, by a name made of the UUID: such
+        names QEMU's user can make, too."""
         if file is None:
             return None
-        others = self._others(directory, kind, uuid, file)
+        others = self._others(uuid, file)
         if uuid in self._owners.get((file.dev, file.ino), ()):
             return uuid if not others else None
-        return min(others, default=None)
+        if others or file.nlink < 2:
+            return min(others, default=None)
+        words = (word_of(kind, entry) or "" for entry, _ in self._names_of(directory, kind, file))
+        return next(
+            (word for word in words if word != uuid and is_uuid(word) and self._is_defined(word)),
+            None,
+        )
 
     def _twins(
         self, kind: Firmware, directory: Directory, known: set[str], file: Entry | None
@@ -249,10 +250,10 @@ class Views:
         self, directory: Directory, kind: Firmware, file: Entry
     ) -> list[tuple[str, Entry]]:
         """The names in libvirt's directory that this file has, of those that libvirt chooses."""
-        if file.ino not in directory.inodes():
-            return []
+        if directory.place not in self._listed:  # once: there may be thousands of domains
+            self._listed[directory.place] = directory.by_inode()
         found = []
-        for entry in sorted(directory.list()):
+        for entry in sorted(self._listed[directory.place].get(file.ino, ())):
             there = directory.look(entry) if word_of(kind, entry) is not None else None
             if there is not None and there.same_inode(file):
                 found.append((entry, there))

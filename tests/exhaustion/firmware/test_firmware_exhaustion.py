@@ -43,5 +43,5 @@ def test_no_order_of_operations_carries_variables_over(
         counts[name] = figures.counts()
         rows = (f"{json.dumps(each)}: {counts[each]}" for each in sorted(counts))
         _COUNTS.write_text("{\n  " + ",\n  ".join(rows) + "\n}\n")
-    elif root.is_relative_to(MEMORY):
+    elif root.is_relative_to(MEMORY) and (depth == 3 or name in counts):
         assert figures.counts() == counts[name], "see UUIDFS_EXHAUSTION=count-all"

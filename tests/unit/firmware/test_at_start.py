@@ -161,3 +161,18 @@ def test_a_path_of_somebodys_choice_is_left_alone(firm: Firm, path: str) -> None
 def test_without_a_directory_there_is_nothing_to_do(firm: Firm) -> None:
     firm.nvram.rmdir()
     assert start(firm, "alpha", 1, A) == ()
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_file_that_was_moved_away_from_its_uuid_is_found(firm: Firm, removed: bool) -> None:
+    """As QEMU's user may have done it; a person who wants a new one removes it."""
+    firm.converted("alpha", 1, own(1))
+    firm.converted("beta", 2, B)
+    firm.write(own(1), "of alpha")
+    firm.note(1, own(1))
+    if removed:
+        (firm.nvram / own(1)).unlink()
+    else:
+        (firm.nvram / own(1)).rename(firm.nvram / own(2))
+    start(firm, "alpha", 1, own(1))
+    assert firm.names().get(own(1)) == (None if removed else "of alpha")
