@@ -5,6 +5,7 @@
 # make test-modular  guests move on virtqemud, which is built from Debian's source; root, network
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
+# make test-host [SUITE=trixie]  a booted Debian with systemd and AppArmor; root, network; an hour
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
 # make facts  what shows a row of docs/libvirt-facts.md, on this machine's libvirt; root
 # make deb    the Debian package, in dist/deb
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-power test-exhaustion deb rpm bench clean
+.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-power test-host test-exhaustion deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +66,11 @@ test-packages: $(STAMP)
 
 test-power: $(STAMP)
 	UUIDFS_POWER=1 $(BIN)/python -m pytest -s tests/powercut $(PYTEST_ARGS)
+
+SUITE ?= trixie
+test-host: $(STAMP)
+	UUIDFS_HOST=$(SUITE) $(BIN)/python -m pytest -s tests/host $(PYTEST_ARGS)
+
 test-exhaustion: $(STAMP)
 	UUIDFS_EXHAUSTION=all $(BIN)/python -m pytest tests/exhaustion $(PYTEST_ARGS)
 

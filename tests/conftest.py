@@ -14,20 +14,24 @@ from tests.support.trees import Domain, Tree, build, sample
 Build = Callable[..., Tree]
 
 # The Debian run has neither a build front end nor rich; the run of everything else has them.
-# Control groups are the machine's: chroots and many containers have none to write to. Chroots have
-# only a PC's QEMU; .ci/run has the others, and says so by UUIDFS_LIVE_ARCHITECTURES.
 # Control groups are the machine's: chroots and many containers have none to write to. So are
-# kinds of network cards and vsocks; and Debian 12's libvirt is older than passt, and than virtiofs
-# that can move.
+# kinds of network cards and vsocks. Chroots have only a PC's QEMU; .ci/run has the others, and says
+# so by UUIDFS_LIVE_ARCHITECTURES. Debian 12's libvirt is older than passt, virtiofs that can move,
+# one autostart, and other formats and kinds of firmware files than raw NVRAM.
 _ALLOWED = (
     "needs the build front end",
     "are drawn by rich",
     "no control groups",
     "no QEMU of another architecture",
+    "no zstd",
     "this kernel has no macvtap",
     "this kernel has no vhost-vsock",
     "this libvirt has no passt",
     "this libvirt moves no virtiofs",
+    "this libvirt has no autostart --once",
+    "this libvirt knows no other format of NVRAM than raw",
+    "this libvirt does not know pstore",
+    "this libvirt does not know varstore",
     "no kernel of linux-image-cloud-amd64",
     "the boot sector mounts 9p on QEMU 7 only",
     "this libvirt does not have the defect",
@@ -36,13 +40,20 @@ _ALLOWED = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless everything is asked for, or it alone by its name."""
+    """Leave out what takes long, unless everything is asked for, or it alone by its name; and what
+    needs a machine of its own, unless that is asked for."""
+    if "UUIDFS_HOST" not in os.environ:
+        _deselect(config, items, "host")
     if os.environ.get("UUIDFS_FULL_MATRIX") == "1" or any("::" in word for word in config.args):
         return
-    long = [item for item in items if item.get_closest_marker("full")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+    _deselect(config, items, "full")
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
+    out = [item for item in items if item.get_closest_marker(marker)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
 
 
 @pytest.hookimpl(hookwrapper=True)
