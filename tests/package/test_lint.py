@@ -58,6 +58,9 @@ SCRIPTS = [
     REPOSITORY / "tests/package/run",
     REPOSITORY / "tests/package/inside",
     REPOSITORY / "tests/package/chroot/systemctl",
+    REPOSITORY / "tests/package/piuparts",
+    REPOSITORY / "tests/package/piuparts.d/post_setup_domains",
+    REPOSITORY / "tests/package/piuparts.d/post_install_domains",
     REPOSITORY / "tests/chroot/run",
     REPOSITORY / "hooks/qemu",
 ]
