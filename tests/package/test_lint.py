@@ -49,6 +49,7 @@ def test_rpmlint_finds_nothing(rpm: Path) -> None:
 
 SCRIPTS = [
     *(REPOSITORY / f"packaging/deb/uuidfs.{s}" for s in ("preinst", "postinst", "prerm", "postrm")),
+    *(REPOSITORY / "packaging/deb/tests" / s for s in ("command", "suite", "host", "reboot")),
     REPOSITORY / "packaging/lifecycle",
     REPOSITORY / "packaging/virtiofsd/uuidfs-virtiofsd",
     REPOSITORY / "packaging/completions",
