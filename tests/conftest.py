@@ -14,20 +14,24 @@ from tests.support.trees import Domain, Tree, build, sample
 Build = Callable[..., Tree]
 
 # The Debian run has neither a build front end nor rich; the run of everything else has them.
-# Control groups are the machine's: chroots and many containers have none to write to. Chroots have
-# only a PC's QEMU; .ci/run has the others, and says so by UUIDFS_LIVE_ARCHITECTURES.
 # Control groups are the machine's: chroots and many containers have none to write to. So are
-# kinds of network cards and vsocks; and Debian 12's libvirt is older than passt, and than virtiofs
-# that can move.
+# kinds of network cards and vsocks. Chroots have only a PC's QEMU; .ci/run has the others, and says
+# so by UUIDFS_LIVE_ARCHITECTURES. Debian 12's libvirt is older than passt, virtiofs that can move,
+# one autostart, and other formats and kinds of firmware files than raw NVRAM.
 _ALLOWED = (
     "needs the build front end",
     "are drawn by rich",
     "no control groups",
     "no QEMU of another architecture",
+    "no zstd",
     "this kernel has no macvtap",
     "this kernel has no vhost-vsock",
     "this libvirt has no passt",
     "this libvirt moves no virtiofs",
+    "this libvirt has no autostart --once",
+    "this libvirt knows no other format of NVRAM than raw",
+    "this libvirt does not know pstore",
+    "this libvirt does not know varstore",
     "no kernel of linux-image-cloud-amd64",
     "the boot sector mounts 9p on QEMU 7 only",
 )

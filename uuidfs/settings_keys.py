@@ -22,6 +22,7 @@ class Configuration(NamedTuple):
     log_retention: float | None = None
     textfile: str = ""
     firmware: str = "renamed"
+    keep_secrets: bool = True
 
 
 class Key(NamedTuple):
@@ -69,6 +70,16 @@ def _interval(value: object) -> float:
 
 def _retention(value: object) -> float | None:
     return durations.parse_or_forever(_text(value))
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")  # noqa: TRY004
+    return value
+
+
+def _boolean_toml(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _path(value: object) -> str:
@@ -142,6 +153,15 @@ KEYS = (
         _retention,
         _time_toml,
         'How long files stay in the trash; "forever" never empties it.',
+    ),
+    Key(
+        "trash",
+        "keep-secrets",
+        "keep_secrets",
+        _boolean,
+        _boolean_toml,
+        "Whether the NVRAM, TPM state and managed save of an undefined domain stay for "
+        "uuidfs undelete.",
     ),
     Key(
         "logs",

@@ -18,6 +18,7 @@ from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile import fast_path
 from uuidfs.reconcile.full_pass import once
+from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangedName
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.identity import read_expat
@@ -54,7 +55,7 @@ def _full_pass(daemon: Daemon) -> None:
 
 def _fast_path(daemon: Daemon) -> None:
     """Events of all that the scripts change; the names are those of the last pass."""
-    names = fast_path.Names()
+    names = Names()
     names.replace([(A, ("a",))])
     changes = [
         ChangedName(kind, name, entry)
@@ -71,6 +72,7 @@ def _fast_path(daemon: Daemon) -> None:
 def _restore(daemon: Daemon) -> None:
     (entry,) = (e for e in entries(daemon.layout) if e.reason != "superseded")
     host = daemon.host
+    assert isinstance(entry.kind, Kind)  # these domains have no keepsakes
     daemon.restored = {
         Kind.CONFIG: host.config_of("a"),
         Kind.SNAPSHOT: host.snapshot / "a" / entry.file,

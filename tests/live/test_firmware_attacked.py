@@ -40,7 +40,8 @@ class Story:
     def again(self) -> None:
         """Everything as it was before."""
         host = self.host
-        host.run("sh", "-c", f"rm -rf /var/lib/libvirt/by-uuid/kept; rm -f {NVRAM}/*").ok()
+        host.run("sh", "-c", f"rm -f {NVRAM}/*; cd /var/lib/libvirt; rm -rf by-uuid/kept").ok()
+        host.run("rmdir", "/var/lib/libvirt/by-uuid")  # made anew in each attack, if it is empty
         host.path(f"{NVRAM}/alpha_VARS.fd").write_bytes(self.data)
         host.run("virsh", "define", "/dev/stdin", text=self.config).ok()
         host.run(

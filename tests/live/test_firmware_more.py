@@ -38,13 +38,13 @@ def test_secure_boot(converted: PrivateHost) -> None:
 
 def test_qcow2(converted: PrivateHost) -> None:
     host = converted
-    qcow2 = f"{NVRAM}/alpha_VARS.qcow2"
+    qcow2, template = f"{NVRAM}/alpha_VARS.qcow2", "/var/lib/libvirt/images/vars.qcow2"
     system = (
         "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>"
-        f"<nvram format='qcow2'>{qcow2}</nvram>"
+        f"<nvram template='{template}' templateFormat='qcow2' format='qcow2'>{qcow2}</nvram>"
     )
-    host.path(NVRAM).mkdir(exist_ok=True)
-    host.run("qemu-img", "convert", "-O", "qcow2", "/usr/share/OVMF/OVMF_VARS_4M.fd", qcow2).ok()
+    raw = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+    host.run("qemu-img", "convert", "-O", "qcow2", raw, template).ok()
     define_as(host, "alpha", 1, system)
     if "format='qcow2'" not in host.virsh("dumpxml", "alpha").ok().out:
         pytest.skip("this libvirt knows no other format of NVRAM than raw")
@@ -133,3 +133,23 @@ def test_a_daemon_that_hangs_is_not_asked_about_every_domain(converted: PrivateH
     assert said.err.count("libvirt does not answer") == 3
     host.uuidfs("revert", "--all").ok()
     assert files(host) == [f"alpha{number}_VARS.fd" for number in range(1, 6)]
+
+
+def test_a_new_domain_that_is_started_at_once(ready: PrivateHost) -> None:
+    """It gets a file of its own, though beta runs by that name; beta stays in its process."""
+    host = ready
+    define(host, "alpha", 1)
+    run(host, "alpha")
+    write(host, "alpha", "of beta")
+    host.virsh("domrename", "alpha", "beta").ok()
+    host.virsh("start", "beta").ok()
+    host.uuidfs("convert", "--all").ok()
+    define(host, "alpha", 2)
+    run(host, "alpha")
+    assert says(host, "alpha") == ""
+    refused = uuidfs(host, "local-migrate", "beta")
+    assert refused.code == 1
+    assert "another file lies there" in refused.err
+    host.virsh("destroy", "beta").ok()
+    run(host, "beta")
+    assert says(host, "beta") == "of beta"

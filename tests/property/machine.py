@@ -22,6 +22,7 @@ from uuidfs.files import change
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind
 from uuidfs.reconcile import fast_path
+from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangedName
 
 NAMES = ("a", "b", "c")
@@ -48,7 +49,7 @@ class HostAtWork(RuleBasedStateMachine):
         self.host = build(self.top / "host", ()).host
         self.layout = system(os.fspath(self.host.root))
         self.libvirtd = Libvirtd(self.host)
-        self.names = fast_path.Names()
+        self.names = Names()
         self.at_work: list[Steps] = []  # what libvirtd is doing
         self.held: set[str] = set()  # names in it
         self.running: set[str] = set()  # with a plain log
@@ -214,7 +215,7 @@ class HostAtWork(RuleBasedStateMachine):
 
     @rule()
     def the_reconciler_starts_anew(self) -> None:
-        self.names = fast_path.Names()
+        self.names = Names()
         self.pass_due = True
 
     @rule(count=counts, number=numbers)

@@ -31,6 +31,7 @@ debounce = "0s"
 resync = "2h"
 [trash]
 retention = "forever"
+keep-secrets = false
 [logs]
 retention = "2w"
 [metrics]
@@ -68,6 +69,7 @@ def test_every_key_is_read_and_means_what_it_says(tmp_path: Path) -> None:
         14 * 86400.0,
         '/srv/a "b".prom',
         "all",
+        keep_secrets=False,
     )
 
 

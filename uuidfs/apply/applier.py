@@ -11,7 +11,7 @@ from uuidfs.errors import Changed, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import DIRECTORY_MARK
+from uuidfs.layout.names import DIRECTORY_MARK, TAKEN
 from uuidfs.layout.places import STORE
 from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.steps import Op, Step
@@ -220,7 +220,7 @@ class Applier:
         own plan reads and removes it."""
         store = self.open_dirs.store(step)
         try:
-            change.symlink("taken", store, step.store_entry)
+            change.symlink(TAKEN, store, step.store_entry)
         except FileExistsError:
             pass
 

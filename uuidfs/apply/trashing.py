@@ -119,34 +119,50 @@ class Trashing:
         name: str | None = None,
         expect: Entry | None = None,
     ) -> None:
-        """Rename into the trash, as ``name``. With ``expect`` what came off is compared: another
-        file goes back, unless something newer is there by now, and Changed is raised."""
-        name = name or entry
-        label = TrashLabel(uuid, _now(), reason.value, self.by)
-        with self.open_dirs.inner(self.open_dirs.top(kind), TRASH) as trash:
-            for number in range(_MOST):
-                text = label.text(number)
-                with self.open_dirs.inner(trash, text) as inner:
-                    try:
-                        change.rename_new(source, entry, inner, name)
-                    except FileExistsError:
-                        continue
-                    except OSError:
-                        change.remove_directory(trash, text)
-                        raise
-                    change.trace("trash: moved")
-                    got = inner.look(name)
-                    if expect is None or (got is not None and got.same_inode(expect)):
-                        return
-                    try:
-                        change.rename_new(inner, name, source, entry)
-                    except FileExistsError:
-                        pass  # newer than what came off, which the trash keeps
-                    else:
-                        change.remove_directory(trash, text)
-                    raise Changed(source.at(entry))
-            raise Refused(trash.path, "it is full of files of one second", "empty it")
+        """As :func:`into_trash`, in the store of the kind."""
+        label = TrashLabel(uuid, now(), reason.value, self.by)
+        top = self.open_dirs.top(kind)
+        into_trash(self.open_dirs, top, label, source, entry, name=name, expect=expect)
 
 
-def _now() -> str:
+def into_trash(  # what, where from, where to
+    open_dirs: OpenDirs,
+    top: Directory,
+    label: TrashLabel,
+    source: Directory,
+    entry: str,
+    *,
+    name: str | None = None,
+    expect: Entry | None = None,
+) -> None:
+    """Rename into the trash below ``top``, as ``name``. With ``expect`` what came off is compared:
+    another file goes back, unless something newer is there by now, and Changed is raised."""
+    name = name or entry
+    with open_dirs.inner(top, TRASH) as trash:
+        for number in range(_MOST):
+            text = label.text(number)
+            with open_dirs.inner(trash, text) as inner:
+                try:
+                    change.rename_new(source, entry, inner, name)
+                except FileExistsError:
+                    continue
+                except OSError:
+                    change.remove_directory(trash, text)
+                    raise
+                change.trace("trash: moved")
+                got = inner.look(name)
+                if expect is None or (got is not None and got.same_inode(expect)):
+                    return
+                try:
+                    change.rename_new(inner, name, source, entry)
+                except FileExistsError:
+                    pass  # newer than what came off, which the trash keeps
+                else:
+                    change.remove_directory(trash, text)
+                raise Changed(source.at(entry))
+        raise Refused(trash.path, "it is full of files of one second", "empty it")
+
+
+def now() -> str:
+    """The time as a label has it."""
     return time.strftime("%Y%m%dT%H%M%S", time.gmtime())

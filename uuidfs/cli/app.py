@@ -21,6 +21,7 @@ from uuidfs.cli.sessions import lock_command, session_app
 from uuidfs.cli.status import check_command, path_command, status_command
 from uuidfs.cli.systemd import systemd_app
 from uuidfs.cli.trash import trash_app
+from uuidfs.cli.undelete import undelete_command
 from uuidfs.errors import EXIT_USAGE
 
 # Newer typers carry their own copy of click: its base class is found through what they export.
@@ -45,6 +46,7 @@ app.command("log")(log_command)
 app.command("history")(history_command)
 app.add_typer(hook_app, name="hook")
 app.add_typer(trash_app, name="trash")
+app.command("undelete")(undelete_command)
 app.add_typer(config_app, name="config")
 app.add_typer(systemd_app, name="systemd")
 app.command("reconcile")(reconcile_command)

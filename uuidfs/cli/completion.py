@@ -11,7 +11,7 @@ import typer
 
 from uuidfs.errors import UuidfsError
 from uuidfs.layout.connections import from_uri, system
-from uuidfs.layout.places import Kind
+from uuidfs.layout.places import Kind, Layout
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -28,11 +28,26 @@ def domain_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(n for n in names if n.startswith(incomplete) and _PLAIN.fullmatch(n))
 
 
+def gone_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The last names of domains that can come back; none where nothing can be read."""
+    from uuidfs.undelete.candidates import find  # reads documents: there are few
+
+    try:
+        found = find(_layout(ctx)).candidates
+    except (OSError, UuidfsError):
+        return []
+    names = {one.name for one in found}
+    return sorted(n for n in names if n.startswith(incomplete) and _PLAIN.fullmatch(n))
+
+
 def _directory(ctx: typer.Context) -> str:
     """The config directory of --root and --connect, before or behind the command's name."""
+    return _layout(ctx).names[Kind.CONFIG].path
+
+
+def _layout(ctx: typer.Context) -> Layout:
     root, connect = (
         ctx.params.get(option) or ctx.find_root().params.get(option)
         for option in ("root", "connect")
     )
-    layout = from_uri(connect, dict(os.environ)) if connect else system(root)
-    return layout.names[Kind.CONFIG].path
+    return from_uri(connect, dict(os.environ)) if connect else system(root)

@@ -22,6 +22,7 @@ from uuidfs.cli.progress import Progress
 from uuidfs.convert.results import Options, with_progress
 from uuidfs.convert.run import convert, revert
 from uuidfs.errors import UsageError
+from uuidfs.keepsakes.tend import keeper
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.runtime import reconciler_state
 
@@ -58,8 +59,11 @@ def convert_command(
         "convert",
         layout,
         as_json,
-        options._replace(kinds=configuration.kinds if files is None else files),
-        mode if firmware else "off",
+        options._replace(
+            kinds=configuration.kinds if files is None else files,
+            keeper=keeper(secrets=configuration.keep_secrets),
+        ),
+        mode if firmware else "",
         required=bool(kinds),
     )
 
@@ -80,10 +84,11 @@ def revert_command(
     if not dry_run and (running := reconciler_state.read(layout)) is not None:
         raise reconciler_state.RunsError(running.pid)
     options = _options(domains, all_domains, dry_run, patience(layout, lock_timeout))
+    options = options._replace(keeper=keeper(secrets=True, by="revert"))
     files, firmware = _chosen_kinds(kinds)
     if files is not None:
         options = options._replace(kinds=files)
-    _run("revert", layout, as_json, options, "all" if firmware else "off", required=bool(kinds))
+    _run("revert", layout, as_json, options, "all" if firmware else "", required=bool(kinds))
 
 
 def _chosen_kinds(kinds: list[str] | None) -> tuple[frozenset[Kind] | None, bool]:
@@ -143,6 +148,6 @@ def _run(
             layout,
             chosen,
             as_json=as_json,
-            firmware=firmware if mode != "off" else None,
+            firmware=firmware if mode else None,
         )
     )

@@ -38,7 +38,7 @@ def firmware_run(
 
     options = FirmwareOptions(Mode(mode), domains, dry_run, lock_timeout)
     run = (convert_firmware if action == "convert" else revert_firmware)(layout, options)
-    if required and not run.asked and not dry_run:
+    if required and run.waiting and not dry_run:
         raise LibvirtIsDown(
             "libvirt does not run here, and only libvirt may change what definitions say: start it"
         )

@@ -20,13 +20,20 @@ def reconcile_command(
     """Keep the names right while libvirt rewrites, renames and deletes them."""
     # Other commands do without watchdog.
     from uuidfs import settings
+    from uuidfs.keepsakes.tend import keeper
+    from uuidfs.reconcile.full_pass import BY
     from uuidfs.reconcile.full_pass import once as full_pass
     from uuidfs.reconcile.service import Service
 
     layout = layout_of(ctx, root, connect)
     if once:
+        found = settings.load(layout)
         options = Options(
-            lock_timeout=0.0, cpus=cpus(), kinds=settings.load(layout).kinds, by="reconciler"
+            lock_timeout=0.0,
+            cpus=cpus(),
+            kinds=found.kinds,
+            by=BY,
+            keeper=keeper(secrets=found.keep_secrets, by=BY),
         )
         raise typer.Exit(carry_out(full_pass, layout, options, as_json=as_json))
     if as_json:

@@ -65,14 +65,17 @@ def whole_tree(words: Sequence[str]) -> tuple[str, list[str]]:
 def _convert_all(root: str) -> int:
     from uuidfs.convert.results import Options
     from uuidfs.convert.run import convert
+    from uuidfs.keepsakes.tend import keeper
 
     gc.disable()  # a run makes no cycles, and is over soon
     layout = _layout(root)
     options = Options(cpus=cpus(), checkpoints=known_checkpoints, starts_once=starts_once)
-    mode = "renamed"
+    mode, secrets = "renamed", True
     if found := _configured(layout, root):
         options = options._replace(lock_timeout=found.lock_timeout, kinds=found.kinds)
         mode = found.firmware
+        secrets = found.keep_secrets
+    options = options._replace(keeper=keeper(secrets=secrets))
 
     def firmware() -> "FirmwareRun | None":
         return firmware_run(

@@ -22,19 +22,29 @@ def remove_stores(dirs: TrustedDirs) -> list[str]:
             kept += _empty_store(store)
         except OSError as error:
             raise SystemCallFailed("clean up", store.path, error) from error
+    keepsakes = dirs.kept()
+    if keepsakes is not None:
+        with keepsakes:
+            try:
+                kept += _empty_store(keepsakes)
+            except OSError as error:
+                raise SystemCallFailed("clean up", keepsakes.path, error) from error
+        _remove_from(dirs.layout.kept)
     _forget_ages(dirs)
     dirs.forget()
     for kind in Kind:
         place = dirs.layout.stores[kind]
         levels = 2 if kind.is_metadata else 1
         for level in range(len(place.below) - 1, len(place.below) - 1 - levels, -1):
-            above = Place(place.base, place.below[:level])
-            try:
-                _remove(above, place.below[level])
-            except OSError as error:
-                path = above.child(place.below[level]).path
-                raise SystemCallFailed("remove", path, error) from error
+            _remove_from(Place(place.base, place.below[: level + 1]))
     return kept
+
+
+def _remove_from(place: Place) -> None:
+    try:
+        _remove(place.parent, place.below[-1])
+    except OSError as error:
+        raise SystemCallFailed("remove", place.path, error) from error
 
 
 def _forget_ages(dirs: TrustedDirs) -> None:

@@ -1,9 +1,10 @@
 """What a run of convert or revert is asked for, and what came of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.steps import Op, Step
@@ -74,6 +75,22 @@ class RunResult(NamedTuple):
         return EXIT_BUSY if any(d.busy for d in self.domains) else EXIT_OK
 
 
+class Keeping(Protocol):
+    """What a run of convert has to do with keepsakes (:mod:`uuidfs.keepsakes`)."""
+
+    def refresh(self, uuid: str, name: str) -> None:
+        """Bring those of a domain up to date. Raises UuidfsError."""
+
+    def drop(self, uuid: str) -> None:
+        """Forget those of a domain. Raises UuidfsError."""
+
+    def uuids(self) -> list[str]:
+        """Whose there are."""
+
+    def retire(self, uuid: str) -> bool:
+        """The domain is gone. Raises UuidfsError."""
+
+
 class Options(NamedTuple):
     """How to run. ``domains`` None stands for all; ``lock_timeout`` in seconds.
 
@@ -81,7 +98,8 @@ class Options(NamedTuple):
     Files of other ``kinds`` are left as they are, plain or converted. ``by`` is who runs this.
     ``checkpoints`` tells which of a UUID's libvirt knows, None when no daemon runs; it may raise
     UuidfsError. Without it a misfiled checkpoint counts as one that libvirt knows. ``starts_once``
-    tells whether libvirt itself has a UUID marked for one autostart, None when nobody says.
+    tells whether libvirt itself has a UUID marked for one autostart, None when nobody says. Without
+    ``keeper`` keepsakes are left as they are.
     """
 
     domains: tuple[str, ...] | None = None
@@ -94,6 +112,7 @@ class Options(NamedTuple):
     by: str = "convert"
     checkpoints: Callable[[Layout, str], KnownCheckpoints | None] | None = None
     starts_once: Callable[[Layout, str], bool | None] | None = None
+    keeper: Callable[[TrustedDirs], Keeping] | None = None
 
 
 def with_progress(options: Options, progress: Callable[[int, int], None]) -> Options:

@@ -58,6 +58,7 @@ class _Run:
         self._second_scan: Scan | None = None
         self._misfiled: set[str] = set()  # UUIDs; libvirt has not been asked about them yet
         self._known: dict[str, KnownCheckpoints | None] = {}  # by UUID
+        self._keeper = options.keeper(dirs) if options.keeper is not None else None
         self._marked: set[str] = set()  # UUIDs whose mark for one autostart is new to us
         self._starts: dict[str, bool | None] = {}  # by UUID, whether libvirt knows of it
 
@@ -69,17 +70,19 @@ class _Run:
     def all(self) -> RunResult:
         uuids = self._chosen()
         processes = workers.size(len(uuids), self.options.cpus)
+        retired: list[Problem] = []
         with self.applier:
             results: dict[str, DomainResult] = {}
             for part, done in workers.spread(uuids, partial(self._part, processes), processes):
                 results.update(zip(part, self._again(part) if done is None else done, strict=True))
+            retired = self._retire()
         if self.options.progress is not None:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
             self.action,
             self.layout,
             tuple(results[uuid] for uuid in uuids),
-            self._problems(),
+            (*self._problems(), *retired),
             dry_run=self.options.dry_run,
             names=self.scan.names_of,
         )
@@ -90,7 +93,7 @@ class _Run:
         for number, uuid in enumerate(uuids):
             if self.options.progress is not None:
                 self.options.progress(number * processes, len(uuids) * processes)
-            results.append(self._one(uuid))
+            results.append(self._tended(self._one(uuid)))
         self.applier.sync()
         return results
 
@@ -112,6 +115,44 @@ class _Run:
         if self.options.domains is None:
             return tuple(self.scan.problems)
         return tuple(p for p in self.scan.problems if p.name is None)
+
+    def _tended(self, result: DomainResult) -> DomainResult:
+        """See to the keepsakes of a domain that was handled."""
+        if self._keeper is None or self.options.dry_run or result.error is not None:
+            return result
+        try:
+            if result.name is None:
+                return result  # those of a domain that is gone are seen to at the end
+            if self.action == "revert":
+                self._keeper.drop(result.uuid)
+            else:
+                self._keeper.refresh(result.uuid, result.name)
+        except UuidfsError as error:
+            return result._replace(error=str(error), failed=True)
+        return result
+
+    def _retire(self) -> list[Problem]:
+        """Those of domains that are gone, as two scans agree."""
+        if self._keeper is None or self.options.dry_run:
+            return []
+        problems = []
+        try:
+            gone = [uuid for uuid in self._keeper.uuids() if self._is_gone(uuid)]
+            for uuid in gone:
+                self._keeper.retire(uuid)
+        except UuidfsError as error:
+            problems.append(Problem(error.path, error.reason))
+        return problems
+
+    def _is_gone(self, uuid: str) -> bool:
+        if self.options.domains is not None and uuid not in self._chosen():
+            return False
+        if uuid in self.scan.names_of or self.scan.incomplete:
+            return False
+        if self._second_scan is None:
+            self._second_scan = self._scan()
+        again = self._second_scan
+        return uuid not in again.names_of and not again.incomplete
 
     def _one(self, uuid: str) -> DomainResult:
         names = self.scan.names_of.get(uuid, [])

@@ -93,6 +93,15 @@ def link(from_dir: Directory, old: str, to_dir: Directory, new: str) -> None:
     return os.link(old, new, src_dir_fd=from_dir.fd, dst_dir_fd=to_dir.fd, follow_symlinks=False)
 
 
+def link_open(fd: int, to_dir: Directory, new: str) -> None:
+    """Hard-link the very file that ``fd`` has open (O_PATH will do), whatever its name is by now.
+
+    FileExistsError when there is anything at ``new``. linkat(2) by /proc/self/fd, since
+    AT_EMPTY_PATH needs a capability that the reconciler's unit has not.
+    """
+    os.link(f"/proc/self/fd/{fd}", new, dst_dir_fd=to_dir.fd, follow_symlinks=True)
+
+
 def symlink(text: str, directory: Directory, name: str) -> None:
     """Make a symlink; FileExistsError when there is anything at ``name``."""
     os.symlink(text, name, dir_fd=directory.fd)

@@ -133,6 +133,18 @@ class Directory:
         except OSError as error:
             raise SystemCallFailed("list", self.path, error) from error
 
+    def by_inode(self) -> dict[int, tuple[str, ...]]:
+        """The names in here by their inodes, as the listing says."""
+        found: dict[int, tuple[str, ...]] = {}
+        try:
+            with os.scandir(self.fd) as entries:
+                for entry in entries:
+                    inode = entry.inode()
+                    found[inode] = (*found.get(inode, ()), entry.name)
+        except OSError as error:
+            raise SystemCallFailed("list", self.path, error) from error
+        return found
+
     def read(self, name: str, limit: int, expect: Entry | None = None) -> bytes | None:
         """Read a whole regular file of at most ``limit`` bytes; None when it is missing.
 

@@ -111,6 +111,20 @@ class TrustedDirs:
             self._open[key] = directory
         return self._open[key]
 
+    def kept(self) -> Directory | None:
+        """The directory of keepsakes, or None; the caller closes it.
+
+        Raises Refused when anybody but us could write to it.
+        """
+        directory = opened(self.layout.kept)
+        if directory is not None:
+            try:
+                self.check_store(directory)
+            except BaseException:
+                directory.close()
+                raise
+        return directory
+
     def look_again(self) -> None:
         """Forget the directories that were missing or have been removed: there may be others."""
         for key, directory in list(self._open.items()):

@@ -6,26 +6,22 @@ whose definition was written anew with libvirt's own path finds its file there. 
 this: neither lxml nor libvirt.
 """
 
-from typing import NamedTuple
-
 from uuidfs.errors import Changed
 from uuidfs.files.directory import Directory, opened
 from uuidfs.files.entry import Entry
 from uuidfs.firmware import kept
 from uuidfs.firmware.apply_files import link_as, take_name
-from uuidfs.firmware.names import Firmware, as_written, called_after, place_of, word_of
-from uuidfs.layout.names import is_uuid
+from uuidfs.firmware.names import (
+    Firmware,
+    as_written,
+    called_after,
+    place_of,
+    word_of,
+)
+from uuidfs.firmware.on_stdin import named
+from uuidfs.layout.names import config_target, is_uuid, refusal
 from uuidfs.layout.places import Kind, Layout
-from uuidfs.survey.identity import MAX_BYTES
-
-_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-
-
-class Named(NamedTuple):
-    """A path that the XML on stdin names, or that libvirt will choose."""
-
-    kind: Firmware
-    path: str
+from uuidfs.survey.identity import MAX_BYTES, Identity, read_expat
 
 
 def settle(layout: Layout, name: str, uuid: str, data: bytes) -> tuple[str, ...]:
@@ -35,16 +31,16 @@ def settle(layout: Layout, name: str, uuid: str, data: bytes) -> tuple[str, ...]
     domain with what is there.
     """
     said = []
-    for named in _named(layout, name, data):
-        place = place_of(layout, named.kind)
-        above, _, entry = named.path.rpartition("/")
-        if above != as_written(layout, place) or word_of(named.kind, entry) is None:
+    for one in named(layout, name, data):
+        place = place_of(layout, one.kind)
+        above, _, entry = one.path.rpartition("/")
+        if above != as_written(layout, place) or word_of(one.kind, entry) is None:
             continue
         directory = opened(place)
         if directory is None:
             continue
         with directory:
-            done = _one(layout, name, uuid, named.kind, directory, entry)
+            done = _one(layout, name, uuid, one.kind, directory, entry)
         if done is not None:
             said.append(done)
     return tuple(said)
@@ -54,66 +50,159 @@ def _one(
     layout: Layout, name: str, uuid: str, kind: Firmware, directory: Directory, entry: str
 ) -> str | None:
     own = called_after(kind, entry, uuid)
-    if entry == own:
-        return None
-    there, mine = directory.look(entry), directory.look(own)
-    noted = kept.kept(layout, uuid, kind)
+    there, noted = directory.look(entry), kept.kept(layout, uuid, kind)
+    mine = directory.look(own) if entry != own else None
     if there is None:
-        former = own if mine is not None else _former(kind, directory, noted)
-        found = mine or noted
-        if found is None or not found.is_file:
-            return None
-        if former is not None:
-            link_as(directory, former, entry, found)
-        elif word_of(kind, entry) != name:
-            kept.give(layout, uuid, kind, directory, entry)  # with another domain of that name
-        else:
-            return None  # removed by a person, who wants a new one
+        if not _gets_back(layout, name, uuid, kind, directory, entry):
+            return None  # libvirt makes a new one
         return f"{directory.at(entry)} is the domain's own file again"
-    if not there.is_file or there.nlink < 2 or there.same_inode(mine) or there.same_inode(noted):
+    if not there.is_file or there.same_inode(mine) or there.same_inode(noted):
         return None
-    owner = _owner(layout, kind, directory, there)
+    owner = _owner(layout, uuid, kind, directory, entry, there)
+    if owner is None and (mine is not None or noted is not None):
+        owner = _by_its_name(layout, name, uuid, kind, entry, there)
+    # Also where the owner runs, and was started with this very name. QEMU (7.2) opens its file by
+    # name again when it goes to sleep for a migration; but two guests on one file is worse.
     if owner is None or owner == uuid:
         return None
-    if not _is_free(layout, owner, f"{as_written(layout, directory.place)}/{entry}"):
-        return None
     theirs = called_after(kind, entry, owner)
+    if entry == theirs:
+        return None  # somebody has copied the definition; check tells of it
     if not there.same_inode(directory.look(theirs)):
         try:
             link_as(directory, entry, theirs, there)
         except Changed:
             return None  # nobody knows which of the two is the owner's
     take_name(layout, uuid, directory, entry, there)
-    if mine is not None and mine.is_file:
-        link_as(directory, own, entry, mine)
+    _gets_back(layout, name, uuid, kind, directory, entry, taken=True)
     return f"{directory.at(entry)} was the file of {owner}, which has it as {theirs} now"
 
 
-def _former(kind: Firmware, directory: Directory, noted: Entry | None) -> str | None:
-    """Another name of the file that is noted as the domain's: it was renamed."""
-    if noted is None or noted.ino not in directory.inodes():
+def _gets_back(
+    layout: Layout,
+    name: str,
+    uuid: str,
+    kind: Firmware,
+    directory: Directory,
+    entry: str,
+    *,
+    taken: bool = False,
+) -> bool:
+    """Have a path that leads nowhere lead to the domain's file, if it has one; tells whether.
+
+    ``taken``: another domain's file was there.
+    """
+    own = called_after(kind, entry, uuid)
+    mine, noted = directory.look(own) if entry != own else None, kept.kept(layout, uuid, kind)
+    if mine is not None:
+        if mine.is_file:
+            link_as(directory, own, entry, mine)
+        return mine.is_file
+    if noted is None or _owner(layout, uuid, kind, directory, entry, noted) is not None:
+        return False  # left to another domain since
+    if (
+        taken
+        or word_of(kind, entry) not in {name, uuid}
+        or _renamed(layout, name, uuid)
+        or _has_a_name(kind, directory, noted)
+    ):
+        kept.give(layout, uuid, kind, directory, entry)
+        return True
+    return False  # removed by a person, who wants a new one
+
+
+def _has_a_name(kind: Firmware, directory: Directory, noted: Entry) -> bool:
+    """Whether the file that is noted as the domain's has another name: it was renamed."""
+    return noted.ino in directory.inodes() and any(
+        word_of(kind, entry) is not None and noted.same_inode(directory.look(entry))
+        for entry in directory.list()
+    )
+
+
+def _owner(
+    layout: Layout, uuid: str, kind: Firmware, directory: Directory, entry: str, file: Entry
+) -> str | None:
+    """The domain that has the same file, by our links or by its name beside it.
+
+    Of a domain that was undefined with --keep-nvram somebody wants the file to stay where it is.
+    """
+    if file.nlink < 2:
         return None
-    for entry in sorted(directory.list()):
-        if word_of(kind, entry) is not None and noted.same_inode(directory.look(entry)):
-            return entry
-    return None
-
-
-def _owner(layout: Layout, kind: Firmware, directory: Directory, file: Entry) -> str | None:
-    """The UUID that has the same file, by our links or by its name beside it."""
-    owner = kept.owners(layout).get((file.dev, file.ino))
-    if owner is not None or file.ino not in directory.inodes():
-        return owner
-    for entry in directory.list():
-        word = word_of(kind, entry)
-        if word is not None and is_uuid(word) and file.same_inode(directory.look(entry)):
+    noted = kept.all_owners(layout).get((file.dev, file.ino), set())
+    owner = next((other for other in sorted(noted - {uuid}) if _is_known(layout, other)), None)
+    if owner is not None or uuid in noted or file.ino not in directory.inodes():
+        return owner  # names that are made of the UUID QEMU's user can make, too
+    for other in directory.list():
+        word = word_of(kind, other)
+        if (
+            word is not None
+            and other != entry
+            and word != uuid
+            and is_uuid(word)
+            and file.same_inode(directory.look(other))
+            and _is_known(layout, word)
+        ):
             return word
     return None
 
 
+def _by_its_name(
+    layout: Layout, name: str, uuid: str, kind: Firmware, entry: str, file: Entry
+) -> str | None:
+    """Whose a file is that nobody has noted, at the path of a domain that has another file.
+
+    It is of the domain of that name, if that has run: so it is where the path is the former name
+    of ours. Where it is our new name, it is of the domain that had that name before.
+    """
+    word = word_of(kind, entry) or ""
+    if word != name:
+        other = _uuid_of(layout, word)
+        return other if other != uuid and other is not None and _has_run(layout, other) else None
+    if not _renamed(layout, name, uuid):
+        return None
+    return min(kept.all_owners(layout).get((file.dev, file.ino), {uuid}))
+
+
+def _uuid_of(layout: Layout, name: str) -> str | None:
+    """The UUID of the domain of this name."""
+    configs = opened(layout.names[Kind.CONFIG])
+    if configs is None or refusal(name) is not None:
+        return None
+    with configs:
+        text = configs.link_text(f"{name}.xml")
+        if text is not None:
+            return config_target(text)
+        data = configs.read(f"{name}.xml", MAX_BYTES)
+    identity = read_expat(data) if data is not None else ""
+    return identity.uuid if isinstance(identity, Identity) and identity.name == name else None
+
+
+def _has_run(layout: Layout, uuid: str) -> bool:
+    """Whether there is a log of it: the hook makes one at each start."""
+    logs = opened(layout.stores[Kind.LOG])
+    if logs is None:
+        return False
+    with logs:
+        return logs.look(f"{uuid}.log") is not None
+
+
+def _renamed(layout: Layout, name: str, uuid: str) -> bool:
+    """Whether libvirt has renamed the domain since uuidfs has last seen it."""
+    configs, store = opened(layout.names[Kind.CONFIG]), opened(layout.stores[Kind.CONFIG])
+    if configs is None or store is None:
+        for directory in filter(None, (configs, store)):
+            directory.close()
+        return False
+    with configs, store:
+        if configs.link_text(f"{name}.xml") is not None:
+            return False
+        data = store.read(f"{uuid}.xml", MAX_BYTES)
+    identity = read_expat(data) if data is not None else ""
+    return isinstance(identity, Identity) and identity.name != name
+
+
 def _is_defined(layout: Layout, uuid: str) -> bool:
-    """Whether a domain that was converted has this UUID: of one that was undefined with
-    --keep-nvram somebody wants the file to stay where it is."""
+    """Whether a domain that was converted has this UUID."""
     store = opened(layout.stores[Kind.CONFIG])
     if store is None:
         return False
@@ -121,90 +210,19 @@ def _is_defined(layout: Layout, uuid: str) -> bool:
         return store.look(f"{uuid}.xml") is not None
 
 
-def _status_of(layout: Layout, uuid: str) -> bytes | None:
-    """The status XML of a domain that runs; None of one that does not."""
+def _runs(layout: Layout, uuid: str) -> bool:
+    """Whether there is a status XML of a domain."""
     status = opened(layout.status)
     if status is None:
-        return None
+        return False
     with status:
-        for entry in status.list():
-            data = (status.read(entry, MAX_BYTES) or b"") if entry.endswith(".xml") else b""
-            if uuid.encode() in data:
-                return data
-    return None
+        return any(
+            uuid.encode() in (status.read(entry, MAX_BYTES) or b"")
+            for entry in status.list()
+            if entry.endswith(".xml")
+        )
 
 
-def _is_free(layout: Layout, owner: str, path: str) -> bool:
-    """Whether a name of the owner's file may be taken: the owner is defined or runs, and does not
-    run with that name. QEMU (7.2) opens its file by that name again, at a migration for example;
-    so both share it then, as they do with plain libvirt, until the definitions have changed."""
-    status = _status_of(layout, owner)
-    if status is None:
-        return _is_defined(layout, owner)
-    return path.translate(_ESCAPED).encode("utf-8", "surrogateescape") not in status
-
-
-def _named(layout: Layout, name: str, data: bytes) -> list[Named]:
-    sieve = _sieve(data)
-    found = [Named(kind, path.strip()) for kind, path in sieve.paths.items() if path.strip()]
-    if sieve.chosen and not any(named.kind is not Firmware.PSTORE for named in found):
-        directory = as_written(layout, place_of(layout, Firmware.NVRAM))
-        found.append(Named(Firmware.NVRAM, f"{directory}/{name}_VARS.fd"))
-    return found
-
-
-class _Sieve:
-    """The paths in a ``<domain>``, as :func:`uuidfs.firmware.paths.claims` finds them."""
-
-    def __init__(self) -> None:
-        self.paths: dict[Firmware, str] = {}
-        self.chosen = False  # libvirt chooses the firmware, and so the file
-        self._path: list[str] = []
-        self._into: Firmware | None = None
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._path.append(tag)
-        self._into = None
-        match self._path:
-            case ["domain", "os"]:
-                self.chosen = attributes.get("firmware") == "efi"
-            case ["domain", "os", "loader"]:
-                plain = attributes.get("type", "pflash") == "pflash"
-                self.chosen = self.chosen and plain and attributes.get("stateless") != "yes"
-            case ["domain", "os", "nvram"]:
-                if attributes.get("type", "file") == "file":
-                    self._into = Firmware.NVRAM
-                else:
-                    self.chosen = False
-            case ["domain", "os", "nvram", "source"]:
-                if "file" in attributes:
-                    self.paths[Firmware.NVRAM] = attributes["file"]
-            case ["domain", "os", "varstore"]:
-                if "path" in attributes:
-                    self.paths[Firmware.VARSTORE] = attributes["path"]
-            case ["domain", "devices", "pstore", "path"]:
-                self._into = Firmware.PSTORE
-
-    def text(self, text: str) -> None:
-        if self._into is not None:
-            self.paths[self._into] = self.paths.get(self._into, "") + text
-
-    def end(self, _tag: str) -> None:
-        self._path.pop()
-        self._into = None
-
-
-def _sieve(data: bytes) -> _Sieve:
-    """Raises ValueError for what is no XML."""
-    from xml.parsers import expat
-
-    sieve = _Sieve()
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = sieve.start
-    parser.EndElementHandler = sieve.end
-    parser.CharacterDataHandler = sieve.text
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise ValueError(str(error)) from error
-    return sieve
+def _is_known(layout: Layout, uuid: str) -> bool:
+    """Whether it was converted, or runs: a transient domain has no config."""
+    return _is_defined(layout, uuid) or _runs(layout, uuid)

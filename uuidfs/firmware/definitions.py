@@ -11,7 +11,7 @@ from uuidfs.files.directory import Directory, opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.firmware.paths import HINTS, Claim, claims
 from uuidfs.layout.places import Kind, Layout
-from uuidfs.survey.identity import MAX_BYTES
+from uuidfs.survey.identity import MAX_BYTES, Identity, read_expat
 from uuidfs.survey.scan import Problem, Scan
 
 
@@ -19,7 +19,8 @@ class Domain(NamedTuple):
     """A domain and what it claims: by its definition, and, while it runs, by its live XML.
 
     ``ran``: there is a log of it, or under its name. ``defined``: when its definition was written,
-    in nanoseconds since the epoch, 0 where there is none.
+    in nanoseconds since the epoch, 0 where there is none. ``renamed``: libvirt has written the
+    definition under another name than the one that uuidfs has put into the store.
     """
 
     uuid: str
@@ -30,6 +31,7 @@ class Domain(NamedTuple):
     live: tuple[Claim, ...] = ()
     ran: bool = True
     defined: int = 0
+    renamed: bool = False
 
     @property
     def paths(self) -> frozenset[str]:
@@ -81,6 +83,7 @@ class Definitions:
         persistent = scan.source_of[name] == "config"
         claimed: tuple[Claim, ...] = ()
         defined = 0
+        renamed = False
         if persistent:
             linked = scan.configs.get(entry) is not None
             directory = dirs.store(Kind.CONFIG) if linked else dirs.names(Kind.CONFIG)
@@ -89,13 +92,16 @@ class Definitions:
                 claimed = self._claims(directory, document, seen) or ()
                 there = directory.look(document) if claimed else None
                 defined = there.mtime if there is not None else 0
+            renamed = bool(claimed) and not linked and _former(dirs, uuid) not in {None, name}
         live = None if status is None else self._claims(status, entry, seen)
         ran = (
             live is not None
             or uuid in scan.log_store
             or any(scan.logs[log] is None for _, log in scan.logs_of_name.get(name, ()))
         )
-        return Domain(uuid, name, persistent, live is not None, claimed, live or (), ran, defined)
+        return Domain(
+            uuid, name, persistent, live is not None, claimed, live or (), ran, defined, renamed
+        )
 
     def _claims(
         self, directory: Directory, entry: str, seen: dict[tuple[int, int], tuple[Claim, ...]]
@@ -125,3 +131,11 @@ class Definitions:
             return ()  # the scan says so
         domain = root.find("domain") if root.tag == "domstatus" else root
         return claims(self.layout, domain) if domain is not None else ()
+
+
+def _former(dirs: TrustedDirs, uuid: str) -> str | None:
+    """The name under which uuidfs has last seen a domain whose config is no link now."""
+    store = dirs.store(Kind.CONFIG)
+    data = store.read(f"{uuid}.xml", MAX_BYTES) if store is not None else None
+    identity = read_expat(data) if data is not None else ""
+    return identity.name if isinstance(identity, Identity) else None

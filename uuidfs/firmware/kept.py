@@ -33,7 +33,8 @@ def keep(
 ) -> bool:
     """See to it that the domain's link is ``found``, which lies at ``entry`` in ``directory``.
 
-    Tells whether it is: not on another file system, nor when another file came there meanwhile.
+    Tells whether it is: not on another file system, nor when another file came there meanwhile, nor
+    where the file has names elsewhere: QEMU's user can link to what is not firmware.
     Raises UuidfsError.
     """
     place = layout.kept.child(uuid)
@@ -47,7 +48,13 @@ def keep(
             if found.same_inode(own.look(kind.value)):
                 return True
             change.link(directory, entry, own, new)
-            if not found.same_inode(own.look(new)):  # QEMU's user has put another one there
+            made_now = own.look(new)
+            # QEMU's user has put another one there, or a second name of somebody else's file.
+            if (
+                made_now is None
+                or not found.same_inode(made_now)
+                or made_now.nlink - 1 > _known_names(layout, directory, made_now)
+            ):
                 change.unlink(own, new)
                 return False
             change.rename(own, new, own, kind.value)
@@ -58,6 +65,14 @@ def keep(
         if error.errno in {errno.EXDEV, errno.EMLINK, errno.EPERM}:
             return False  # another file system, or one that has no hard links
         raise SystemCallFailed("keep a link in", place.path, error) from error
+
+
+def _known_names(layout: Layout, directory: Directory, file: Entry) -> int:
+    """How many names a file has in libvirt's directory and by our links."""
+    if file.nlink == 2:
+        return 1
+    there = sum(file.same_inode(directory.look(entry)) for entry in directory.list())
+    return there + len(all_owners(layout).get((file.dev, file.ino), ()))
 
 
 def made(layout: Layout, uuid: str) -> Directory:
@@ -89,9 +104,18 @@ def kept(layout: Layout, uuid: str, kind: Firmware) -> Entry | None:
     return found if found is not None and found.is_file else None
 
 
-def owners(layout: Layout) -> dict[tuple[int, int], str]:
-    """Whose each kept file is: (device, inode) -> UUID. Raises UuidfsError."""
-    return {(found.dev, found.ino): uuid for uuid, found in _all(layout)}
+def all_owners(layout: Layout) -> dict[tuple[int, int], set[str]]:
+    """For whom each kept file is noted: (device, inode) -> UUIDs. Raises UuidfsError."""
+    found: dict[tuple[int, int], set[str]] = {}
+    for uuid, entry in _all(layout):
+        found.setdefault((entry.dev, entry.ino), set()).add(uuid)
+    return found
+
+
+def forget_others(layout: Layout, uuid: str, kind: Firmware, found: Entry) -> None:
+    """Remove the links of others to a file that is the domain's now. Raises UuidfsError."""
+    for other in all_owners(layout).get((found.dev, found.ino), set()) - {uuid}:
+        drop(layout, other, kind)
 
 
 def _all(layout: Layout) -> Iterator[tuple[str, Entry]]:

@@ -54,3 +54,8 @@ def called_after(kind: Firmware, entry: str, word: str) -> str:
     if match is None:
         raise ValueError(f"libvirt does not choose {entry!r}")
     return f"{word}{_MIDDLE[kind]}{match['rest']}"
+
+
+def chosen_entry(name: str, form: str) -> str:
+    """What libvirt calls the NVRAM of a domain whose definition names none, by its format."""
+    return f"{name}_VARS.{'fd' if form == 'raw' else form}"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from uuidfs.firmware.names import Firmware, as_written, place_of
+from uuidfs.firmware.names import Firmware, as_written, chosen_entry, place_of
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:  # most hosts have no such files: a conversion does without lxml there
@@ -35,13 +35,15 @@ def claims(layout: Layout, domain: "etree._Element") -> tuple[Claim, ...]:
     elif _is_implied(domain, nvram):
         directory = as_written(layout, place_of(layout, Firmware.NVRAM))
         name = domain.findtext("name") or ""
-        found.append(Claim(Firmware.NVRAM, f"{directory}/{name}_VARS.fd", implied=True))
+        ending = nvram.get("format", "raw") if nvram is not None else "raw"
+        entry = chosen_entry(name, ending)
+        found.append(Claim(Firmware.NVRAM, f"{directory}/{entry}", implied=True))
     varstore = domain.find("os/varstore")
     if varstore is not None and varstore.get("path"):
         found.append(Claim(Firmware.VARSTORE, str(varstore.get("path"))))
-    pstore = domain.findtext("devices/pstore/path")
-    if pstore:
-        found.append(Claim(Firmware.PSTORE, pstore))
+    pstore = domain.find("devices/pstore/path")
+    if pstore is not None and (path := _text(pstore)):
+        found.append(Claim(Firmware.PSTORE, path))
     return tuple(found)
 
 
@@ -51,7 +53,17 @@ def _nvram_path(nvram: "etree._Element | None") -> str | None:
     source = nvram.find("source")
     if source is not None:
         return source.get("file")
-    return (nvram.text or "").strip() or None
+    return _text(nvram) or None
+
+
+def _text(element: "etree._Element") -> str:
+    """All text before the first child; lxml has a comment's tail apart from it."""
+    texts = [element.text or ""]
+    for child in element:
+        if not callable(child.tag):  # as those of comments are
+            break
+        texts.append(child.tail or "")
+    return "".join(texts).strip()
 
 
 def _is_implied(domain: "etree._Element", nvram: "etree._Element | None") -> bool:
@@ -78,7 +90,7 @@ def set_path(domain: "etree._Element", kind: Firmware, path: str) -> bool:
         return varstore is not None
     pstore = domain.find("devices/pstore/path")
     if pstore is not None:
-        pstore.text = path
+        _set_text(pstore, path)
     return pstore is not None
 
 
@@ -93,10 +105,16 @@ def _set_nvram(domain: "etree._Element", path: str) -> bool:
         nvram = etree.SubElement(system, "nvram")
     source = nvram.find("source")
     if source is None:
-        nvram.text = path
+        _set_text(nvram, path)
     else:
         source.set("file", path)
     return True
+
+
+def _set_text(element: "etree._Element", text: str) -> None:
+    for child in list(element):  # comments: their tails are text, too
+        element.remove(child)
+    element.text = text
 
 
 def moved(layout: Layout, xml: str, paths: dict[str, str], implied: str | None) -> str | None:

@@ -97,6 +97,10 @@ def _concerned(view: View, file: File, mode: Mode) -> bool:
         return True
     if file.others and _whose(view, file) is _Whose.STRANGERS:
         return True  # while that one runs, this one could not even start
+    if file.at_entry is None and file.kept is not None and file.renamed:
+        return True  # another domain has taken it along
+    if file.path.rpartition("/")[2] != file.entry:
+        return True  # renamed back, and the definition says what it was called meanwhile
     return file.word != view.name or bool(file.twins)  # the latter after a start since a rename
 
 
@@ -168,7 +172,9 @@ def _way(view: View, file: File) -> list[Step]:
     if file.at_own is None:
         if mine:
             steps.append(_step(file, Op.LINK, file.at_entry))
-        elif file.kept is not None and file.word != view.name:
+        elif file.kept is not None and (
+            file.at_entry is not None or file.renamed or file.word != view.name
+        ):  # else somebody has removed it, and wants a new one
             steps.append(_step(file, Op.BRING, file.kept))
     steps.append(_step(file, Op.DEFINE, None))
     if mine and not file.is_open:
@@ -194,6 +200,13 @@ def plan_revert(view: View) -> Plan:
     problems: list[str] = []
     for file in view.files:
         back = file.back
+        if view.persistent and file.entry != file.own and _is_left(view, file):
+            # By a revert that was killed, or while the domain ran.
+            steps.append(
+                _step(file, Op.REMOVE, file.at_own)._replace(
+                    entry=file.own, own=file.entry, own_path=file.path, path=file.own_path
+                )
+            )
         if file.entry != file.own or not view.persistent or back is None:
             continue
         if back.taken is not None:
@@ -206,3 +219,13 @@ def plan_revert(view: View) -> Plan:
         if file.at_own is not None and not file.is_open:
             steps.append(step._replace(op=Op.REMOVE))
     return Plan(view.uuid, view.name, tuple(steps), "; ".join(problems) or None)
+
+
+def _is_left(view: View, file: File) -> bool:
+    """Whether the name that is made of the UUID is a second one, which nobody uses."""
+    return (
+        file.at_own is not None
+        and not view.running
+        and not file.implied
+        and file.at_own.same_inode(file.at_entry)
+    )

@@ -1,5 +1,6 @@
 """Brings the firmware of one domain, of some or of all to paths that are made of the UUID."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from uuidfs.firmware.apply import apply_step
 from uuidfs.firmware.definitions import Definitions
 from uuidfs.firmware.plan import Mode, Plan, Step, plan_convert, plan_revert
 from uuidfs.firmware.results import FirmwareResult, FirmwareRun
-from uuidfs.firmware.view import View, Views
+from uuidfs.firmware.view import File, View, Views
 from uuidfs.host.libvirtd import runs
 from uuidfs.host.virsh import NobodyError, SilentError
 from uuidfs.layout.places import Layout
@@ -41,13 +42,12 @@ class FirmwareOptions(NamedTuple):
 def convert_firmware(
     layout: Layout, options: FirmwareOptions, definitions: Definitions | None = None
 ) -> FirmwareRun:
-    """Have the definitions name paths that no other domain can get, where the mode says so.
+    """Have the definitions name paths that no other domain can get, where the mode says so; and
+    note whose each file is, whatever the mode.
 
     Needs the daemon, and does nothing without it. A domain that fails keeps its path, and the
     others go on. Raises UuidfsError when nothing could be looked at.
     """
-    if options.mode is Mode.OFF:
-        return FirmwareRun()
     return _Run(layout, options, definitions or Definitions(layout)).all(
         lambda view: plan_convert(view, options.mode)
     )
@@ -62,6 +62,12 @@ def revert_firmware(layout: Layout, options: FirmwareOptions) -> FirmwareRun:
     if options.domains is not None or options.dry_run or run.exit_code != EXIT_OK:
         return run
     return run._replace(kept=kept.drop_all(layout))
+
+
+def _is_noted(file: File) -> bool:
+    """Whether there is nothing to note: there is no file, or it has one name and the kept one."""
+    there = file.at_entry
+    return there is None or (there.nlink == 2 and there.same_inode(file.kept))
 
 
 class _Run:
@@ -80,7 +86,11 @@ class _Run:
         for uuid in chosen:
             if self.options.between is not None:
                 self.options.between()
-            view = views.view(uuid)
+            try:
+                view = views.view(uuid)
+            except UuidfsError as error:  # of libvirt's directory: files of other kinds go on
+                results.append(FirmwareResult(views.name_of(uuid), uuid, error=str(error)))
+                continue
             if view is None:
                 continue
             if not self.options.dry_run:
@@ -100,27 +110,42 @@ class _Run:
     def _look(self) -> tuple[Views, list[str]]:
         with TrustedDirs(self.layout) as dirs:
             scan = scan_all(Documents(dirs, read_lxml))
-            domains, _ = self.definitions.all(dirs, scan)
+            domains, unread = self.definitions.all(dirs, scan)
         rivals = {uuid for uuid, names in scan.names_of.items() if len(names) > 1}
         chosen = [domain.uuid for domain in domains if domain.uuid not in rivals]
         if self.options.domains is not None:
             wanted = {uuid_of(scan, domain) for domain in self.options.domains}
             chosen = [uuid for uuid in chosen if uuid in wanted]
-        return Views(self.layout, domains), chosen
+        defined = None if unread or scan.incomplete else scan.names_of.keys()
+        return Views(self.layout, domains, defined), chosen
 
     def _keep(self, view: View) -> None:
-        """Note whose each file is, while nobody else names it."""
+        """Note whose each file is, while nobody else names it.
+
+        Under the lock: the hook takes names away by way of the same directory.
+        """
+        if not self.options.keep or all(_is_noted(file) for file in view.files):
+            return
+        with contextlib.suppress(Busy), Locks(self.layout, 0.0).hold(view.uuid):
+            self._note(view)
+
+    def _note(self, view: View) -> None:
         for file in view.files:
             try:
-                if not self.options.keep:
-                    continue
                 there = file.at_entry
                 if there is None or file.others or file.owner not in {None, view.uuid}:
                     continue
+                if file.renamed and file.kept is not None and not there.same_inode(file.kept):
+                    continue  # it is at the path by its name only
                 directory = opened(file.place)
-                if directory is not None:
-                    with directory:
-                        kept.keep(self.layout, view.uuid, file.kind, directory, file.entry, there)
+                if directory is None:
+                    continue
+                with directory:
+                    noted = kept.keep(
+                        self.layout, view.uuid, file.kind, directory, file.entry, there
+                    )
+                    if noted and there.nlink > 1:  # it may be noted as another domain's
+                        kept.forget_others(self.layout, view.uuid, file.kind, there)
             except UuidfsError:
                 continue  # the file is where it was; the next run tries again
 

@@ -1,6 +1,6 @@
 """What is known of one domain's firmware: the files, whose they are, and who else names them."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from uuidfs.files.directory import Directory, opened
@@ -38,6 +38,7 @@ class File(NamedTuple):
     definition says. ``owner`` is whose the file is by the kept links, None where they do not tell.
     ``others`` are further domains that claim the path, ``open_by`` those of them that run with it,
     ``is_open``: one that runs does, be it this one.
+    ``renamed``: the domain has got another name since uuidfs has last seen it.
     ``others_fresh``: they were defined after the file was last written, and have never run.
     ``twins`` are further names of the file at ``own``, else at ``entry``, without other UUIDs'.
     """
@@ -55,6 +56,7 @@ class File(NamedTuple):
     kept: Entry | None = None
     others: tuple[str, ...] = ()
     others_fresh: bool = False
+    renamed: bool = False
     open_by: tuple[str, ...] = ()
     is_open: bool = False
     twins: tuple[Twin, ...] = ()
@@ -79,14 +81,19 @@ class View(NamedTuple):
 class Views:
     """Makes views, from definitions and from what lies in libvirt's directories."""
 
-    def __init__(self, layout: Layout, domains: Iterable[Domain]) -> None:
+    def __init__(
+        self, layout: Layout, domains: Iterable[Domain], defined: Container[str] | None = None
+    ) -> None:
+        """``defined``: the UUIDs of all domains that there are; None where that is not known."""
         self._layout = layout
         self._domains = {domain.uuid: domain for domain in domains}
         self._claimed: dict[str, list[Domain]] = {}
         for domain in self._domains.values():
             for path in domain.paths:
                 self._claimed.setdefault(path, []).append(domain)
-        self._owners = kept.owners(layout)
+        self._defined = defined
+        self._owners = kept.all_owners(layout)
+        self._listed: dict[Place, dict[int, tuple[str, ...]]] = {}
 
     def claimants(self, path: str) -> tuple[Domain, ...]:
         """The domains that name this path."""
@@ -95,6 +102,10 @@ class Views:
     def _live_at(self, path: str) -> list[Domain]:
         """Those that run with it: QEMU opens it again by its name, at a migration for example."""
         return [d for d in self.claimants(path) if any(claim.path == path for claim in d.live)]
+
+    def name_of(self, uuid: str) -> str:
+        """For messages."""
+        return self._domains[uuid].name
 
     def view(self, uuid: str) -> View | None:
         """One domain's; None where it claims nothing. Raises UuidfsError."""
@@ -136,6 +147,7 @@ class Views:
             None,
             None,
             kept=mine,
+            renamed=domain.renamed,
         )
 
     def _beside(self, domain: Domain, file: File) -> File:
@@ -156,12 +168,20 @@ class Views:
         file = self._bare(domain, claim, directory.place, entry, mine)
         at_own = directory.look(file.own)
         at_entry = directory.look(entry)
-        if claim.implied and at_entry is None and mine is not None and at_own is None:
-            # Renamed: libvirt would choose another path now, and the file has its former name.
+        if mine is not None and self._others(domain.uuid, mine):
+            file, mine = file._replace(kept=None), None  # left to another domain since
+        if (
+            mine is not None
+            and at_own is None
+            and not mine.same_inode(at_entry)
+            and (at_entry is None or domain.renamed)
+        ):
+            # Renamed, and libvirt chooses, or has chosen, another path: the file has its former
+            # name, whatever is at the new one.
             former = self._names_of(directory, claim.kind, mine)
             if former:
                 entry, at_entry = former[0]
-        owner = None if at_entry is None else self._owners.get((at_entry.dev, at_entry.ino))
+        owner = self._owner(directory, claim.kind, domain.uuid, at_entry)
         found = file._replace(
             entry=entry,
             at_entry=at_entry,
@@ -171,6 +191,33 @@ class Views:
             back=self._back(domain, claim.kind, directory, file.own, at_own),
         )
         return self._beside(domain, found)
+
+    def _others(self, uuid: str, file: Entry) -> set[str]:
+        """For which other domains a file is noted. An undefined one may have left its file to
+        another one."""
+        noted = self._owners.get((file.dev, file.ino), set()) - {uuid}
+        return {other for other in noted if self._is_defined(other)}
+
+    def _is_defined(self, uuid: str) -> bool:
+        return self._defined is None or uuid in self._defined
+
+    def _owner(
+        self, directory: Directory, kind: Firmware, uuid: str, file: Entry | None
+    ) -> str | None:
+        """Whose a file is by our links, or, where there is none, by a name made of the UUID: such
+        names QEMU's user can make, too."""
+        if file is None:
+            return None
+        others = self._others(uuid, file)
+        if uuid in self._owners.get((file.dev, file.ino), ()):
+            return uuid if not others else None
+        if others or file.nlink < 2:
+            return min(others, default=None)
+        words = (word_of(kind, entry) or "" for entry, _ in self._names_of(directory, kind, file))
+        return next(
+            (word for word in words if word != uuid and is_uuid(word) and self._is_defined(word)),
+            None,
+        )
 
     def _twins(
         self, kind: Firmware, directory: Directory, known: set[str], file: Entry | None
@@ -203,10 +250,10 @@ class Views:
         self, directory: Directory, kind: Firmware, file: Entry
     ) -> list[tuple[str, Entry]]:
         """The names in libvirt's directory that this file has, of those that libvirt chooses."""
-        if file.ino not in directory.inodes():
-            return []
+        if directory.place not in self._listed:  # once: there may be thousands of domains
+            self._listed[directory.place] = directory.by_inode()
         found = []
-        for entry in sorted(directory.list()):
+        for entry in sorted(self._listed[directory.place].get(file.ino, ())):
             there = directory.look(entry) if word_of(kind, entry) is not None else None
             if there is not None and there.same_inode(file):
                 found.append((entry, there))

@@ -27,11 +27,6 @@ _FILES = 64  # in one directory; swtpm has a handful
 _TRIES = 5  # to read a file that is being replaced
 
 
-def states(layout: Layout) -> Place:
-    """libvirt's directory of all states."""
-    return layout.state.parent.child("swtpm")
-
-
 def place_of(layout: Layout, uuid: str) -> Place:
     """The directory that the peer has in its place."""
     return layout.aside.child(f"{uuid}.tpm")
@@ -44,7 +39,7 @@ def keep(layout: Layout, uuid: str) -> None:
     """
     place = place_of(layout, uuid)
     drop(layout, uuid)
-    with existing(states(layout).child(uuid)) as state:
+    with existing(layout.tpm_states.child(uuid)) as state:
         try:
             change.make_path(place.path, 0o700)
             with existing(place) as kept:
@@ -81,7 +76,7 @@ def settle(layout: Layout, uuid: str, *, runs: bool, defined: bool) -> bool:
 
 
 def _put_back(layout: Layout, uuid: str, away: Directory) -> None:
-    place = states(layout)
+    place = layout.tpm_states
     temporary = _temporary(uuid)
     path = f"{place.path}/{uuid}"
     with existing(place) as directory:
@@ -105,7 +100,7 @@ def drop(layout: Layout, uuid: str) -> None:
 
     Raises Refused when something stays.
     """
-    for path in (f"{states(layout).path}/{_temporary(uuid)}", place_of(layout, uuid).path):
+    for path in (f"{layout.tpm_states.path}/{_temporary(uuid)}", place_of(layout, uuid).path):
         change.remove_tree(path)
         if os.path.lexists(path):
             raise Refused(path, "this cannot be removed", "look why, and remove it")
@@ -117,7 +112,7 @@ def _temporary(uuid: str) -> str:
 
 def _newest_of(layout: Layout, uuid: str, *, defined: bool) -> int:
     """When libvirt's own was written; -1 where there is none and there should be one."""
-    state = opened(states(layout).child(uuid))
+    state = opened(layout.tpm_states.child(uuid))
     if state is None:
         return -1 if defined else 1 << 63
     with state:

@@ -160,6 +160,7 @@ KEEP_TEMP = "~keep"
 # as it was when something in that proved it to be the domain's.
 DIRECTORY_MARK = "~directory"
 
+UNDELETE_MARK = "~undelete"  # in kept/UUID: a symlink that says which label an undelete brings back
 ONCE_MARK = "~once"  # in the config store, UUID~once: a hard link to the domain's autostart mark
 
 ONCE = ".xml.once"  # autostart/NAME.xml.once, libvirt's mark for one autostart (11.2 and later)
@@ -168,6 +169,8 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 """No domain has this UUID (libvirt refuses it): what belongs to none is looked at under it."""
 
 MOVED_MARK = "~moved"  # in the log store, UUID~moved: see steps.Op.MARK
+
+TAKEN = "taken"  # what it says
 
 
 def pid_file(name: str) -> str:

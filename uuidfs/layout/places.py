@@ -42,6 +42,17 @@ class Kind(Enum):
         """A directory per domain, one file per object."""
 
 
+class Keepsakes(Enum):
+    """What is in a trash and of no kind (:mod:`uuidfs.keepsakes`); the value as for a kind."""
+
+    KEPT = "kept"
+
+    __hash__ = object.__hash__
+
+
+KEPT = Keepsakes.KEPT
+
+
 class Side(Enum):
     """Which of a kind's two directories."""
 
@@ -97,6 +108,21 @@ class Layout(NamedTuple):
     def state(self) -> Place:
         """Our directory in /var/lib/libvirt: the stores of metadata, and what was seen when."""
         return self.stores[Kind.SNAPSHOT].parent
+
+    @property
+    def saves(self) -> Place:
+        """Where libvirt has managed saves, each NAME.save."""
+        return self.lib.child("save")
+
+    @property
+    def tpm_states(self) -> Place:
+        """libvirt's directory of the states of emulated TPMs, each below its domain's UUID."""
+        return self.state.parent.child("swtpm")
+
+    @property
+    def autostart(self) -> Place:
+        """libvirt's links to the configs of domains that start by themselves."""
+        return self.names[Kind.CONFIG].child("autostart")
 
     @property
     def aside(self) -> Place:

@@ -7,21 +7,12 @@ from typing import Any
 
 from lxml import etree
 
-from uuidfs.errors import UuidfsError
-
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+from uuidfs.host.redefine import parse as parse  # noqa: PLC0414 - exported
+from uuidfs.host.redefine import renamed as renamed  # noqa: PLC0414 - exported
 
 METADATA = "urn:uuidfs:local-migration"
 
 """The namespace of the token that only the way home carries; libvirt keeps one element of it."""
-
-
-def parse(xml: str) -> etree._Element:
-    """Parse what libvirt gave us; raises UuidfsError."""
-    try:
-        return etree.fromstring(xml.encode(), _PARSER)
-    except etree.XMLSyntaxError as error:
-        raise UuidfsError(f"libvirt gave XML that cannot be parsed: {error}") from error
 
 
 def found(element: etree._Element, path: str) -> list[Any]:
@@ -57,39 +48,6 @@ def with_token(xml: str, token: str) -> str:
     element = etree.SubElement(metadata, f"{{{METADATA}}}trip", nsmap={"uuidfs": METADATA})
     element.set("token", token)
     return etree.tostring(domain, encoding="unicode")
-
-
-def renamed(xml: str, name: str) -> str:
-    """The same domain under another name."""
-    domain = parse(xml)
-    found = domain.find("name")
-    if found is not None:
-        found.text = name
-    return etree.tostring(domain, encoding="unicode")
-
-
-def renamed_inside(xml: str, name: str | None) -> str:
-    """A snapshot's or checkpoint's XML with the domain in it under another name, if any."""
-    if name is None:
-        return xml
-    document = parse(xml)
-    for tag in ("domain", "inactiveDomain"):
-        for found in document.iterfind(f"{tag}/name"):
-            found.text = name
-    return etree.tostring(document, encoding="unicode")
-
-
-def with_parent(xml: str, parent: str) -> str:
-    """A snapshot's or checkpoint's XML with this parent; an empty name stands for none."""
-    document = parse(xml)
-    there = document.find("parent")
-    if (document.findtext("parent/name") or "") == parent:
-        return xml
-    if there is not None:
-        document.remove(there)
-    if parent:
-        etree.SubElement(etree.SubElement(document, "parent"), "name").text = parent
-    return etree.tostring(document, encoding="unicode")
 
 
 def set_emulator_text(xml: str, emulator: str) -> str | None:

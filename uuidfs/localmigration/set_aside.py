@@ -6,13 +6,13 @@ cut, before it is taken out of libvirt; and removed once libvirt has it again.
 """
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from uuidfs.errors import Refused, SystemCallFailed, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.files.small import write_whole
+from uuidfs.host.redefine import Back, renamed_inside
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml
 from uuidfs.localmigration.connection import doing, module
@@ -234,12 +234,12 @@ def _snapshots_back(
     redefine = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
     there = {str(one.getName()): one for one in domain.listAllSnapshots()}
     current = domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else None
-    back = _Back("snapshot", aside.snapshots, there, only)
+    back = Back("snapshot", aside.snapshots, there, only)
     # One that somebody made meanwhile stays the current one.
     wanted = aside.current if current is None or current in back.kept else current
     for key, xml in back.missing():
         flags = redefine | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT if key == wanted else 0)
-        domain.snapshotCreateXML(domain_xml.renamed_inside(xml, name), flags)
+        domain.snapshotCreateXML(renamed_inside(xml, name), flags)
     for one, xml in back.orphans(aside.current, libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE):
         flags = redefine | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT if one == current else 0)
         domain.snapshotCreateXML(xml, flags)
@@ -251,49 +251,9 @@ def _checkpoints_back(
     libvirt = module()
     redefine = libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
     there = {str(one.getName()): one for one in domain.listAllCheckpoints()}
-    back = _Back("checkpoint", aside.checkpoints, there, only)
+    back = Back("checkpoint", aside.checkpoints, there, only)
     for _, xml in back.missing():
-        domain.checkpointCreateXML(domain_xml.renamed_inside(xml, name), redefine)
+        domain.checkpointCreateXML(renamed_inside(xml, name), redefine)
     newest = list(back.kept)[-1] if back.kept else None
     for _, xml in back.orphans(newest, libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE):
         domain.checkpointCreateXML(xml, redefine)
-
-
-class _Back:
-    """The way back of one kind: what libvirt does not have, each with a parent that it has."""
-
-    def __init__(
-        self, kind: str, xmls: tuple[str, ...], there: dict[str, Any], only: frozenset[str] | None
-    ) -> None:
-        self.kept = {_text(xml, "name"): xml for xml in xmls}
-        self._there = there
-        self._missing = [
-            name
-            for name in self.kept
-            if name not in there and (only is None or f"{kind} {name}" in only)
-        ]
-
-    def missing(self) -> Iterator[tuple[str, str]]:
-        """Parents first. Where somebody has deleted a parent, its own parent takes its place."""
-        have = set(self._there)
-        for name in self._missing:
-            xml = self.kept[name]
-            parent = _text(xml, "parent/name")
-            while parent and parent not in have:
-                parent = _text(self.kept[parent], "parent/name") if parent in self.kept else ""
-            have.add(name)
-            yield name, domain_xml.with_parent(xml, parent)
-
-    def orphans(self, parent: str | None, secure: int) -> Iterator[tuple[str, str]]:
-        """What was made while its parent was out, and so has none."""
-        if parent not in self._missing:
-            return
-        for name, one in self._there.items():
-            if name not in self.kept:
-                xml = one.getXMLDesc(secure)
-                if not _text(xml, "parent/name"):
-                    yield name, domain_xml.with_parent(xml, parent)
-
-
-def _text(xml: str, path: str) -> str:
-    return domain_xml.parse(xml).findtext(path) or ""

@@ -5,12 +5,13 @@ link is folded again. All the rest (a name that is gone, a UUID under another na
 rotated) is left to a full pass, which looks at everything twice before it takes a file away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import NamedTuple
 
 from uuidfs.apply.applier import Applier
 from uuidfs.convert.attempt import attempt
+from uuidfs.convert.results import Keeping
 from uuidfs.errors import Busy, Changed, UuidfsError
 from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
@@ -29,6 +30,7 @@ from uuidfs.layout.names import (
 from uuidfs.layout.places import AUTOSTART, Kind, Layout
 from uuidfs.plan.convert import plan_convert
 from uuidfs.plan.steps import Op, Plan, Step
+from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangedName
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.survey.identity import Identity, Reader
@@ -57,67 +59,43 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-class Names:
-    """Which names each UUID is bound to, as far as the last pass and later folds know."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, tuple[str, ...]] = {}
-        self._uuids: dict[str, str] = {}
-        self._learned: dict[str, tuple[str, ...]] = {}
-
-    def __len__(self) -> int:
-        return len(self._uuids)
-
-    def replace(self, names: Iterable[tuple[str, Iterable[str]]]) -> None:
-        """Take over what a pass found; what was learned while it ran is newer."""
-        self._of = {uuid: tuple(of) for uuid, of in names}
-        self._of.update(self._learned)
-        self._learned = {}
-        self._uuids = {name: uuid for uuid, of in self._of.items() for name in of}
-
-    def learn(self, name: str, uuid: str) -> None:
-        """Note a domain that was folded for the first time."""
-        if self._of.get(uuid) != (name,):
-            self._of[uuid] = self._learned[uuid] = (name,)
-            self._uuids[name] = uuid
-
-    def of(self, uuid: str) -> tuple[str, ...]:
-        """The names of a UUID, none when it is new."""
-        return self._of.get(uuid, ())
-
-    def uuid(self, name: str) -> str | None:
-        """The UUID that the name was bound to."""
-        return self._uuids.get(name)
-
-    def rivals(self) -> list[str]:
-        """UUIDs with more than one name."""
-        return [uuid for uuid, names in self._of.items() if len(names) > 1]
-
-
 def fold_changed(
-    layout: Layout, names: Names, changes: Iterable[ChangedName], reader: Reader
+    layout: Layout,
+    names: Names,
+    changes: Iterable[ChangedName],
+    reader: Reader,
+    keeper: Callable[[TrustedDirs], Keeping] | None = None,
 ) -> list[Outcome]:
     """Look at some changes and fold what is to be folded, durable when this returns.
 
-    Never waits for a lock. Errors are in the results; a changed that failed is as it was.
+    Refreshes the keepsakes of domains that started or ended, were marked for autostart or
+    defined. Never waits for a lock. Errors are in the results; a changed that failed is as it was.
     """
     try:
         with TrustedDirs(layout) as dirs:
             surveyor = Surveyor(dirs, reader)
             with Applier(dirs, "reconciler") as applier:
-                one = _FastPath(layout, names, surveyor, applier)
+                one = _FastPath(layout, names, surveyor, applier, keeper)
                 return [one.outcome_of(changed) for changed in changes]
     except UuidfsError as error:  # the directories themselves, or their fsync
         return [Outcome(changed, Verdict.FAILED, reason=str(error)) for changed in changes]
 
 
 class _FastPath:
-    def __init__(self, layout: Layout, names: Names, surveyor: Surveyor, applier: Applier) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        names: Names,
+        surveyor: Surveyor,
+        applier: Applier,
+        keeper: Callable[[TrustedDirs], Keeping] | None,
+    ) -> None:
         self.layout = layout
         self.names = names
         self.surveyor = surveyor
         self.applier = applier
         self.locks = Locks(layout, 0.0)
+        self.keeper = keeper(surveyor.dirs) if keeper is not None else None
 
     def outcome_of(self, changed: ChangedName) -> Outcome:
         try:
@@ -207,6 +185,8 @@ class _FastPath:
         if known is None or names is None:
             return Verdict.NEEDS_FULL_PASS
         if names.look(f"{changed.name}.xml") is not None:
+            if self.keeper is not None:  # at its end swtpm has written its state for good
+                self.keeper.refresh(known, changed.name)
             return Verdict.NOTHING_TO_DO
         directory = opened(self.layout.status)
         if directory is None:
@@ -292,5 +272,7 @@ class _FastPath:
         if plan.problems or misfiled:
             return Outcome(changed, Verdict.NEEDS_FULL_PASS, uuid)
         self.names.learn(changed.name, uuid)
+        if self.keeper is not None and kind is Kind.CONFIG:
+            self.keeper.refresh(uuid, changed.name)
         verdict = Verdict.FOLDED if plan.steps else Verdict.NOTHING_TO_DO
         return Outcome(changed, verdict, uuid, len(plan.steps))

@@ -11,14 +11,14 @@ from uuidfs.convert.results import Options, RunResult
 from uuidfs.convert.run import convert
 from uuidfs.errors import UuidfsError
 from uuidfs.host.libvirtd import checkpoints_of, name_of, starts_once
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.places import Layout
 from uuidfs.outdated import record
 from uuidfs.outdated.record import OutdatedRecord
 from uuidfs.reconcile.interface import ReconcilerOptions
 from uuidfs.reconcile.metrics import Figures
 from uuidfs.reconcile.tally import Tally
 from uuidfs.runtime.reconciler_state import ReconcilerState
-from uuidfs.trash.entries import entries
+from uuidfs.trash.entries import BINS, Bin, entries
 from uuidfs.trash.retention import expire
 
 BY = "reconciler"
@@ -50,6 +50,7 @@ class FullPass:
                     kinds=options.kinds,
                     by=BY,
                     checkpoints=checkpoints_of,
+                    keeper=options.keeper,
                     starts_once=starts_once,
                 ),
             )
@@ -89,7 +90,7 @@ class FullPass:
             for domain in result.domains
             if domain.name is not None
         }
-        sizes: dict[Kind, tuple[int, int]] = dict.fromkeys(Kind, (0, 0))
+        sizes: dict[Bin, tuple[int, int]] = dict.fromkeys(BINS, (0, 0))
         for entry in entries(self.layout):
             files, size = sizes[entry.kind]
             sizes[entry.kind] = files + 1, size + entry.size

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from uuidfs.convert.results import Keeping
+from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind
 from uuidfs.reconcile.metrics import Figures
 from uuidfs.runtime.reconciler_state import ReconcilerState
@@ -20,6 +22,7 @@ class ReconcilerOptions(NamedTuple):
     kinds: frozenset[Kind] = frozenset(Kind)
     trash_retention: float | None = None
     log_retention: float | None = None
+    keeper: Callable[[TrustedDirs], Keeping] | None = None
     firmware: str = "renamed"
     reader: Reader = read_lxml
 

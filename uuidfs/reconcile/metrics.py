@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from uuidfs.errors import SystemCallFailed, UuidfsError
 from uuidfs.files.small import write_whole
 from uuidfs.files.trusted import trusted_directory
-from uuidfs.layout.places import Kind
 from uuidfs.outdated.record import OutdatedRecord
 from uuidfs.runtime.reconciler_state import ReconcilerState
+from uuidfs.trash.entries import Bin
 
 STATES = ("converted", "busy", "error")
 
@@ -28,7 +28,7 @@ class Figures(NamedTuple):
     states: Mapping[str, str]
     folds: Mapping[str, int]
     errors: Mapping[str, int]
-    trash: Mapping[Kind, tuple[int, int]]
+    trash: Mapping[Bin, tuple[int, int]]
     outdated: OutdatedRecord | None = None
 
 

@@ -8,7 +8,7 @@ from uuidfs.layout.places import Kind
 
 
 class ChangedName(NamedTuple):
-    """A name path that may have changed. ``kind`` None is a status XML.
+    """A name path that may have changed. ``kind`` None is a status XML, or an autostart link.
 
     ``name`` is the domain's as far as the path tells: for a log it is the log's file name,
     since a domain may itself be called x.log. ``entry`` is empty for a whole directory.

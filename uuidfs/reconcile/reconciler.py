@@ -17,10 +17,11 @@ from uuidfs.convert.results import RunResult
 from uuidfs.errors import EXIT_OK, Refused, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.reconcile.chores import HalfRenames, Orphans, read_only
-from uuidfs.reconcile.fast_path import Names, Outcome, Verdict, fold_changed
+from uuidfs.reconcile.fast_path import Outcome, Verdict, fold_changed
 from uuidfs.reconcile.firmware import FirmwareLooks
 from uuidfs.reconcile.full_pass import FullPass
 from uuidfs.reconcile.interface import Listener, ReconcilerOptions
+from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangeQueue
 from uuidfs.reconcile.schedule import Schedule
 from uuidfs.reconcile.tally import Tally
@@ -174,7 +175,9 @@ class Reconciler:
                 if changed.kind is None or changed.kind in self.options.kinds
             ]
             self._state = self._state._replace(pending=len(found) - start + len(self._failing))
-            for outcome in fold_changed(self.layout, self._names, part, self.options.reader):
+            for outcome in fold_changed(
+                self.layout, self._names, part, self.options.reader, self.options.keeper
+            ):
                 self._note(outcome)
             if self._stop:
                 raise _Stopped

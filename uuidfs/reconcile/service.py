@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from uuidfs import settings
 from uuidfs.errors import EXIT_FOUND, UuidfsError
+from uuidfs.keepsakes.tend import keeper
 from uuidfs.layout.places import Layout
 from uuidfs.reconcile import log, metrics, notify
+from uuidfs.reconcile.full_pass import BY
 from uuidfs.reconcile.interface import Listener, ReconcilerOptions
 from uuidfs.reconcile.reconciler import Reconciler
 from uuidfs.runtime import reconciler_state
@@ -47,6 +49,7 @@ class Service:
             kinds=found.kinds,
             trash_retention=found.trash_retention,
             log_retention=found.log_retention,
+            keeper=keeper(secrets=found.keep_secrets, saves=True, by=BY),
             firmware=found.firmware,
         )
 

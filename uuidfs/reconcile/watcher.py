@@ -26,7 +26,7 @@ _TYPES = frozenset({"created", "moved", "deleted", "closed"})
 
 
 class _Target(NamedTuple):
-    """One directory to watch; ``kind`` None is that of the status XML."""
+    """One directory to watch; ``kind`` None is that of the status XML, and of autostart links."""
 
     kind: Kind | None
     place: Place
@@ -198,8 +198,10 @@ def _named(target: _Target, path: str) -> Iterator[ChangedName]:
         if ".log" in entry:
             yield ChangedName(kind, entry, entry)
     elif target.place.below[-1:] == (AUTOSTART,):
-        if entry.endswith(ONCE):  # the plain links are libvirt's own
+        if entry.endswith(ONCE):
             yield ChangedName(Kind.CONFIG, entry[: -len(ONCE)], entry)
+        elif entry.endswith(".xml"):
+            yield ChangedName(None, entry[:-4], entry)
     elif entry.endswith(".xml"):  # libvirt writes NAME.xml.new and renames it
         yield ChangedName(kind, entry[:-4], entry)
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, Changed, SystemCallFailed, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.places import Layout
 from uuidfs.survey.scan import Problem
 from uuidfs.trash.entries import (
+    Bin,
     TrashEntry,
     drop_label,
     labels,
@@ -42,7 +43,7 @@ def empty(
     *,
     dry_run: bool = False,
     now: float | None = None,
-    due: Callable[[Kind, str], bool] | None = None,
+    due: Callable[[Bin, str], bool] | None = None,
 ) -> EmptyResult:
     """Remove entries that were trashed more than ``older_than`` seconds ago; None removes none.
 
@@ -63,7 +64,7 @@ def empty(
         if older_than is None:
             return EmptyResult((), strangers, dry_run)
 
-        def is_old(kind: Kind, label: str, when: datetime) -> bool:
+        def is_old(kind: Bin, label: str, when: datetime) -> bool:
             if due is not None:
                 return due(kind, label)
             return now - when.timestamp() > older_than
@@ -103,7 +104,7 @@ def _empty(
     return EmptyResult(tuple(done), tuple(problems))
 
 
-def _drop(dirs: TrustedDirs, kind: Kind, label: str) -> None:
+def _drop(dirs: TrustedDirs, kind: Bin, label: str) -> None:
     try:
         drop_label(dirs, kind, label)
     except OSError as error:

@@ -1,6 +1,7 @@
 """The trash: what is in it.
 
-Each store has its own, on the file system of its files, as :mod:`uuidfs.apply` fills it:
+Each store has its own, on the file system of its files, as :mod:`uuidfs.apply` fills it, and so
+have the keepsakes:
 
     STORE/trash/UUID~TIME~REASON~BY/FILE      TIME is when, in UTC; REASON why, BY who did it
     STORE/trash/UUID~TIME~REASON~BY~2/FILE    the third FILE of that second
@@ -12,7 +13,7 @@ anybody but root (or the session's user) could have made: that is left alone and
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import normal_uuid
-from uuidfs.layout.places import TRASH, Kind, Layout, Place
+from uuidfs.layout.places import KEPT, TRASH, Keepsakes, Kind, Layout, Place
 from uuidfs.layout.trash_label import TrashLabel, parse_label
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import MAX_BYTES, Identity, Reader
@@ -30,6 +31,11 @@ from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.resolve import uuid_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
+
+Bin = Kind | Keepsakes
+"""Whose trash: a kind's, or that of the keepsakes."""
+
+BINS: tuple[Bin, ...] = (*Kind, KEPT)
 
 _ID_LENGTH = 12  # hexadecimal digits: 48 bits tell a million entries apart
 
@@ -43,7 +49,7 @@ class TrashEntry(NamedTuple):
     ``id`` is made of kind, label and file name: it stays as long as the entry does.
     """
 
-    kind: Kind
+    kind: Bin
     uuid: str
     when: datetime
     reason: str
@@ -76,9 +82,9 @@ class Shown(NamedTuple):
     mode: int
 
 
-def place_of(layout: Layout, kind: Kind, label: str = "") -> Place:
+def place_of(layout: Layout, kind: Bin, label: str = "") -> Place:
     """A kind's trash, or one directory in it."""
-    place = layout.stores[kind].child(TRASH)
+    place = (layout.stores[kind] if isinstance(kind, Kind) else layout.kept).child(TRASH)
     return place.child(label) if label else place
 
 
@@ -154,6 +160,8 @@ def identify(directory: Directory, entry: TrashEntry, reader: Reader) -> Identit
     """Whom a document in the trash is about, or the reason why that cannot be told."""
     if entry.kind is Kind.LOG:
         return "it is a log"
+    if entry.kind is KEPT:
+        return "it is no document"
     try:
         data = directory.read(entry.file, MAX_BYTES)
     except UuidfsError as error:
@@ -162,16 +170,23 @@ def identify(directory: Directory, entry: TrashEntry, reader: Reader) -> Identit
 
 
 @contextmanager
-def opened_label(dirs: TrustedDirs, kind: Kind, label: str) -> Iterator[Directory | None]:
+def opened_label(dirs: TrustedDirs, kind: Bin, label: str) -> Iterator[Directory | None]:
     """Open one directory in a trash for a block; None when it is gone.
 
     Raises Refused when it, or the trash, is not a directory that only we can write to.
     """
-    with (
-        _opened(dirs, dirs.store(kind), TRASH) as trash,
-        _opened(dirs, trash, label) as directory,
-    ):
+    with _trash(dirs, kind) as trash, _opened(dirs, trash, label) as directory:
         yield directory
+
+
+@contextmanager
+def _trash(dirs: TrustedDirs, kind: Bin) -> Iterator[Directory | None]:
+    if isinstance(kind, Kind):
+        with _opened(dirs, dirs.store(kind), TRASH) as trash:
+            yield trash
+        return
+    with dirs.kept() or nullcontext() as kept, _opened(dirs, kept, TRASH) as trash:
+        yield trash
 
 
 @contextmanager
@@ -185,9 +200,9 @@ def _opened(dirs: TrustedDirs, above: Directory | None, name: str) -> Iterator[D
         yield directory
 
 
-def drop_label(dirs: TrustedDirs, kind: Kind, label: str) -> None:
+def drop_label(dirs: TrustedDirs, kind: Bin, label: str) -> None:
     """Remove one directory of a trash, when it is empty. Raises OSError and Refused."""
-    with _opened(dirs, dirs.store(kind), TRASH) as trash:
+    with _trash(dirs, kind) as trash:
         if trash is not None:
             change.remove_directory(trash, label)
 
@@ -229,14 +244,14 @@ def survey(dirs: TrustedDirs) -> tuple[tuple[TrashEntry, ...], tuple[Problem, ..
 
 def labels(
     dirs: TrustedDirs, strangers: list[Problem]
-) -> list[tuple[Kind, str, TrashLabel, datetime]]:
+) -> list[tuple[Bin, str, TrashLabel, datetime]]:
     """The directories of every trash whose name is ours: kind, name, what it says, and when.
 
     The others are put to ``strangers``.
     """
     found = []
-    for kind in Kind:
-        with _opened(dirs, dirs.store(kind), TRASH) as trash:
+    for kind in BINS:
+        with _trash(dirs, kind) as trash:
             for name in sorted(trash.list()) if trash is not None else ():
                 label = parse_label(name)
                 when = _time(label.time) if label is not None else None
@@ -254,7 +269,7 @@ def _time(text: str) -> datetime | None:
         return None
 
 
-def _id(kind: Kind, label: str, file: str) -> str:
+def _id(kind: Bin, label: str, file: str) -> str:
     text = os.fsencode(f"{kind.value}/{label}/{file}")
     return sha256(text).hexdigest()[:_ID_LENGTH]
 

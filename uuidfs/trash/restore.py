@@ -16,7 +16,7 @@ from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import log_base, log_entry, refusal, stored_log
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.places import Keepsakes, Kind, Layout
 from uuidfs.plan.steps import Op, Step
 from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT, Locks
 from uuidfs.survey.documents import Documents
@@ -95,6 +95,10 @@ class _Restore:
         self.dirs = dirs
         self.layout = dirs.layout
         self.entry = entry
+        if isinstance(entry.kind, Keepsakes):
+            how = f"run: uuidfs undelete {entry.uuid}"
+            raise self._refused("it comes back with its domain", how)
+        self.kind = entry.kind
         self.trash = trash
         self.found = found
         self.reader = reader
@@ -103,7 +107,7 @@ class _Restore:
 
     def run(self) -> RestoreResult:
         """Restore, and make that durable."""
-        back = {Kind.CONFIG: self._config, Kind.LOG: self._log}.get(self.entry.kind, self._metadata)
+        back = {Kind.CONFIG: self._config, Kind.LOG: self._log}.get(self.kind, self._metadata)
         result = back()
         change.trace("restore: linked")
         # On btrfs somebody's fsync of the trash would make the unlink durable, and not the link.
@@ -135,7 +139,7 @@ class _Restore:
         )
 
     def _metadata(self) -> RestoreResult:
-        kind = self.entry.kind
+        kind = self.kind
         identity = self._document(f"domain{kind.value}")
         name = self._bound()
         if name is None:
@@ -257,7 +261,7 @@ class _Restore:
         there = names.look(entry)
         if there is not None and there.text is None:
             return there.same_inode(self.found)
-        text = self.layout.link_text(self.entry.kind, self.entry.uuid, store_entry)
+        text = self.layout.link_text(self.kind, self.entry.uuid, store_entry)
         return (
             there is not None
             and there.text == text
@@ -265,10 +269,10 @@ class _Restore:
         )
 
     def _stored(self, entry: str) -> Entry | None:
-        top = self.dirs.store(self.entry.kind)
+        top = self.dirs.store(self.kind)
         if top is None:
             return None
-        if not self.entry.kind.is_metadata:
+        if not self.kind.is_metadata:
             return top.look(entry)
         directory = top.child(self.entry.uuid)
         if directory is None:
@@ -280,7 +284,7 @@ class _Restore:
         """The next convert would take a file in the store for an older version, and drop it."""
         there = self._stored(entry)
         if there is not None and not there.same_inode(self.found):
-            path = f"{self.layout.store_place(self.entry.kind, self.entry.uuid).path}/{entry}"
+            path = f"{self.layout.store_place(self.kind, self.entry.uuid).path}/{entry}"
             raise Refused(path, "another version is there", "run first: uuidfs convert --all")
 
     def _link(self, names: Directory, entry: str, path: str) -> None:
@@ -290,7 +294,7 @@ class _Restore:
             raise Refused(path, "something is there already; nothing was overwritten") from error
 
     def _store(self) -> Directory:
-        return self.open_dirs.store(Step(Op.ADD_LINK, self.entry.kind, self.entry.uuid))
+        return self.open_dirs.store(Step(Op.ADD_LINK, self.kind, self.entry.uuid))
 
     def _refused(self, reason: str, advice: str = "") -> Refused:
         return Refused(path_of(self.layout, self.entry), reason, advice)

@@ -14,11 +14,11 @@ from uuidfs.files import change
 from uuidfs.files.directory import existing, opened
 from uuidfs.files.small import write_whole
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.places import RETENTION_FILE, Kind, Layout
+from uuidfs.layout.places import RETENTION_FILE, Layout
 from uuidfs.runtime.records import parse_record, record_bytes
 from uuidfs.trash.ages import Ages, Clock, is_past, is_seen_again, look, read_clock
 from uuidfs.trash.empty import EmptyResult, empty
-from uuidfs.trash.entries import labels
+from uuidfs.trash.entries import Bin, labels
 from uuidfs.trash.old_logs import old_logs, retire_logs
 
 _LOG = "old-log/"  # no kind
@@ -62,11 +62,11 @@ def expire(
     return Expired(removed, retired, told)
 
 
-def _is_due(ages: Ages, retention: float, kind: Kind, label: str) -> bool:
+def _is_due(ages: Ages, retention: float, kind: Bin, label: str) -> bool:
     return is_past(ages, _key(kind, label), retention)
 
 
-def _key(kind: Kind, label: str) -> str:
+def _key(kind: Bin, label: str) -> str:
     return f"{kind.value}/{label}"
 
 

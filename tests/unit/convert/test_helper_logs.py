@@ -17,7 +17,8 @@ from uuidfs.files import change
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile import fast_path
-from uuidfs.reconcile.fast_path import Names, Verdict
+from uuidfs.reconcile.fast_path import Verdict
+from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangedName
 from uuidfs.trash.entries import entries
 from uuidfs.trash.old_logs import retire_logs

@@ -16,6 +16,7 @@ from uuidfs.files import change
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile import fast_path
+from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangedName
 
 WEB, DB = Domain("web", uuid_for("web")), Domain("db", uuid_for("db"))
@@ -274,7 +275,7 @@ def test_libvirt_at_work_in_any_moment_of_a_move_loses_nothing(
 
 def test_the_fast_path_notes_a_mark_at_once(make_tree: Build) -> None:
     tree = make_tree(WEB, DB)
-    names = fast_path.Names()
+    names = Names()
     names.replace(convert(tree).names.items())
     mark(tree.host, "web")
     spot = ChangedName(Kind.CONFIG, "web", "web.xml.once")

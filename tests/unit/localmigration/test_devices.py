@@ -4,6 +4,7 @@ import pytest
 from lxml import etree
 
 from uuidfs.errors import UuidfsError
+from uuidfs.host import redefine
 from uuidfs.localmigration import devices as kinds
 from uuidfs.localmigration import domain_xml
 
@@ -265,9 +266,9 @@ def test_another_emulator() -> None:
 def test_names() -> None:
     assert one(domain_xml.renamed(xml(), "b&c"), "name").text == "b&c"
     inside = f"<domainsnapshot><name>s</name>{xml()}</domainsnapshot>"
-    changed = domain_xml.renamed_inside(inside, "b")
+    changed = redefine.renamed_inside(inside, "b")
     assert (one(changed, "name").text, one(changed, "domain/name").text) == ("s", "b")
-    assert domain_xml.renamed_inside(inside, None) == inside
+    assert redefine.renamed_inside(inside, None) == inside
 
 
 def test_what_is_no_xml_is_said_so() -> None:

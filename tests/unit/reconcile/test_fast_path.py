@@ -10,7 +10,8 @@ from uuidfs.convert.run import convert
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind
 from uuidfs.reconcile import fast_path
-from uuidfs.reconcile.fast_path import Names, Verdict
+from uuidfs.reconcile.fast_path import Verdict
+from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangedName
 
 WEB = Domain("web", uuid_for("web"))

@@ -65,10 +65,10 @@ def test_the_trash_says_who_put_it_there(tree: Tree, command: tuple[str, ...], b
 
 def test_what_an_older_version_put_there_is_listed_too(tree: Tree) -> None:
     delete(tree, "config")
-    (entry,) = listed(tree)
+    (entry,) = (e for e in listed(tree) if e["kind"] == "config")
     inner = Path(entry["path"]).parent
     inner.rename(inner.with_name(inner.name.replace("~convert", "~2")))
-    (old,) = listed(tree)
+    (old,) = (e for e in listed(tree) if e["kind"] == "config")
     assert (old["reason"], old["by"], old["uuid"]) == ("undefined", None, UUID)
     assert " - " in run(tree, "trash", "list").out
 

@@ -12,7 +12,8 @@ from uuidfs.trash.entries import Listing, Shown, TrashEntry, path_of
 from uuidfs.trash.restore import RestoreResult
 
 
-def _when(moment: datetime) -> str:
+def when_text(moment: datetime) -> str:
+    """A moment in UTC."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -21,7 +22,7 @@ def _entry_json(layout: Layout, entry: TrashEntry) -> dict[str, Any]:
         "id": entry.id,
         "kind": entry.kind.value,
         "uuid": entry.uuid,
-        "when": _when(entry.when),
+        "when": when_text(entry.when),
         "reason": entry.reason,
         "by": entry.by or None,
         "file": entry.file,
@@ -56,7 +57,7 @@ def listing_lines(result: Listing) -> list[str]:
     header = ("WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "BY", "SIZE", "ID")
     rows = [
         (
-            _when(e.when),
+            when_text(e.when),
             e.uuid,
             show(result.names.get(e.uuid, "-")),
             e.kind.value,
@@ -81,7 +82,7 @@ def _shown(layout: Layout, result: Shown) -> dict[str, Any]:
         **_entry_json(layout, result.entry),
         "name": result.name,
         "document": result.document,
-        "modified": _when(result.modified),
+        "modified": when_text(result.modified),
         "owner": result.owner,
         "group": result.group,
         "mode": f"{result.mode:04o}",

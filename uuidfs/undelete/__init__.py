@@ -1,0 +1,1 @@
+"""Brings a whole domain back that libvirt has undefined, through libvirt and while it runs."""
