@@ -6,6 +6,7 @@
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-piuparts  the deb in minimal Debians 12 and 13, by piuparts; root, network, ten minutes
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
+# make test-host [SUITE=trixie]  a booted Debian with systemd and AppArmor; root, network; an hour
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
 # make deb    the Debian package, in dist/deb
 # make rpm    the RPM package, in dist/rpm
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint test-debian test-trixie test-modular test-packages test-package-short test-piuparts test-power test-exhaustion deb rpm bench clean
+.PHONY: demo test lint test-debian test-trixie test-modular test-packages test-package-short test-piuparts test-power test-host test-exhaustion deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -69,6 +70,11 @@ test-piuparts:
 
 test-power: $(STAMP)
 	UUIDFS_POWER=1 $(BIN)/python -m pytest -s tests/powercut $(PYTEST_ARGS)
+
+SUITE ?= trixie
+test-host: $(STAMP)
+	UUIDFS_HOST=$(SUITE) $(BIN)/python -m pytest -s tests/host $(PYTEST_ARGS)
+
 test-exhaustion: $(STAMP)
 	UUIDFS_EXHAUSTION=all $(BIN)/python -m pytest tests/exhaustion $(PYTEST_ARGS)
 

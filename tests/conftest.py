@@ -38,13 +38,20 @@ _ALLOWED = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless everything is asked for, or it alone by its name."""
+    """Leave out what takes long, unless everything is asked for, or it alone by its name; and what
+    needs a machine of its own, unless that is asked for."""
+    if "UUIDFS_HOST" not in os.environ:
+        _deselect(config, items, "host")
     if os.environ.get("UUIDFS_FULL_MATRIX") == "1" or any("::" in word for word in config.args):
         return
-    long = [item for item in items if item.get_closest_marker("full")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+    _deselect(config, items, "full")
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
+    out = [item for item in items if item.get_closest_marker(marker)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -103,6 +103,25 @@ def shortages(need: Need, process: Process) -> list[str]:
     return found
 
 
+def file_shortage(live: etree._Element, directory: str = "/run") -> list[str]:
+    """What there is too little of for memory that is a file: in the peer it is one below /run, a
+    tmpfs, and a guest that writes to a page for which there is no room dies (mmap(2), SIGBUS).
+
+    Raises OSError.
+    """
+    if live.find("memoryBacking/source[@type='file']") is None:
+        return []
+    wanted = _kib(live.find("memory")) << 10
+    room = os.statvfs(directory)
+    free = room.f_bavail * room.f_frsize
+    if free >= wanted:
+        return []
+    return [
+        f"{SHORT} its memory is a file, of {wanted // _MIB} MiB below {directory} in the peer, and "
+        f"{free // _MIB} MiB are free there"
+    ]
+
+
 def _kib(element: etree._Element | None) -> int:
     """libvirt gives sizes in KiB, whatever they were defined in."""
     return int(element.text or "0") if element is not None else 0

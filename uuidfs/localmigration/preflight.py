@@ -96,7 +96,8 @@ def _process_obstacles(layout: Layout, name: str, live: Any) -> list[str]:
     with process:
         if process.stopped:
             return [f"its QEMU process {process.pid} is stopped (SIGSTOP, or a debugger)"]
-        return memory.shortages(memory.need_of(process, live), process)
+        short = memory.shortages(memory.need_of(process, live), process)
+        return [*short, *memory.file_shortage(live)]
 
 
 def look(layout: Layout, live: Any) -> devices.HostFacts:

@@ -1,6 +1,7 @@
 """How much memory a second process needs, and how much there is: with made-up /proc and /sys."""
 
 import os
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -208,3 +209,21 @@ def test_huge_pages_by_size_and_node(kernel: dict[str, str]) -> None:
     kernel["/sys/devices/system/node/node0/meminfo"] = "Node 0 MemFree: 999999 kB\n"
     (only,) = said(1, nodes=(0,), _2048=9)
     assert only.endswith("and 8 MiB of node 0 are free")
+
+
+@pytest.mark.parametrize(
+    ("source", "kib", "short"),
+    [
+        ("<source type='file'/>", 1 << 40, True),
+        ("<source type='file'/>", 1, False),
+        ("<source type='memfd'/>", 1 << 40, False),
+        ("", 1 << 40, False),
+    ],
+)
+def test_memory_that_is_a_file_has_to_fit_below_run(
+    tmp_path: Path, source: str, kib: int, short: bool
+) -> None:
+    live = etree.fromstring(
+        f"<domain><memory unit='KiB'>{kib}</memory><memoryBacking>{source}</memoryBacking></domain>"
+    )
+    assert bool(memory.file_shortage(live, str(tmp_path))) is short

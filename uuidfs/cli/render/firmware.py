@@ -33,7 +33,7 @@ def firmware_lines(run: "FirmwareRun", *, dry_run: bool) -> list[str]:
             lines += [f"{name}: {show(step.describe())}" for step in domain.done]
         else:
             lines += [f"{name}: firmware is {show(path)} now" for path in domain.files]
-    changed = sum(1 for domain in run.domains if domain.done)
+    changed = sum(1 for domain in run.domains if domain.files)
     if changed:
         verb = "would get" if dry_run else "got"
         lines.append(f"{count(changed, 'domain')} {verb} firmware paths of its own")
