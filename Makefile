@@ -4,6 +4,7 @@
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
 # make test-modular  guests move on virtqemud, which is built from Debian's source; root, network
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
+# make test-piuparts  the deb in minimal Debians 12 and 13, by piuparts; root, network, ten minutes
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
 # make test-host [SUITE=trixie]  a booted Debian with systemd and AppArmor; root, network; an hour
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
@@ -17,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-power test-host test-exhaustion deb rpm bench clean
+.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-piuparts test-power test-host test-exhaustion deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +64,10 @@ test-packages: $(STAMP)
 	tests/package/run bookworm --installed tests/live
 	tests/package/run trixie --installed tests/live
 	$(BIN)/python -m pytest tests/package
+
+test-piuparts:
+	tests/package/piuparts bookworm
+	tests/package/piuparts trixie
 
 test-power: $(STAMP)
 	UUIDFS_POWER=1 $(BIN)/python -m pytest -s tests/powercut $(PYTEST_ARGS)

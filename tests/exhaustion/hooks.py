@@ -68,7 +68,7 @@ def hooked() -> Iterator[None]:
         put(owner, "checkpoints_of", lambda layout, uuid: here.run.ask_checkpoints(uuid))
     put(full_pass, "RENAME_PATIENCE", 0)
     put(OpenDirs, "sync", lambda self: None)
-    put(trashing, "_now", lambda: "20260101T000000")
+    put(trashing, "now", lambda: "20260101T000000")
     try:
         yield
     finally:

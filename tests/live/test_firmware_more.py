@@ -117,6 +117,24 @@ def test_a_name_that_a_running_domain_was_started_with(ready: PrivateHost) -> No
     assert files(host) == [BETA, f"{uuid(2)}_VARS.fd"]
 
 
+@pytest.mark.full
+def test_a_daemon_that_hangs_is_not_asked_about_every_domain(converted: PrivateHost) -> None:
+    """10 s each: the removal of the package would take minutes."""
+    host = converted
+    for number in range(1, 6):
+        define(host, f"alpha{number}", number)
+        host.path(f"{NVRAM}/alpha{number}_VARS.fd").write_bytes(b"\xff" * 100)
+    host.uuidfs("convert", "--all", "--kind", "nvram").ok()
+    host.libvirtd.signal("STOP")
+    said = host.uuidfs("revert", "--all")
+    host.libvirtd.signal("CONT")
+    assert said.code == 1
+    assert said.err.count("did not answer for 10 s") == 2
+    assert said.err.count("libvirt does not answer") == 3
+    host.uuidfs("revert", "--all").ok()
+    assert files(host) == [f"alpha{number}_VARS.fd" for number in range(1, 6)]
+
+
 def test_a_new_domain_that_is_started_at_once(ready: PrivateHost) -> None:
     """It gets a file of its own, though beta runs by that name; beta stays in its process."""
     host = ready

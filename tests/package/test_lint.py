@@ -49,6 +49,7 @@ def test_rpmlint_finds_nothing(rpm: Path) -> None:
 
 SCRIPTS = [
     *(REPOSITORY / f"packaging/deb/uuidfs.{s}" for s in ("preinst", "postinst", "prerm", "postrm")),
+    *(REPOSITORY / "packaging/deb/tests" / s for s in ("command", "suite", "host", "reboot")),
     REPOSITORY / "packaging/lifecycle",
     REPOSITORY / "packaging/virtiofsd/uuidfs-virtiofsd",
     REPOSITORY / "packaging/completions",
@@ -58,6 +59,9 @@ SCRIPTS = [
     REPOSITORY / "tests/package/run",
     REPOSITORY / "tests/package/inside",
     REPOSITORY / "tests/package/chroot/systemctl",
+    REPOSITORY / "tests/package/piuparts",
+    REPOSITORY / "tests/package/piuparts.d/post_setup_domains",
+    REPOSITORY / "tests/package/piuparts.d/post_install_domains",
     REPOSITORY / "tests/chroot/run",
     REPOSITORY / "hooks/qemu",
 ]

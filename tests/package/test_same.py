@@ -168,3 +168,31 @@ def test_the_packages_and_the_code_mean_the_same_layout() -> None:
     ):
         text = (ROOT / "packaging" / file).read_text()
         assert re.findall(pattern, text, re.MULTILINE) == [str(LAYOUT)], file
+
+
+def test_every_document_that_a_document_of_the_packages_links_to_is_in_them() -> None:
+    """Someone on a host has no repository."""
+    documents = {
+        word
+        for word in (ROOT / "packaging/deb/uuidfs.docs").read_text().split()
+        if word.endswith(".md")
+    }
+    spec = (ROOT / "packaging/rpm/uuidfs.spec").read_text().split("%files selinux")[0]
+    listed = " ".join(re.findall(r"^%doc (.*)$", spec, re.MULTILINE)).split()
+    assert documents | {"CHANGELOG.md"} == set(listed)
+    for document in documents:
+        for link in re.findall(r"\]\(([\w/-]+\.md)[)#]", (ROOT / document).read_text()):
+            target = ((ROOT / document).parent / link).resolve().relative_to(ROOT)
+            if target.parts[0] == "docs":  # the Ansible collection is for another machine
+                assert str(target) in documents, f"{document} links to {target}"
+
+
+def test_what_is_optional_is_suggested() -> None:
+    """Each extra of the wheel that works on a host is a package somebody may want."""
+    control = (ROOT / "packaging/deb/control").read_text()
+    spec = (ROOT / "packaging/rpm/uuidfs.spec").read_text()
+    suggests = control.split("Suggests:\n")[1].split("\nEnhances")[0]
+    assert "python3-libvirt," in suggests
+    assert "python3-prometheus-client," in suggests
+    for name in ("libvirt-python", "prometheus-client"):
+        assert re.search(rf"^Suggests: +python3dist\({name}\)$", spec, re.MULTILINE), name

@@ -14,7 +14,7 @@ from uuidfs.firmware.plan import Mode, Plan, Step, plan_convert, plan_revert
 from uuidfs.firmware.results import FirmwareResult, FirmwareRun
 from uuidfs.firmware.view import File, View, Views
 from uuidfs.host.libvirtd import runs
-from uuidfs.host.virsh import NobodyError
+from uuidfs.host.virsh import NobodyError, SilentError
 from uuidfs.layout.places import Layout
 from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT, Locks
 from uuidfs.survey.documents import Documents
@@ -23,6 +23,7 @@ from uuidfs.survey.resolve import uuid_of
 from uuidfs.survey.scanner import scan_all
 
 _TRIES = 5
+_SILENT = 2  # domains in a row: one may hang by itself, but not two
 
 
 class FirmwareOptions(NamedTuple):
@@ -75,6 +76,7 @@ class _Run:
         self.options = options
         self.definitions = definitions
         self.locks = Locks(layout, options.lock_timeout)
+        self.silent = 0  # domains in a row about which the daemon said nothing
 
     def all(self, plan: Callable[[View], Plan]) -> FirmwareRun:
         asked = self.layout.live and runs(self.layout)
@@ -97,6 +99,8 @@ class _Run:
             if not wanted.steps or self.options.dry_run:
                 if wanted.steps or wanted.problem:
                     results.append(FirmwareResult(view.name, uuid, wanted.steps, wanted.problem))
+            elif asked and self.silent >= _SILENT:  # a package's removal waits for this
+                results.append(FirmwareResult(view.name, uuid, (), "libvirt does not answer"))
             elif asked:
                 results.append(self._one(uuid, view.name, plan))
             else:
@@ -158,10 +162,14 @@ class _Run:
                 wanted = plan(view)
                 left = self._applied(view, wanted.steps, done)
                 if left is not None:
+                    self.silent = 0
                     problem = "; ".join(p for p in (wanted.problem, *left) if p)
                     return FirmwareResult(view.name, uuid, tuple(done), problem or None)
         except Busy as error:
             return FirmwareResult(name, uuid, tuple(done), str(error), busy=True)
+        except SilentError as error:
+            self.silent += 1
+            return FirmwareResult(name, uuid, tuple(done), str(error))
         except NobodyError:
             return FirmwareResult(name, uuid, tuple(done))  # the daemon has just ended
         except UuidfsError as error:

@@ -25,12 +25,17 @@ class NobodyError(NoAnswerError):
     """No daemon listens: there is nothing that could be asked."""
 
 
+class SilentError(NoAnswerError):
+    """The daemon did not answer in time: it hangs, or the domain that was asked about does."""
+
+
 def virsh(layout: Layout, what: str, *command: str, stdin: str = "") -> str:
     """What ``virsh`` prints, without its last line breaks; ``what`` is for the messages.
 
     ``stdin`` is what the command reads from /dev/stdin. Texts are UTF-8, other bytes escaped as
-    Python does. Raises NobodyError where no daemon listens, NoAnswerError for everything else:
-    then a command that changes something may have done so.
+    Python does. Raises NobodyError where no daemon listens, SilentError where one says nothing for
+    TIMEOUT seconds, NoAnswerError for everything else: after the last two a command that changes
+    something may have done so.
     """
     program = shutil.which("virsh")
     if program is None:
@@ -47,7 +52,9 @@ def virsh(layout: Layout, what: str, *command: str, stdin: str = "") -> str:
             check=False,
             env=_environment(),
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise SilentError(f"cannot {what}: libvirt did not answer for {TIMEOUT:g} s") from error
+    except OSError as error:
         raise NoAnswerError(f"cannot {what}: {error}") from error
     if done.returncode == 0:
         return done.stdout.rstrip("\n")
