@@ -87,15 +87,21 @@ def command_line(host: Host) -> Callable[[], str | None]:
 
 
 def run_race(
-    title: str, path: Path, template: bytes, action: Callable[[], str | None], *, sync: bool = False
+    title: str,
+    path: Path,
+    template: bytes,
+    action: Callable[[], str | None],
+    *,
+    sync: bool = False,
+    reverted: bool = False,
 ) -> list[Figures]:
     """Race for SECONDS with two readers, then let uuidfs run once more, alone."""
     path.write_bytes(version(template, 0))
     figures = race(
         SECONDS,
         lambda until: write(path, template, until, sync=sync),
-        lambda until: read(path, until),
-        lambda until: read(path, until),
+        lambda until: read(path, until, reverted=reverted),
+        lambda until: read(path, until, reverted=reverted),
         lambda until: repeat(action, until),
     )
     print("\n" + line(title, figures))
@@ -134,7 +140,7 @@ def test_the_same_holds_with_the_command_line_tool(tree: Tree) -> None:
 def test_the_same_holds_while_convert_and_revert_take_turns(tree: Tree) -> None:
     path, template = config(tree)
     action = back_and_forth(tree.host)
-    judge(run_race("convert and revert", path, template, action), path, action)
+    judge(run_race("convert and revert", path, template, action, reverted=True), path, action)
 
 
 def test_the_same_holds_for_a_snapshot(tree: Tree) -> None:
