@@ -101,7 +101,7 @@ def test_names_that_are_wide_or_no_text(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("term", ["dumb", None])
 def test_no_view_without_a_terminal_that_can(monkeypatch: pytest.MonkeyPatch, term: str) -> None:
-    pytest.importorskip("rich")  # which Debian 12's typer does not need
+    pytest.importorskip("rich", reason="views are drawn by rich, which Debian 12 has typer without")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.delenv("TERM", raising=False)
     if term:
