@@ -3,6 +3,7 @@
 In .ci/run nothing may be skipped: a capability that is missing there is a failure."""
 
 import os
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ _ALLOWED = (
     "this libvirt does not have the defect",
     "this libvirt is older than the fact",
 )
+
+
+def pytest_configure() -> None:
+    """Shells start background jobs with SIGINT ignored, and what tests start would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
