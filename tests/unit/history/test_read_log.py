@@ -237,7 +237,7 @@ def test_a_user_without_rights_gets_one_clear_line(host: LogHost) -> None:
     # Who becomes nobody may not read Python's own modules any more, so they are loaded before.
     code = """
 import contextlib, os, sys
-import lxml.etree, uuidfs.history.of_domain, uuidfs.cli.render.history
+import lxml.etree, uuidfs.history.of_domain, uuidfs.history.since, uuidfs.cli.render.history
 from uuidfs.cli import start
 words, sys.argv = sys.argv, ["uuidfs", "log", "--help"]
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
