@@ -97,15 +97,20 @@ def test_a_live_rename(ready: PrivateHost, kind: str) -> None:
     assert host.path(f"{NVRAM}/{BETA}").read_bytes()[-8:] == b"\xffof beta"
 
 
-def test_a_name_that_a_running_domain_was_started_with(ready: PrivateHost) -> None:
-    """QEMU opens its file by that name again: nobody else gets it before, and nobody waits."""
-    host = ready
+def beta_runs_by_its_former_name(host: PrivateHost) -> None:
+    """It was renamed while it was off, and started before uuidfs saw that."""
     define(host, "alpha", 1)
     run(host, "alpha")
     write(host, "alpha", "of beta")
     host.virsh("domrename", "alpha", "beta").ok()
     host.virsh("start", "beta").ok()
     host.uuidfs("convert", "--all").ok()
+
+
+def test_a_name_that_a_running_domain_was_started_with(ready: PrivateHost) -> None:
+    """QEMU opens its file by that name again: nobody else gets it before, and nobody waits."""
+    host = ready
+    beta_runs_by_its_former_name(host)
     define(host, "alpha", 2)
     host.uuidfs("convert", "--all").ok()
     run(host, "alpha")
@@ -138,12 +143,7 @@ def test_a_daemon_that_hangs_is_not_asked_about_every_domain(converted: PrivateH
 def test_a_new_domain_that_is_started_at_once(ready: PrivateHost) -> None:
     """It gets a file of its own, though beta runs by that name; beta stays in its process."""
     host = ready
-    define(host, "alpha", 1)
-    run(host, "alpha")
-    write(host, "alpha", "of beta")
-    host.virsh("domrename", "alpha", "beta").ok()
-    host.virsh("start", "beta").ok()
-    host.uuidfs("convert", "--all").ok()
+    beta_runs_by_its_former_name(host)
     define(host, "alpha", 2)
     run(host, "alpha")
     assert says(host, "alpha") == ""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import Directory, opened
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.firmware.paths import HINTS, Claim, claims
+from uuidfs.firmware.paths import Claim, claims_of
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.survey.identity import MAX_BYTES, Identity, read_expat
 from uuidfs.survey.scan import Problem, Scan
@@ -120,17 +120,10 @@ class Definitions:
         return seen[key]
 
     def _parsed(self, data: bytes) -> tuple[Claim, ...]:
-        if not any(hint in data for hint in HINTS):
-            return ()
-        from lxml import etree  # most hosts need it for no definition
-
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
         try:
-            root = etree.fromstring(data, parser)
-        except etree.XMLSyntaxError:
+            return claims_of(self.layout, data)
+        except ValueError:
             return ()  # the scan says so
-        domain = root.find("domain") if root.tag == "domstatus" else root
-        return claims(self.layout, domain) if domain is not None else ()
 
 
 def _former(dirs: TrustedDirs, uuid: str) -> str | None:

@@ -47,6 +47,18 @@ def claims(layout: Layout, domain: "etree._Element") -> tuple[Claim, ...]:
     return tuple(found)
 
 
+def claims_of(layout: Layout, document: bytes) -> tuple[Claim, ...]:
+    """The same of a document whose root is a ``<domain>``, or a ``<domstatus>`` with one in it.
+
+    Most claim nothing, and are not parsed. Raises ValueError for what is no XML.
+    """
+    if not any(hint in document for hint in HINTS):
+        return ()
+    root = _parsed(document)
+    domain = root.find("domain") if root.tag == "domstatus" else root
+    return claims(layout, domain) if domain is not None else ()
+
+
 def _nvram_path(nvram: "etree._Element | None") -> str | None:
     if nvram is None:
         return None
@@ -126,10 +138,7 @@ def moved(layout: Layout, xml: str, paths: dict[str, str], implied: str | None) 
     """
     from lxml import etree
 
-    try:
-        root = etree.fromstring(xml.encode("utf-8", "surrogateescape"), _parser())
-    except etree.XMLSyntaxError as error:
-        raise ValueError(str(error)) from error
+    root = _parsed(xml.encode("utf-8", "surrogateescape"))
     changed = False
     for domain in [root] if root.tag == "domain" else root.iterchildren("domain", "inactiveDomain"):
         for claim in claims(layout, domain):
@@ -139,7 +148,12 @@ def moved(layout: Layout, xml: str, paths: dict[str, str], implied: str | None) 
     return etree.tostring(root, encoding="unicode") if changed else None
 
 
-def _parser() -> "etree.XMLParser":
+def _parsed(document: bytes) -> "etree._Element":
+    """The root element; comments stay. Raises ValueError for what is no XML."""
     from lxml import etree
 
-    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    try:
+        return etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as error:
+        raise ValueError(str(error)) from error

@@ -7,7 +7,7 @@ them, also while the domain runs: what runs keeps its own until it is off.
 from typing import NamedTuple
 
 from uuidfs.errors import UuidfsError
-from uuidfs.firmware.paths import claims, moved
+from uuidfs.firmware.paths import claims_of, moved
 from uuidfs.host.virsh import virsh
 from uuidfs.layout.places import Layout
 
@@ -109,14 +109,8 @@ def runs_with(layout: Layout, uuid: str, path: str) -> bool:
     never lie there meanwhile. Raises UuidfsError.
     """
     xml = virsh(layout, f"read the live XML of {uuid}", "dumpxml", "--domain", uuid)
-    return path in _paths(layout, xml)
-
-
-def _paths(layout: Layout, xml: str) -> set[str]:
-    from lxml import etree
-
     try:
-        domain = etree.fromstring(xml.encode("utf-8", "surrogateescape"))
-    except etree.XMLSyntaxError as error:
+        claims = claims_of(layout, xml.encode("utf-8", "surrogateescape"))
+    except ValueError as error:
         raise UuidfsError(f"what libvirt said cannot be read: {error}") from error
-    return {claim.path for claim in claims(layout, domain)}
+    return path in {claim.path for claim in claims}

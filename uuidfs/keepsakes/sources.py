@@ -46,17 +46,12 @@ def sources(layout: Layout, uuid: str, name: str, config: bytes) -> list[Source]
 
 def firmware(layout: Layout, config: bytes) -> list[Source]:
     """The files of the firmware that a domain's XML names."""
-    if not any(hint in config for hint in paths.HINTS):  # most have none, and parsing takes a while
-        return []
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
-        domain = etree.fromstring(config, parser)
-    except etree.XMLSyntaxError:
+        claims = paths.claims_of(layout, config)
+    except ValueError:
         return []
     found: dict[str, Source] = {}
-    for claim in paths.claims(layout, domain):
+    for claim in claims:
         where = place_of(layout, claim.path)
         if where is not None:
             shared = _is_libvirts(layout, claim)

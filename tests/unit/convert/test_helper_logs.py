@@ -9,11 +9,11 @@ from tests.conftest import Build
 from tests.support.libvirt import libvirt_clean_up, libvirt_domrename, libvirt_save
 from tests.support.trees import Domain, Host, Tree, domain_xml, uuid_for
 from tests.support.truth import fingerprint
+from tests.unit.convert.killing import at_point
 from uuidfs import hook
 from uuidfs.check import check
 from uuidfs.convert import run
 from uuidfs.convert.results import Options, RunResult
-from uuidfs.files import change
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile import fast_path
@@ -28,10 +28,6 @@ WEB, DB = Domain("web", uuid_for("web")), Domain("db", uuid_for("db"))
 SHARE = "<filesystem type='mount'><driver type='virtiofs'/>{}</filesystem>"
 GPU = "<video><driver name='vhostuser'/></video>"
 FS0 = "-fs0-virtiofsd.log"
-
-
-class Killed(BaseException):
-    """Ends a run at a point, as SIGKILL does."""
 
 
 def layout_of(tree: Tree) -> Layout:
@@ -236,19 +232,8 @@ def test_a_kill_at_any_point_loses_no_log(
         libvirt_domrename(host, "web", "shop")
         (host.log / f"web{FS0}").rename(host.log / f"web{FS0}.1")
         write(host, "shop", FS0, "started without the hook")
-        seen: list[str] = []
-
-        def kill(point: str, seen: list[str] = seen, number: int = number) -> None:
-            seen.append(point)
-            if len(seen) == number:
-                raise Killed
-
-        with monkeypatch.context() as patch:
-            patch.setattr(change, "trace", kill)
-            try:
-                action(layout_of(tree), Options())
-            except Killed:
-                pass
+        with at_point(monkeypatch, number) as seen:
+            action(layout_of(tree), Options())
         convert(tree)
         # A revert leaves what a rename has left under the old name there, as plain libvirt does.
         texts = {path.read_text() for path in host.log.glob("*-fs0-virtiofsd.log*")}

@@ -9,10 +9,10 @@ from tests.conftest import Build
 from tests.support.libvirt import libvirt_clean_up, libvirt_domrename, libvirt_save
 from tests.support.process import uuidfs
 from tests.support.trees import Domain, Host, Tree, build, domain_xml, uuid_for
+from tests.unit.convert.killing import at_point
 from uuidfs.check import check
 from uuidfs.convert import run
 from uuidfs.convert.results import Options, RunResult
-from uuidfs.files import change
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.reconcile import fast_path
@@ -20,10 +20,6 @@ from uuidfs.reconcile.names import Names
 from uuidfs.reconcile.queue import ChangedName
 
 WEB, DB = Domain("web", uuid_for("web")), Domain("db", uuid_for("db"))
-
-
-class Killed(BaseException):
-    """Ends a run at a point, as SIGKILL does."""
 
 
 def layout_of(tree: Tree) -> Layout:
@@ -222,19 +218,8 @@ def test_a_kill_at_any_point_leaves_what_the_next_run_finishes(
         libvirt_domrename(tree.host, "web", "shop")
         if taken:
             define(tree.host, "web")
-        seen: list[str] = []
-
-        def kill(point: str, seen: list[str] = seen, number: int = number) -> None:
-            seen.append(point)
-            if len(seen) == number:
-                raise Killed
-
-        with monkeypatch.context() as patch:
-            patch.setattr(change, "trace", kill)
-            try:
-                action(layout_of(tree), Options())
-            except Killed:
-                pass
+        with at_point(monkeypatch, number) as seen:
+            action(layout_of(tree), Options())
         assert set(marks(tree.host)) <= {"web", "shop"}
         assert marks(tree.host), "the mark was lost"
         convert(tree)
@@ -254,18 +239,12 @@ def test_libvirt_at_work_in_any_moment_of_a_move_loses_nothing(
         tree = marked(lambda *domains, number=number: build(tmp_path / str(number), domains))
         host = tree.host
         libvirt_domrename(host, "web", "shop")
-        seen: list[str] = []
 
-        def work(
-            point: str, seen: list[str] = seen, number: int = number, host: Host = host
-        ) -> None:
-            seen.append(point)
-            if len(seen) == number:
-                libvirt_domrename(host, "shop", "store")
-                define(host, "shop")
+        def work(host: Host = host) -> None:
+            libvirt_domrename(host, "shop", "store")
+            define(host, "shop")
 
-        with monkeypatch.context() as patch:
-            patch.setattr(change, "trace", work)
+        with at_point(monkeypatch, number, work) as seen:
             run.convert(layout_of(tree), Options())
         if len(seen) < number:
             return
