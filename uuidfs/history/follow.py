@@ -84,6 +84,7 @@ class Follower:
         if self._place is not None:
             os.close(self._place.fd)
         self._place = self._begin(file)
+        self._seen &= self._chain.keys  # a new file may have the former one's inode from now on
 
     def _drain(self) -> Iterator[bytes]:
         place = self._place

@@ -153,11 +153,12 @@ class Logs:
         Refused where the directory of logs, or the store, cannot be trusted.
         """
         for tries in range(_TRIES, -1, -1):
+            now = time.time_ns()
             before = self.signature()
             chain = self._chain(subject, names)
             # A change within the tick of the kernel's clock that the first look fell into shows
             # in no time stamp.
-            settled = time.time_ns() - max(before) > _TICK
+            settled = now - max(before) > _TICK
             if not tries or (settled and self.signature() == before):
                 break
             chain.close()

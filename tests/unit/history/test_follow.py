@@ -1,5 +1,6 @@
 """uuidfs log --follow loses nothing and repeats nothing, whatever becomes of the names."""
 
+import itertools
 import os
 import shutil
 import time
@@ -8,6 +9,10 @@ import pytest
 
 from tests.unit.history.following import INTERRUPT, Following
 from tests.unit.history.host import LogHost
+from uuidfs.history.follow import Follower
+from uuidfs.history.logs import Logs
+from uuidfs.history.subject import find, names_of
+from uuidfs.survey.scan import Problem
 
 
 def test_it_follows_across_rotations_renames_and_conversions(host: LogHost) -> None:
@@ -81,6 +86,32 @@ def test_it_waits_for_the_first_log_and_for_a_new_inode_of_an_old_number(host: L
             host.path().resolve().unlink()  # its inode is free once nobody holds it
             host.start()
         assert follow.ends(INTERRUPT) == (130, b"")
+
+
+def test_a_file_with_the_inode_of_the_one_before_the_last_is_a_new_one(host: LogHost) -> None:
+    """A rotation while the end of the last one is read: its inode is free from then on."""
+
+    def write(number: int) -> bytes:
+        host.start()
+        host.write(line := b"%d\n" % number)
+        return line
+
+    first = write(0)
+    problems: list[Problem] = []
+    with Logs(host.layout) as logs:
+        subject = find(logs, "a")
+        chain = logs.chain(subject, names_of(logs.scan(), subject))
+        follower = Follower(logs, subject, chain, problems.append)
+        try:
+            pieces = filter(None, itertools.islice(follower.chunks(), 100))
+            assert next(pieces) == first
+            for number in range(1, 9):
+                host.path().resolve().unlink()
+                line = write(number)
+                assert next(pieces, b"never printed") == line
+        finally:
+            follower.close()
+    assert problems == []
 
 
 def test_it_goes_on_on_a_host_without_uuidfs(host: LogHost) -> None:
