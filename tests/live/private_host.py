@@ -151,8 +151,12 @@ class PrivateHost:
         return ["nsenter", "-m", "-p", "-n", "-t", str(self.keeper_pid), "--", *command]
 
     def virsh(self, *words: str, env: dict[str, str] | None = None) -> Done:
-        """Run one virsh command."""
-        return self.run("virsh", *words, env=env)
+        """Run one virsh command; a start again where QEMU came before swtpm listened
+        (docs/libvirt-defects.md)."""
+        done = self.run("virsh", *words, env=env)
+        if words[0] == "start" and "swtpm.sock': Connection refused" in done.err:
+            done = self.run("virsh", *words, env=env)
+        return done
 
     def uuidfs(self, *words: str, env: dict[str, str] | None = None) -> Done:
         """Run uuidfs as it is installed, or from this repository."""
