@@ -28,16 +28,16 @@ def choose(stack: ExitStack, *, imitated: bool) -> Pair:
             reason = f"they did not start: {error}"
         else:
             stage.remark(
-                "Two real hosts: libvirtd and QEMU in namespaces of their own. The libvirt"
+                "Two real hosts, with libvirtd and QEMU, in namespaces of their own.",
+                "The libvirt of this machine is left alone.",
             )
-            stage.said("of this machine is left alone.", "magenta")
             return pair
     base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="uuidfs-demo-")))
     stage.remark(
-        "Two trees of files, with an imitation of libvirt and the real uuidfs. On a machine"
+        "Two trees of files: libvirt is imitated, uuidfs is real.",
+        "On a machine with libvirt and QEMU root sees real hosts, and a live rename.",
+        f"Here: {reason}.",
     )
-    stage.said("with libvirt and QEMU root sees real hosts, and a live rename.", "magenta")
-    stage.said(f"(here: {reason})", "bright_black")
     return Pair(Imitation(base / "plain"), Imitation(base / "ours"))
 
 
@@ -47,9 +47,8 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             play(choose(stack, imitated="--imitated" in sys.argv[1:]))
-        stage.remark(
-            f"That took {time.monotonic() - begun:.0f} s. How to install uuidfs: README.md."
-        )
+        seconds = round(time.monotonic() - begun)
+        stage.remark(f"That took {seconds} s. How to install uuidfs: README.md.")
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130

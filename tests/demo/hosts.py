@@ -24,7 +24,7 @@ class Start(NamedTuple):
 
 
 class Demonstrated(ABC):
-    """A host with two domains: ``web``, which is off and has a checkpoint, and ``db``, which runs."""
+    """A host with two domains: ``web`` is off and has a checkpoint, and ``db`` runs."""
 
     @abstractmethod
     def path(self, path: str) -> Path:
@@ -140,4 +140,4 @@ class Imitation(Demonstrated):
         return Done(done.code, done.out.replace(root, ""), done.err.replace(root, ""))
 
     def reconciler(self) -> Daemon:
-        return reconciler(self.host.root)
+        return reconciler(self.host.root, "setsid")  # Ctrl-C is for the demo, which ends it

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -90,7 +91,7 @@ class Real(Demonstrated):
         return self._host.uuidfs(*words)
 
     def reconciler(self) -> Daemon:
-        return Reconciler(self._host)
+        return _Undisturbed(self._host)
 
     def install_hook(self) -> None:
         """As the package does."""
@@ -109,7 +110,15 @@ class Real(Demonstrated):
     def gaps(self) -> set[int]:
         """By how much the counter rose from line to line, since the guest's start."""
         numbers = counts(self._host, COUNTING)
-        return {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+        return {after - before for before, after in pairwise(numbers)}
+
+
+class _Undisturbed(Reconciler):
+    """Ctrl-C is for the demo, which ends it."""
+
+    def __init__(self, host: PrivateHost) -> None:
+        super().__init__(host)
+        self._command = ["setsid", *self._command]
 
 
 @contextmanager

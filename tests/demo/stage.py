@@ -46,10 +46,11 @@ def title(text: str) -> None:
     write((f"── {text} ".ljust(width(), "─"), "yellow"))
 
 
-def remark(text: str) -> None:
+def remark(*lines: str) -> None:
     """What a person should see in it."""
     write()
-    write((text, "magenta"))
+    for line in lines:
+        write((line, "magenta"))
 
 
 def command(*lines: str) -> None:

@@ -46,8 +46,17 @@ def convert(pair: Pair) -> None:
     if isinstance(pair.ours, Real):
         pair.ours.install_hook()
     pair.ours.uuidfs("convert", "--all").ok()
-    stage.columns(*([*host.tree("config"), *host.tree("log")] for host in pair))
+    trees(pair)
     stage.remark("libvirt opens the links and notices nothing. db runs meanwhile.")
+
+
+def trees(pair: Pair) -> None:
+    """The configs and the logs."""
+    configs = [host.tree("config") for host in pair]
+    rows = max(len(one) for one in configs)
+    for one, host in zip(configs, pair, strict=True):
+        one.extend([[]] * (rows - len(one)) + host.tree("log"))
+    stage.columns(*configs)
 
 
 def rename(pair: Pair) -> None:
@@ -55,7 +64,7 @@ def rename(pair: Pair) -> None:
     stage.title("A rename, and a new domain under the old name")
     stage.command(
         "virsh domrename web shop; virsh start shop",
-        "virsh define another.xml; virsh start web      # a new domain that is called web, too",
+        "virsh define another.xml; virsh start web     # a new domain, called web",
     )
     for host in pair:
         host.rename("web", "shop")
@@ -80,7 +89,7 @@ def logs(host: Demonstrated) -> list[stage.Line]:
         for one in starts:
             strange = (one.uuid == FIRST) != (name == "shop")
             colour = "red" if strange else "green" if one.uuid == FIRST else ""
-            remark = "  ← a stranger's" if strange else ""
+            remark = " ← a stranger" if strange else ""
             lines.append([(f"  {one.uuid}… starts as {one.name}{remark}", colour)])
     return lines
 
@@ -143,11 +152,11 @@ def live(plain: Real, ours: Real) -> None:
     pid, count = ours.pid("db"), ours.counted()
     uuidfs(ours, "rename", "db", "orders", "--live")
     after, gaps = ours.counted(), ours.gaps()
-    stage.remark(
-        f"db counted to {count} in the QEMU process {pid}, orders to {after} in {ours.pid('orders')}."
-    )
-    if gaps == {1}:
-        stage.remark("No number is missing, and none came twice.")
+    lines = [
+        f"db counted to {count} in the QEMU process {pid},",
+        f"orders counts on to {after} in the QEMU process {ours.pid('orders')}.",
+    ]
+    stage.remark(*lines, *(["No number is missing, and none came twice."] if gaps == {1} else []))
 
 
 def check(ours: Demonstrated) -> None:
@@ -166,4 +175,4 @@ def revert(pair: Pair) -> None:
         uuidfs(pair.ours, "hook", "remove")
     stage.command("uuidfs revert --all")
     pair.ours.uuidfs("revert", "--all").ok()
-    stage.columns(*([*host.tree("config"), *host.tree("log")] for host in pair))
+    trees(pair)
