@@ -1,5 +1,7 @@
 """``uuidfs status``, ``uuidfs check`` and ``uuidfs path``."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from uuidfs.check import check, repair
@@ -15,12 +17,26 @@ from uuidfs.cli.options import (
 )
 from uuidfs.cli.output import say
 from uuidfs.cli.render.runs import run_errors
-from uuidfs.cli.render.status import check_json, check_lines, status_json, status_lines
+from uuidfs.cli.render.status import (
+    check_json,
+    check_lines,
+    former_errors,
+    former_lines,
+    status_json,
+    status_lines,
+)
 from uuidfs.convert.results import Options
 from uuidfs.layout.places import Kind
 from uuidfs.status import status_of, uuid_path
 
+if TYPE_CHECKING:
+    from uuidfs.history.former import Former
+
 KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
+
+FORMER = typer.Option(
+    False, "--former", help="Also the names that domains had before: this reads all their logs."
+)
 
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
 
@@ -28,16 +44,25 @@ REPAIR = typer.Option(False, "--repair", help="Do what can be done about the fin
 def status_command(
     ctx: typer.Context,
     domains: list[str] = DOMAINS,
+    former_wanted: bool = FORMER,
     as_json: bool = JSON,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
     """Show domains, UUIDs and the state of each kind of file."""
-    result = status_of(layout_of(ctx, root, connect), tuple(domains) if domains else None)
+    layout = layout_of(ctx, root, connect)
+    result = status_of(layout, tuple(domains) if domains else None)
+    former: Former | None = None
+    if former_wanted:
+        from uuidfs.history.former import former_of
+
+        former = former_of(layout, [d.uuid for d in (*result.domains, *result.undefined)])
     if as_json:
-        say([status_json(result)])
-    else:
+        say([status_json(result, former)])
+    elif former is None:
         say(status_lines(result))
+    else:
+        say([*status_lines(result), *former_lines(result, former)], former_errors(former))
 
 
 def check_command(
