@@ -1,7 +1,7 @@
 // Asks before something is done, and says what came of it. Errors stand where they belong.
 
 import { _, fmt } from "./text.js";
-import { button, code, el, notice } from "./dom.js";
+import { button, code, el, notice, withKey } from "./dom.js";
 import { Failed } from "./run.js";
 
 // An error as it is: what uuidfs said, its exit status, and the command.
@@ -59,9 +59,7 @@ export function ask({ title, body, action, kind = "primary", run }) {
         cancel.addEventListener("click", event => busy && event.stopImmediatePropagation(), true);
         dialog.addEventListener("close", () => {
             dialog.remove();
-            const again = opener?.isConnected
-                ? opener
-                : [...document.querySelectorAll("[data-key]")].find(each => each.dataset.key === key);
+            const again = opener?.isConnected ? opener : withKey(document, key);
             (again || document.querySelector("h2"))?.focus();
             resolve(result);
         });

@@ -79,26 +79,30 @@ export function refill(element, ...nodes) {
     const inside = active !== null && active !== element && element.contains(active);
     const key = inside ? active.dataset.key : undefined;
     const place = [window.scrollX, window.scrollY];
-    const opened = new Set([...element.querySelectorAll("details[open]")].map(each => each.dataset.key));
+    const scrolled = [...element.querySelectorAll("[data-key]")]
+            .filter(each => each.scrollTop || each.scrollLeft)
+            .map(each => [each.dataset.key, each.scrollLeft, each.scrollTop]);
     element.replaceChildren(...nodes.flat().filter(node => node !== null));
-    for (const each of element.querySelectorAll("details"))
-        each.open = opened.has(each.dataset.key);
     if (inside)
         focusAgain(element, key);
+    for (const [own, left, top] of scrolled)
+        withKey(element, own)?.scrollTo(left, top);
     window.scrollTo(...place);
 }
 
+export const withKey = (element, key) =>
+    [...element.querySelectorAll("[data-key]")].find(each => each.dataset.key === key);
+
 export function focusAgain(element, key) {
-    const same = key === undefined
-        ? null
-        : [...element.querySelectorAll("[data-key]")].find(each => each.dataset.key === key);
+    const same = key === undefined ? null : withKey(element, key);
     const heading = element.querySelector("h2") || document.querySelector("h2");
     (same || heading || element).focus({ preventScroll: true });
 }
 
-// Said to those who do not see the page.
+// Said to those who do not see the page, one after the other: each is a node of its own for a while,
+// so that what comes quickly is not lost.
 export function announce(text) {
-    const announcer = document.getElementById("announcer");
-    announcer.textContent = "";
-    window.setTimeout(() => { announcer.textContent = text }, 50);
+    const one = el("p", {}, text);
+    document.getElementById("announcer").append(one);
+    window.setTimeout(() => one.remove(), 20000);
 }

@@ -25,6 +25,7 @@ export class Moves {
     // words: which guests, as local-migrate takes them.
     async begin(words) {
         this.pid = null;
+        this.stopping = false;
         this.bars = new Map();
         this.ended = 0;
         this.guests = 0;
@@ -34,7 +35,8 @@ export class Moves {
         this.results = el("ul", { class: "plain" });
         this.stop = button(_("Stop"), () => this.cancel(), { key: "stop", more: _("moving") });
         this.element.hidden = false;
-        this.element.replaceChildren(this.title, this.total, this.list, this.results, el("p", {}, this.stop));
+        // The button is where nothing that comes later moves it.
+        this.element.replaceChildren(el("div", { class: "bar" }, this.title, this.stop), this.total, this.list, this.results);
         this.running = true;
         this.onchange();
         this.onover();
@@ -76,6 +78,8 @@ export class Moves {
         if (event.event === "begun") {
             this.pid = event.pid;
             this.guests = event.guests;
+            if (this.stopping)
+                this.interrupt();
         } else if (event.event === "progress") {
             this.bar(event);
         } else if (event.event === "ended") {
@@ -130,11 +134,18 @@ export class Moves {
         announce(`${visible(domain.name)}: ${word}`);
     }
 
-    async cancel() {
-        if (this.pid === null )
+    cancel() {
+        if (this.stopping)
             return;
+        this.stopping = true;
+        this.stop.setAttribute("aria-disabled", "true");
         this.title.textContent = _("Stopping: guests that are away come home first");
         announce(this.title.textContent);
+        if (this.pid !== null)
+            this.interrupt();
+    }
+
+    async interrupt() {
         try {
             await interrupt(this.pid);
         } catch (error) {

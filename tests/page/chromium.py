@@ -194,7 +194,7 @@ class Page:
     def goto(self, url: str) -> None:
         """Load it."""
         self.call("Page.navigate", url=url)
-        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'", url)
+        self.wait(f"document.readyState === 'complete' && location.href === {json.dumps(url)}", url)
 
     def eval(self, script: str) -> Any:
         """The value of an expression, of a promise what it resolves to."""
@@ -204,13 +204,12 @@ class Page:
         assert "exceptionDetails" not in result, f"{script}: {result['exceptionDetails']}"
         return result["result"].get("value")
 
-    def wait(self, script: str, what: str = "") -> Any:
-        """Wait until an expression is true; returns its value."""
+    def wait(self, script: str, what: str = "") -> None:
+        """Wait until an expression is true."""
         end = time.monotonic() + PATIENCE
-        while not (found := self.eval(script)):
+        while not self.eval(f"Boolean({script})"):
             assert time.monotonic() < end, f"never: {what or script}\n{self.text()}"
             time.sleep(0.02)
-        return found
 
     def text(self) -> str:
         """All that can be read."""
@@ -218,7 +217,8 @@ class Page:
 
     def has(self, text: str) -> None:
         """Wait for a text."""
-        self.wait(f"document.body.innerText.includes({json.dumps(text)})", f"the text {text!r}")
+        inside = f"(document.body?.innerText ?? '').includes({json.dumps(text)})"
+        self.wait(inside, f"the text {text!r}")
 
     def settled(self) -> None:
         """Wait until nothing is being read."""
@@ -239,9 +239,7 @@ class Page:
             "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
-            )
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def press(self, key: str, modifiers: int = 0) -> None:
         """One key, by its name or its letter."""

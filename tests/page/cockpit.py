@@ -18,6 +18,7 @@ from typing import Self
 from tests.support.process import REPOSITORY, wait_for
 
 WS = ("/usr/lib/cockpit/cockpit-ws", "/usr/libexec/cockpit-ws")
+OPTIONS = ("--no-tls", "-a", "127.0.0.1")
 BRIDGE = "cockpit-bridge"
 INSTALL = REPOSITORY / "packaging/cockpit/install"
 
@@ -73,8 +74,7 @@ class Cockpit:
         assert ws is not None
         self._log = (self.work / "ws.log").open("wb")
         self._process = subprocess.Popen(
-            [ws, "--no-tls", "-a", "127.0.0.1", "-p", str(self.port)]
-            + [f"--local-session={self.work}/bridge"],
+            [ws, *OPTIONS, "-p", str(self.port), f"--local-session={self.work}/bridge"],
             env={**os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
