@@ -10,7 +10,7 @@ const cockpit = window.cockpit;
 const linkTo = uuid => `#${cockpit.location.encode(["domain"], { uuid })}`;
 
 export const domainLink = (name, uuid) =>
-    el("a", { href: linkTo(uuid), "data-key": `domain:${uuid}` }, name === null ? _("(no name)") : data(name));
+    el("a", { href: linkTo(uuid), "data-key": `domain:${uuid}` }, name === null ? _("(gone)") : data(name));
 
 export function domainsView() {
     let former = null; // by UUID; reading all logs takes longer than all the rest
