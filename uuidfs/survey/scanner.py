@@ -1,5 +1,7 @@
 """Makes a Scan: lists the whole tree, and reads no more than it needs."""
 
+import os
+
 from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files.directory import Directory, opened
 from uuidfs.layout.names import (
@@ -17,6 +19,7 @@ from uuidfs.layout.names import (
     stored_log,
 )
 from uuidfs.layout.places import STORE, TRASH, Kind
+from uuidfs.survey import rights
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Identity
 from uuidfs.survey.references import References
@@ -28,8 +31,10 @@ _TRIES = 8  # looks at a status XML that the daemon replaces again and again
 def scan_all(documents: Documents) -> Scan:
     """Scan everything. A kind that cannot be handled is a problem, not an exception.
 
-    Raises SystemCallFailed when not even the configs can be listed.
+    Raises SystemCallFailed when this user may not look at all of it (:mod:`uuidfs.survey.rights`).
     """
+    if os.geteuid() != 0:
+        rights.expect_rights(documents.dirs)
     documents.dirs.look_again()  # a second scan is to find what came since the first
     return _Scanner(documents, incomplete=False).everything()
 
