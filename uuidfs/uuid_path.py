@@ -35,13 +35,12 @@ def uuid_path(layout: Layout, domain: str, kind: Kind, reader: Reader = read_lxm
         if os.path.lexists(path):
             return UuidPath(path)
         found = domain_state(surveyor, scan, uuid)
-    called = shlex.quote(show(found.name or uuid))
+    called = show(found.name or uuid)
     files = [file for file in found.files if file.kind is kind]
     if any(file.state is FileState.MISSING for file in files):
         return UuidPath(path, f"the file is gone, and {called} links to it; run: uuidfs check")
     plain = [file.name_path for file in files if file.state is FileState.PLAIN and file.name_path]
     if plain:
-        return UuidPath(
-            path, f"not converted, it is {show(plain[0])}; run: uuidfs convert {called}"
-        )
+        command = f"uuidfs convert {shlex.quote(called)}"
+        return UuidPath(path, f"not converted, it is {show(plain[0])}; run: {command}")
     return UuidPath(path, f"{called} has no {kind.value}")

@@ -1,5 +1,6 @@
 """How a command ends: what it says, and its exit code. Never with a traceback for bad input."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 
 _STDOUT = "standard output"
+
+# What write(2) says of a file without room and of a lost terminal.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 EXIT_INTERRUPTED = 130  # as a shell says of a command that SIGINT ended
 
@@ -93,11 +97,10 @@ def say(lines: Iterable[str], errors: Iterable[str] = ()) -> None:
     Raises OSError where standard output takes nothing, BrokenPipeError where nobody reads it any
     more. Complaints that nobody can take are dropped.
     """
+    failed: OSError | None = None
     for stream, texts in ((sys.stdout, lines), (sys.stderr, errors)):
-        if stream is None:  # Python has none where it was closed
-            continue
         whole = "".join(f"{text}\n" for text in texts)
-        if not whole:
+        if stream is None or not whole:  # Python has none where it was closed
             continue
         try:
             stream.write(whole)
@@ -105,8 +108,10 @@ def say(lines: Iterable[str], errors: Iterable[str] = ()) -> None:
         except OSError as error:
             nowhere(stream.fileno())
             if stream is sys.stdout:
-                error.filename = _STDOUT
-                raise
+                failed = error
+    if failed is not None:
+        failed.filename = _STDOUT
+        raise failed
 
 
 def nowhere(fd: int) -> None:
@@ -155,20 +160,12 @@ def _called(call: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         fail("interrupted", EXIT_INTERRUPTED)
     except OSError as error:
-        if error.filename == _STDOUT or isinstance(error, BrokenPipeError) or _is_full():
+        if error.filename == _STDOUT or isinstance(error, BrokenPipeError):
+            raise
+        if error.filename is None and error.errno in _UNWRITABLE:  # typer printed help
             raise
         fail(str(error), EXIT_FAILED)
     return code if isinstance(code, int) else EXIT_OK
-
-
-def _is_full() -> bool:
-    """Whether standard output does not take what was written before."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        return True
-    return False
 
 
 def loaded_settings(layout: "Layout") -> "Loaded":

@@ -24,8 +24,10 @@ ADVICE = "to move them to what is on disk, run: uuidfs local-migrate --outdated"
 def outdated_lines(found: Looked, look: Look = PLAIN) -> list[str]:
     """A table of the outdated guests, and what to do."""
     if not found.domains:
+        if found.problems:
+            return []  # nobody can say that there is none
         if not found.looked:
-            return ["no guest could be looked at" if found.problems else "no guest runs"]
+            return ["no guest runs"]
         return [f"none of {count(found.looked, 'running guest')} is outdated"]
     uuids = short_uuids(one.uuid for one in found.domains)
     rows = [
