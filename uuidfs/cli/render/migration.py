@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from uuidfs.cli.render.text import as_json, count, table
+from uuidfs.cli.render.columns import table
+from uuidfs.cli.render.text import as_json, count
 from uuidfs.errors import show
 from uuidfs.localmigration.results import (
     CAN_MOVE,
@@ -113,7 +114,7 @@ def session_lines(sessions: list[Session]) -> list[str]:
         f"{s.uuid}  {show(s.name)}  {s.phase}  pid {s.pid} "
         f"({'running' if s.alive else 'dead'})  {show(s.tool)}"
         for s in sessions
-    ]
+    ] or ["no sessions"]
 
 
 def sessions_json(sessions: list[Session]) -> str:
