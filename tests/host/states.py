@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.host import machine as machines
 from tests.host import world
+from tests.host.container import Container
 from tests.host.machine import Machine
 from tests.live import guest
 
@@ -47,16 +48,17 @@ def directory() -> Iterator[Path]:
 
 
 @contextmanager
-def machine(
-    image: Path, base: Path | None = None, *, disk: Path | None = None
-) -> Iterator[Machine]:
-    """A machine that is not running yet, and is gone afterwards: on a layer over ``base``, or on
-    ``disk``, which goes with it."""
-    with directory() as own:
-        if disk:
-            disk.rename(own / "disk.qcow2")
-        with Machine(image, own, base) as one:
-            yield one
+def machine(image: Path, base: Path | None = None) -> Iterator[Machine]:
+    """A machine that is not running yet, and is gone afterwards: on a layer over ``base``."""
+    with directory() as own, Machine(image, own, base) as one:
+        yield one
+
+
+@contextmanager
+def container(base: Path) -> Iterator[Container]:
+    """A container that is not running yet, and is gone afterwards: on a layer over ``base``."""
+    with directory() as own, Container(own, base) as one:
+        yield one
 
 
 def _sweep() -> None:
