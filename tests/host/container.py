@@ -7,9 +7,12 @@ daemon, cron, logins, and the network card.
 """
 
 import contextlib
+import io
 import shutil
 import subprocess
+import tarfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -71,17 +74,19 @@ def _control_groups() -> Path | None:
 class Container(Host):
     """One container, on a layer over the disk ``base``, which nothing writes to."""
 
+    confined = False
+
     def __init__(self, directory: Path, base: Path) -> None:
         top = _control_groups()
         assert top
         self._directory = directory
+        self.disk = directory / "disk.qcow2"
         self._group = top / f"uuidfs-{directory.name.replace('.', '-')}"
         self._process: subprocess.Popen[bytes] | None = None
         self._init = 0
-        disk = directory / "disk.qcow2"
-        subprocess.run(
-            ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", disk], check=True
-        )
+        form = "raw" if base.suffix == ".raw" else "qcow2"
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", form, self.disk]
+        subprocess.run(create, check=True)
         (directory / "export").touch()
         (directory / "root").mkdir()
 
@@ -112,16 +117,35 @@ class Container(Host):
                 stdout=log,
                 stderr=log,
             )
-        while not self._init:
+        self._wait_for_systemd(began)
+        return time.monotonic() - began
+
+    def reboot(self) -> float:
+        """Reboot in good order and wait until all units have started; the seconds it took."""
+        began = time.monotonic()
+        self.run("systemctl reboot")
+        self._wait_for_systemd(began)
+        return time.monotonic() - began
+
+    def power_off(self) -> None:
+        """Shut down in good order; the disk is then complete."""
+        self.run("systemctl poweroff")
+        assert self._process
+        self._process.wait(PATIENCE)
+        self._init = 0
+
+    def _wait_for_systemd(self, began: float) -> None:
+        """Wait for another process 1 than there was, and until it has nothing to start any more."""
+        before = self._init
+        while self._init == before:
             self._alive(began)
             with contextlib.suppress(OSError):
                 found = (self._group / "payload/init.scope/cgroup.procs").read_text().split()
-                self._init = int(found[0]) if found else 0
+                self._init = int(found[0]) if found else before
             time.sleep(0.05)
         while self.settle() not in ("running", "degraded"):  # its socket comes a moment later
             self._alive(began)
             time.sleep(0.1)
-        return time.monotonic() - began
 
     def _alive(self, began: float) -> None:
         assert self._process
@@ -134,3 +158,11 @@ class Container(Host):
         enter = ["nsenter", "-m", "-u", "-i", "-n", "-p", "-C", "-t", str(self._init), "--"]
         words = [*enter, "env", "-i", *_ENVIRONMENT, "bash", "-c", f"cd; {command}"]
         return run_here(*words, data=data, timeout=timeout)
+
+    def put(self, files: Sequence[Path], directory: str) -> None:
+        """Copy files into a directory of the container, which is made."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for file in files:
+                archive.add(file, file.name)
+        self.do(f"mkdir -p '{directory}'; tar -x -o -C '{directory}'", data=packed.getvalue())

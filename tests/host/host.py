@@ -2,6 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 
 from tests.support.process import Done
 
@@ -13,11 +15,21 @@ class HostError(Exception):
 
 
 class Host(ABC):
-    """Runs commands."""
+    """Runs commands. ``confined``: whether AppArmor is in force."""
+
+    confined = True
 
     @abstractmethod
     def run(self, command: str, *, data: bytes = b"", timeout: float = PATIENCE) -> Done:
         """Run a command in the host's shell, as root."""
+
+    @abstractmethod
+    def put(self, files: Sequence[Path], directory: str) -> None:
+        """Copy files into a directory of the host, which is made."""
+
+    @abstractmethod
+    def reboot(self) -> float:
+        """Reboot in good order and wait until all units have started; the seconds it took."""
 
     def do(self, command: str, *, data: bytes = b"", timeout: float = PATIENCE) -> str:
         """Run a command that must succeed; what it prints."""

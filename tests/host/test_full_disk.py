@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.host import world
-from tests.host.machine import Machine
+from tests.host.host import Host
 
 pytestmark = pytest.mark.host
 
@@ -23,7 +23,7 @@ FREE = "rm -rf /fill0 /fill.* /fill.d"
 
 
 @pytest.mark.parametrize("what", FILL)
-def test_a_full_disk_stops_no_guest_and_loses_nothing(uuidfs_host: Machine, what: str) -> None:
+def test_a_full_disk_stops_no_guest_and_loses_nothing(uuidfs_host: Host, what: str) -> None:
     """At a start, at libvirt's save, at a conversion: afterwards all of it is as it should be."""
     host = uuidfs_host
     host.do("systemctl stop uuidfs && uuidfs revert --all")
@@ -54,7 +54,7 @@ def test_a_full_disk_stops_no_guest_and_loses_nothing(uuidfs_host: Machine, what
 
 @pytest.mark.parametrize("what", FILL)
 def test_an_installation_on_a_full_disk_can_be_finished_later(
-    host: Machine, deb: Path, what: str
+    host: Host, deb: Path, what: str
 ) -> None:
     before = world.names(host)["files"]
     host.put([deb], "/run/deb")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.host.host import Host
-from tests.host.machine import Machine
 from tests.live import guest
 
 RUNNING = ("web", "db")  # and started at boot
@@ -63,7 +62,7 @@ print(json.dumps(found))
 """
 
 
-def populate(machine: Machine) -> None:
+def populate(machine: Host) -> None:
     """Define all domains, give some of them snapshots and a checkpoint, and start two."""
     with tempfile.TemporaryDirectory() as directory:
         files = Path(directory)
