@@ -81,11 +81,23 @@ class Container(Host):
         assert top
         self._directory = directory
         self.disk = directory / "disk.qcow2"
-        self._group = top / f"uuidfs-{directory.name.replace('.', '-')}"
+        # Also the machine's name, which has letters, digits and "-" (systemd-nspawn).
+        self._group = top / f"uuidfs-{directory.name.encode().hex()[-24:]}"
         self._process: subprocess.Popen[bytes] | None = None
         self._init = 0
         form = "raw" if base.suffix == ".raw" else "qcow2"
-        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", form, self.disk]
+        create: list[str | Path] = [
+            "qemu-img",
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-b",
+            base,
+            "-F",
+            form,
+            self.disk,
+        ]
         subprocess.run(create, check=True)
         (directory / "export").touch()
         (directory / "root").mkdir()
