@@ -25,6 +25,7 @@ from tests.live import guest
 
 HERE = Path(__file__).parent
 _WORLD = (inspect.getsource(world.populate) + inspect.getsource(guest) + repr(world.ALL)).encode()
+_held: list[int] = []
 CACHE = Path(os.environ.get("UUIDFS_HOSTS", "/var/cache/uuidfs-hosts"))
 
 
@@ -68,11 +69,16 @@ def _sweep() -> None:
     for left in CACHE.glob("run.*"):
         if time.time() - left.stat().st_mtime < 60:
             continue  # its maker may be about to lock it
-        held = os.open(left, os.O_RDONLY)
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left)
-        os.close(held)
+        _remove_unheld(left)
+
+
+def _remove_unheld(directory: Path) -> None:
+    """Remove a directory that no process holds a lock on."""
+    held = os.open(directory, os.O_RDONLY)
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(directory)
+    os.close(held)
 
 
 def ready(image: Path) -> Path:
@@ -157,14 +163,19 @@ def _disk(
 
 
 def _kept(image: Path, name: str, made_of: list[bytes], save: Callable[[Path], None]) -> Path:
-    """A directory of the image, made anew when what it is made of has changed."""
+    """A directory of the image, made anew when what it is made of has changed.
+
+    This process holds it until it ends: disks are layers over it. So another version of the tests
+    that runs meanwhile leaves it alone."""
     key = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:12]
     state, new = image / f"{name}-{key}", image / f"{name}-{key}.new"
     with (image / f"{name}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)  # another run may be making it
         if not state.exists():
             for old in [*image.glob(f"{name}-{'?' * 12}"), *image.glob(f"{name}-{'?' * 12}.new")]:
-                shutil.rmtree(old)
+                _remove_unheld(old)
             save(new)
             new.rename(state)
+        _held.append(os.open(state, os.O_RDONLY | os.O_CLOEXEC))
+        fcntl.flock(_held[-1], fcntl.LOCK_SH)
     return state
