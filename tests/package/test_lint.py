@@ -63,6 +63,9 @@ SCRIPTS = [
     REPOSITORY / "tests/package/piuparts.d/post_setup_domains",
     REPOSITORY / "tests/package/piuparts.d/post_install_domains",
     REPOSITORY / "tests/chroot/run",
+    REPOSITORY / "tests/host/build",
+    REPOSITORY / "tests/modular/build-virtqemud",
+    REPOSITORY / "tests/support/own-mirror",
     REPOSITORY / "hooks/qemu",
 ]
 
