@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +24,7 @@ from uuidfs.cli.options import (
 )
 from uuidfs.cli.output import say
 from uuidfs.cli.render import migration
-from uuidfs.errors import EXIT_BUSY, EXIT_OK, UsageError
+from uuidfs.errors import EXIT_BUSY, EXIT_OK, UsageError, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.runtime import sessions
 from uuidfs.survey.resolve import resolve
@@ -277,7 +278,11 @@ def moment(text: str) -> float:
 
 
 def system(layout: Layout) -> Layout:
-    """The layout itself. Raises UsageError where it is not this host's own."""
+    """The layout itself. Raises UsageError where it is not this host's own, and UuidfsError for who
+    is not root: QEMU's processes, locks and sessions are closed to all others, also to the members
+    of libvirt's group."""
     if layout.uri != "qemu:///system" or not layout.live:
         raise UsageError("local migration is for qemu:///system on this host")
+    if os.geteuid() != 0:
+        raise UuidfsError("this needs the rights of root: run as root")
     return layout

@@ -8,6 +8,7 @@ import typer
 from uuidfs.cli.options import CONNECT, DOMAINS, JSON, ROOT, layout_of
 from uuidfs.cli.output import say
 from uuidfs.cli.render.outdated import outdated_errors, outdated_json, outdated_lines
+from uuidfs.cli.terminal import look as look_at_terminal
 from uuidfs.errors import UsageError, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.outdated import look, record
@@ -39,7 +40,7 @@ def outdated_command(
     if as_json:
         say([outdated_json(found)])
     else:
-        say(outdated_lines(found), outdated_errors(found.problems))
+        say(outdated_lines(found, look_at_terminal()), outdated_errors(found.problems))
     raise typer.Exit(found.exit_code)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from uuidfs.cli.render.text import as_json, as_json_line, count, table
+from uuidfs.cli.render.columns import table
+from uuidfs.cli.render.text import as_json, as_json_line, count
 from uuidfs.errors import show
 from uuidfs.localmigration.results import (
     CAN_MOVE,
@@ -153,7 +154,7 @@ def session_lines(sessions: list[Session]) -> list[str]:
         f"{s.uuid}  {show(s.name)}  {s.phase}  pid {s.pid} "
         f"({'running' if s.alive else 'dead'})  {show(s.tool)}"
         for s in sessions
-    ]
+    ] or ["no sessions"]
 
 
 def sessions_json(sessions: list[Session]) -> str:
