@@ -1,18 +1,13 @@
 """What people see of domains: short UUIDs, what is chosen, what is said of what is not there."""
 
-import fcntl
 import os
-import pty
-import struct
-import subprocess
-import sys
-import termios
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Build
-from tests.support.process import PATIENCE, REPOSITORY, Done, uuidfs
+from tests.support.process import uuidfs
+from tests.support.terminal import on_a_terminal
 from tests.support.trees import Domain, Tree, domain_xml, uuid_for
 from uuidfs.check import check
 from uuidfs.cli.render.columns import PLAIN, Look, width
@@ -71,7 +66,7 @@ def test_status_is_a_table_with_a_summary_and_short_uuids(tree: Tree) -> None:
     assert "5 domains: 2 converted, 1 plain, 2 partial; 1 undefined" in lines
     on_terminal = status_lines(result, Look(80))
     assert max(map(width, on_terminal)) <= 80
-    wide = status_lines(result, Look(80, wide=True))
+    wide = status_lines(result, Look(wide=True))
     assert any(LONG in each and uuid_for(LONG) in each for each in wide)
     gone = f"{tree.host.store('snapshot')}/{uuid_for('web')}/s1.xml"
     assert f"web: snapshot unreferenced: {gone}" in " ".join(wide)
@@ -227,30 +222,6 @@ def test_the_trash_says_what_of_which_domain(tree: Tree) -> None:
     (line,) = (each for each in lines if "config" in each)
     assert line.split()[3:] == ["old", "undefined", "config"]
     assert any(each.split()[3:] == ["old", "undefined", "snapshot", "s1"] for each in lines)
-
-
-def on_a_terminal(root: Path, *words: str, **env: str) -> Done:
-    """What uuidfs prints on a terminal of 80 columns."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    command = [sys.executable, "-m", "uuidfs", "--root", os.fspath(root), *words]
-    clean = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS"}}
-    with subprocess.Popen(
-        command, stdout=theirs, stderr=subprocess.PIPE, cwd=REPOSITORY, env=clean | env
-    ) as process:
-        os.close(theirs)
-        data = b""
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:  # EIO: it has ended
-                break
-            if not piece:
-                break
-            data += piece
-        process.wait(PATIENCE)
-    os.close(ours)
-    return Done(process.returncode, data.decode().replace("\r\n", "\n"), "")
 
 
 def test_a_terminal_has_colours_unless_they_are_unwanted(tree: Tree) -> None:
