@@ -68,6 +68,12 @@ MAX_FAILURES = typer.Option(
     help="Begin no other trip once so many have failed; 0 for never stop.",
 )
 
+PROGRESS = typer.Option(
+    False,
+    "--progress",
+    help="With --json: an object a line for how far trips are; the last is the result.",
+)
+
 STARTED_BEFORE = typer.Option(
     None,
     "--started-before",
@@ -91,6 +97,7 @@ def local_migrate_command(
     recover: bool = RECOVER,
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
+    progress: bool = PROGRESS,
     lock_timeout: float = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
@@ -109,6 +116,8 @@ def local_migrate_command(
         None,
         threading.Event(),
     )
+    if progress and (not as_json or recover):
+        raise UsageError("--progress is for moves with --json")
     if recover:
         if started_before is not None:
             raise UsageError("--recover finishes every trip: leave --started-before out")
@@ -118,7 +127,7 @@ def local_migrate_command(
     if only_outdated and started_before is not None:
         raise UsageError("--outdated leaves out by itself what has moved, without --started-before")
     wanted = _outdated(layout) if only_outdated else _wanted(layout, domains or (), started_before)
-    _operate(layout, wanted, options, jobs, max_failures, as_json=as_json)
+    _operate(layout, wanted, options, jobs, max_failures, as_json=as_json, live=progress)
 
 
 class Wanted(NamedTuple):
@@ -169,6 +178,7 @@ def _operate(
     max_failures: int,
     *,
     as_json: bool,
+    live: bool,
 ) -> NoReturn:
     """Move those that are wanted, and tell what came of it."""
     from uuidfs.cli import operation
@@ -189,7 +199,7 @@ def _operate(
     with contextlib.ExitStack() as stack:
         journal = None if options.dry_run else stack.enter_context(Journal())
         teller = operation.Teller(
-            len(guests), options.cancelled, journal, as_json=as_json, whole=whole
+            len(guests), options.cancelled, journal, as_json=as_json, whole=whole, live=live
         )
         result = operation.trips(
             guests,
@@ -200,7 +210,8 @@ def _operate(
             wanted.needed,
         )
     if as_json:
-        operation.finish(result, teller, [migration.operation_json(result)])
+        last = migration.result_line if live else migration.operation_json
+        operation.finish(result, teller, [last(result)])
     lines = migration.summary_lines(result, dry_run=options.dry_run) if whole else []
     left = migration.stopped_lines(result, resumes=wanted.resumes)
     operation.finish(result, teller, lines, left)

@@ -1,6 +1,7 @@
 """``uuidfs status``, ``uuidfs check`` and ``uuidfs path``."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,13 +19,24 @@ from uuidfs.cli.options import (
 )
 from uuidfs.cli.output import say
 from uuidfs.cli.render.runs import run_errors
-from uuidfs.cli.render.status import NONE, check_json, check_lines, status_json, status_lines
+from uuidfs.cli.render.status import (
+    NONE,
+    check_json,
+    check_lines,
+    former_errors,
+    former_lines,
+    status_json,
+    status_lines,
+)
 from uuidfs.cli.terminal import look
 from uuidfs.convert.results import Options
 from uuidfs.errors import EXIT_FAILED, UsageError, show
 from uuidfs.layout.places import Kind
 from uuidfs.status import DOMAIN_STATES, FileState, in_state, status_of, with_problems
 from uuidfs.uuid_path import uuid_path
+
+if TYPE_CHECKING:
+    from uuidfs.history.former import Former
 
 KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
 
@@ -41,6 +53,10 @@ PROBLEMS = typer.Option(False, "--problems", help="Only what needs a look, with 
 
 WIDE = typer.Option(False, "--wide", help="Whole UUIDs and paths, however long the lines get.")
 
+FORMER = typer.Option(
+    False, "--former", help="Also the names that domains had before: this reads all their logs."
+)
+
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
 
 
@@ -50,13 +66,15 @@ def status_command(
     wanted: list[str] = STATE,
     problems: bool = PROBLEMS,
     wide: bool = WIDE,
+    former_wanted: bool = FORMER,
     as_json: bool = JSON,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
     """Show domains, UUIDs and the state of each kind of file."""
     chosen = _states(wanted or ())
-    result = status_of(layout_of(ctx, root, connect), tuple(domains) if domains else None)
+    layout = layout_of(ctx, root, connect)
+    result = status_of(layout, tuple(domains) if domains else None)
     empty = NONE
     if chosen:
         result = in_state(result, chosen)
@@ -64,10 +82,19 @@ def status_command(
     if problems:
         result = with_problems(result)
         empty = "no problems found"
+    former: Former | None = None
+    if former_wanted:
+        from uuidfs.history.former import former_of
+
+        former = former_of(layout, [d.uuid for d in (*result.domains, *result.undefined)])
     if as_json:
-        say([status_json(result)])
+        say([status_json(result, former)])
+        return
+    lines = status_lines(result, look(wide=wide), details=problems, empty=empty)
+    if former is None:
+        say(lines)
     else:
-        say(status_lines(result, look(wide=wide), details=problems, empty=empty))
+        say([*lines, *former_lines(result, former)], former_errors(former))
 
 
 def _states(wanted: Iterable[str]) -> set[FileState]:

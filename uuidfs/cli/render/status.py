@@ -13,6 +13,7 @@ from uuidfs.layout.words import short_uuids
 if TYPE_CHECKING:
     from uuidfs.check import CheckResult
     from uuidfs.findings import Finding
+    from uuidfs.history.former import Former
     from uuidfs.runtime.reconciler_state import ReconcilerState
     from uuidfs.status import DomainStatus, StatusResult
 
@@ -26,19 +27,22 @@ _STATE = 2  # the column
 _COLOURS = {"converted": "green", "partial": "yellow", "conflict": "red"}
 
 
-def status_json(result: "StatusResult") -> str:
-    """status."""
+def status_json(result: "StatusResult", former: "Former | None" = None) -> str:
+    """status. Each domain has its former names where these were asked for."""
+    more = {} if former is None else {"unread": problems_json(former.problems)}
     return as_json(
-        domains=[_domain_json(domain) for domain in result.domains],
-        undefined=[_domain_json(domain) for domain in result.undefined],
+        domains=[_domain_json(domain, former) for domain in result.domains],
+        undefined=[_domain_json(domain, former) for domain in result.undefined],
         unbound=list(result.unbound),
         leftovers=list(result.leftovers),
         problems=problems_json(result.problems),
         reconciler=result.reconciler._asdict() if result.reconciler is not None else None,
+        **more,
     )
 
 
-def _domain_json(domain: "DomainStatus") -> dict[str, Any]:
+def _domain_json(domain: "DomainStatus", former: "Former | None") -> dict[str, Any]:
+    more = {} if former is None else {"former_names": list(former.names.get(domain.uuid, ()))}
     return {
         "name": domain.name,
         "uuid": domain.uuid,
@@ -54,7 +58,22 @@ def _domain_json(domain: "DomainStatus") -> dict[str, Any]:
             for file in domain.files
         ],
         "problems": problems_json(domain.problems),
+        **more,
     }
+
+
+def former_lines(result: "StatusResult", former: "Former") -> list[str]:
+    """One line for each domain that had other names before."""
+    return [
+        f"{show(d.name or d.uuid)}: formerly {', '.join(show(name) for name in names)}"
+        for d in (*result.domains, *result.undefined)
+        if (names := former.names.get(d.uuid))
+    ]
+
+
+def former_errors(former: "Former") -> list[str]:
+    """What could not be read."""
+    return [f"uuidfs: {show(p.path)}: {show(p.reason)}" for p in former.problems]
 
 
 def status_lines(

@@ -15,6 +15,13 @@ def as_json(**fields: Any) -> str:
     return json.dumps({"version": VERSION, **fields}, indent=2)
 
 
+def as_json_line(**fields: Any) -> str:
+    """The same on one line, for a stream of them."""
+    import json
+
+    return json.dumps({"version": VERSION, **fields})
+
+
 def error_json(message: str, exit_code: int) -> str:
     """What ``--json`` prints instead of a result."""
     return as_json(error=message, exit_code=exit_code)
