@@ -1,4 +1,4 @@
-# make demo   set up, then the main job on a sample tree; no root, no libvirt
+# make demo   a minute: what goes wrong on a plain host, and what uuidfs makes of it; no root needed
 # make test   set up, then all tests; those that need root or libvirt skip where it is missing
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
@@ -25,8 +25,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev]'
 	touch $@
 
-demo: $(STAMP)
-	@$(BIN)/python -m tests.demo
+demo:
+	@tests/demo/run
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""``make demo``: what goes wrong on a plain host, and beside it what uuidfs makes of it."""
