@@ -107,7 +107,7 @@ def _revert(pair: _Pair) -> None:
 
 
 def _start(host: Host, domain: Domain, when: str) -> None:
-    """What libvirt (9.0) writes at a start; virtlogd opens the log by its name and follows links."""
+    """What libvirt (9.0) writes at a start; virtlogd opens it by name and follows links."""
     with host.log_of(domain.name).open("a") as log:
         log.write(f"{when}:00.123+0000: starting up libvirt version: 9.0.0, qemu version: 7.2\n")
         log.write(f"-name guest={domain.name},debug-threads=on \\\n-uuid {domain.uuid} \\\n")
