@@ -54,6 +54,7 @@ class Page {
     route(asked = false) {
         this.view?.close?.();
         this.links();
+        this.main.dataset.at = window.location.hash;
         const [name = "domains"] = cockpit.location.path;
         if (this.permission.allowed === false) {
             this.view = null;

@@ -57,7 +57,11 @@ export function ask({ title, body, action, kind = "primary", run }) {
         // Escape would hide what is still going on.
         dialog.addEventListener("cancel", event => busy && event.preventDefault());
         cancel.addEventListener("click", event => busy && event.stopImmediatePropagation(), true);
+        // Somebody went back, or followed a link: the question is about what is not shown any more.
+        const leave = () => busy || dialog.close();
+        window.addEventListener("hashchange", leave);
         dialog.addEventListener("close", () => {
+            window.removeEventListener("hashchange", leave);
             dialog.remove();
             const again = opener?.isConnected ? opener : withKey(document, key);
             (again || document.querySelector("h2"))?.focus();

@@ -22,6 +22,9 @@ export const data = text => el("bdi", { class: "data" }, visible(text));
 
 export const code = text => el("bdi", { class: "data code" }, visible(text));
 
+// A text that is not broken over lines.
+export const whole = text => el("span", { class: "whole" }, text);
+
 // A translated text with nodes in the places of $0, $1.
 export function filled(text, ...nodes) {
     return text.split(/(\$[0-9])/).map(part =>

@@ -1,7 +1,7 @@
 // One domain: its names, its history, its files, and its log across renames and rotations.
 
 import { _, fmt, moment, ngettext, visible } from "./text.js";
-import { badge, code, data, el, notice, table } from "./dom.js";
+import { badge, code, data, el, notice, table, whole } from "./dom.js";
 import { eventOf, stateOf } from "./words.js";
 import { uuidfs } from "./run.js";
 import { logPanel } from "./log.js";
@@ -41,7 +41,7 @@ export function domainView(uuid) {
             table(fmt(_("What happened ($0)"), history.events.length),
                   [_("When"), _("What"), _("Name then"), _("Said by"), _("In uuidfs's words")],
                   history.events.map(event => [
-                      event.time === null ? _("unknown") : moment(event.time),
+                      event.time === null ? _("unknown") : whole(moment(event.time)),
                       eventOf(event.event),
                       event.name === null ? "" : data(event.name),
                       data(event.origin), data(event.text)])),

@@ -3,6 +3,7 @@
 import { _, fmt, ngettext, visible } from "./text.js";
 import { badge, code, data, el, notice, table } from "./dom.js";
 import { countOf, stateOf } from "./words.js";
+import { failure } from "./dialog.js";
 import { uuidfs } from "./run.js";
 
 const cockpit = window.cockpit;
@@ -10,7 +11,7 @@ const cockpit = window.cockpit;
 const linkTo = uuid => `#${cockpit.location.encode(["domain"], { uuid })}`;
 
 export const domainLink = (name, uuid) =>
-    el("a", { href: linkTo(uuid), "data-key": `domain:${uuid}` }, name === null ? _("(no name)") : data(name));
+    el("a", { href: linkTo(uuid), "data-key": `domain:${uuid}` }, name === null ? _("(gone)") : data(name));
 
 export function domainsView() {
     let former = null; // by UUID; reading all logs takes longer than all the rest
@@ -19,21 +20,30 @@ export function domainsView() {
 
     async function readFormer() {
         const turn = ++asked;
-        const found = await uuidfs("status", "--former").catch(() => null);
-        if (turn !== asked)
-            return;
-        former = new Map();
-        for (const one of [...(found?.domains || []), ...(found?.undefined || [])])
-            former.set(one.uuid, one.former_names || []);
+        let unread = [];
+        try {
+            const found = await uuidfs("status", "--former");
+            if (turn !== asked)
+                return;
+            unread = found.unread.map(one => el("p", {}, code(one.path), " ", data(one.reason)));
+            former = new Map([...found.domains, ...found.undefined].map(one => [one.uuid, one.former_names]));
+        } catch (error) {
+            if (turn !== asked)
+                return;
+            unread = [failure(error)];
+            former = new Map();
+        }
+        document.getElementById("unread")?.replaceChildren(
+            ...(unread.length ? [notice("warning", _("Some former names could not be read"), ...unread)] : []));
         for (const cell of document.querySelectorAll("[data-former]"))
             fill(cell, cell.dataset.former);
         filter();
     }
 
     function fill(cell, uuid) {
-        const names = former === null ? null : former.get(uuid) || [];
+        const names = former === null ? null : former.get(uuid) ?? null;
         if (names === null)
-            cell.replaceChildren(el("span", { class: "quiet" }, "…"));
+            cell.replaceChildren(el("span", { class: "quiet" }, former === null ? "…" : _("unknown")));
         else
             cell.replaceChildren(...names.flatMap((name, number) => number ? [", ", data(name)] : [data(name)]));
     }
@@ -74,6 +84,7 @@ export function domainsView() {
                el("span", { id: "shown", class: "quiet", role: "status" })),
             el("div", { id: "domains" }, table(fmt(_("Domains ($0)"), domains.length),
                                                [_("Name"), _("Former names"), _("State"), _("Files"), _("UUID")], rows)),
+            el("div", { id: "unread" }),
             ...problems(found),
         ];
         window.setTimeout(filter);

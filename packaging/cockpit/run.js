@@ -19,38 +19,42 @@ export class Failed extends Error {
 
 const quoted = word => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-// Objects in a stream: mostly one a line, but what uuidfs says instead of a result has several.
+// Objects in a stream: one a line, or one over several lines, the last of which is "}" alone. Each text is
+// parsed once: of a thousand domains it is long.
 export class Objects {
     constructor(tell) {
         this.tell = tell;
-        this.rest = "";
-        this.kept = "";
+        this.rest = [];
+        this.kept = [];
     }
 
     add(text) {
-        const lines = (this.rest + text).split("\n");
-        this.rest = lines.pop();
-        for (const line of lines)
-            this.line(line);
+        const lines = text.split("\n");
+        this.rest.push(lines.shift());
+        for (const line of lines) {
+            this.line(this.rest.join(""));
+            this.rest = [line];
+        }
     }
 
     line(line) {
+        this.kept.push(line);
+        if (line !== "}" && (this.kept.length > 1 || !line.endsWith("}")))
+            return;
         let found;
         try {
-            found = JSON.parse(this.kept + line);
+            found = JSON.parse(this.kept.join("\n"));
         } catch {
-            this.kept += `${line}\n`;
-            return;
+            return; // no object: it is shown as it is in the end
         }
-        this.kept = "";
+        this.kept = [];
         this.tell(found);
     }
 
     end() {
-        if (this.rest.trim())
-            this.line(this.rest);
-        this.rest = "";
-        return this.kept.trim();
+        this.line(this.rest.join(""));
+        this.rest = [];
+        return this.kept.join("\n").trim();
     }
 }
 

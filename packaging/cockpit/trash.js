@@ -1,7 +1,7 @@
 // What libvirt deleted: whole domains that can come back, and single files.
 
 import { _, bytes, fmt, moment, ngettext } from "./text.js";
-import { announce, button, code, data, el, filled, notice, table } from "./dom.js";
+import { announce, button, code, data, el, filled, notice, table, whole } from "./dom.js";
 import { ask, failure } from "./dialog.js";
 import { countOf } from "./words.js";
 import { domainLink } from "./domains.js";
@@ -86,7 +86,7 @@ export function trashView(refresh) {
         return table(fmt(_("Domains that can come back ($0)"), domains.length), [_("Name"), _("Undefined"), _("What there is"), _("UUID"), _("Action")],
                      [...domains].reverse().map(one => [
                          domainLink(one.name, one.uuid),
-                         one.when === null ? _("just now") : moment(one.when),
+                         whole(one.when === null ? _("just now") : moment(one.when)),
                          parts(one), code(one.uuid),
                          button(_("Bring back …"), () => undelete(one), { key: `undelete:${one.uuid}`, more: one.name })]));
     }
@@ -112,9 +112,9 @@ export function trashView(refresh) {
                          const name = nameOf(entry, names);
                          const what = `${entry.file} (${name ?? entry.uuid})`;
                          return [
-                             el("span", {}, data(entry.kind), " ", code(entry.file)),
-                             name === null ? code(entry.uuid) : data(name), moment(entry.when),
-                             data(entry.by ? `${entry.reason} (${entry.by})` : entry.reason), bytes(entry.size),
+                             el("span", {}, el("span", { class: "quiet" }, data(entry.kind), " "), code(entry.file)),
+                             name === null ? code(entry.uuid) : data(name), whole(moment(entry.when)),
+                             data(entry.by ? `${entry.reason} (${entry.by})` : entry.reason), whole(bytes(entry.size)),
                              el("span", { class: "buttons" },
                                 button(_("Restore"), () => restore(entry), { key: `restore:${entry.id}`, more: what }),
                                 button(_("Remove …"), () => remove({ ...entry, name }), { key: `remove:${entry.id}`, more: what, kind: "quiet-danger" }))];

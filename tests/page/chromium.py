@@ -223,7 +223,8 @@ class Page:
     def settled(self) -> None:
         """Wait until nothing is being read."""
         self.wait(
-            "document.querySelector('h2') && !document.querySelector('[aria-busy]')"
+            "document.querySelector('main')?.dataset.at === location.hash"
+            " && document.querySelector('h2') && !document.querySelector('[aria-busy]')"
             " && !document.querySelector('.busy')",
             "the view is there",
         )

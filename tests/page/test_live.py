@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.live import guest
 from tests.live.devices import define
 from tests.live.migration import leftovers
@@ -11,9 +13,10 @@ from tests.live.moving import wait_counting
 from tests.live.private_host import PrivateHost
 from tests.live.updates import QEMU, copy_qemu, run_guest, upgraded
 from tests.page.accessible import complaints
-from tests.page.chromium import Page
+from tests.page.chromium import Chromium, Page
 from tests.page.cockpit import Cockpit
 from tests.page.conftest import UUIDFS, Open
+from tests.support.process import wait_for
 
 # All that is said to those who do not see, and each state of the bars.
 _RECORD = """
@@ -89,6 +92,31 @@ def test_an_outdated_guest_moves_with_progress_and_one_is_stopped(
     wait_counting(host, 2)
     page.click("[data-key='close-moves']")
     page.wait("document.querySelector('.moves').hidden")
+
+
+@pytest.mark.full
+def test_who_closes_the_page_has_the_guests_home(
+    ready: PrivateHost, serve: Callable[..., Cockpit], browser: Chromium
+) -> None:
+    host = ready
+    copy_qemu(host)
+    for number in (1, 2, 3):
+        run_guest(host, number=number)
+    upgraded(host.path(QEMU))
+    page = browser.open(served(serve, host).url("outdated"))
+    page.click("[data-key='move-all']")
+    page.has("c: can move")
+    page.click("dialog [type='submit']")
+    page.has("1 of 3 are done.")
+    page.wait("document.querySelector('.bars').innerText.includes('on its way')")
+    page.close()
+
+    def over() -> bool:
+        return "local-migrate" not in host.run("ps", "-e", "-o", "args=").ok().out
+
+    wait_for(over, "uuidfs has ended")
+    assert leftovers(host) == []
+    wait_counting(host, 1, 2, 3)
 
 
 def test_a_domain_comes_back_and_its_log_goes_on_across_names(

@@ -14,16 +14,19 @@ def test_domains_have_their_state_and_their_former_names(shown: Shown, open_page
     store = tree.host.store("log")
     (store / f"{WEB.uuid}.log").write_bytes(started(1, "shop") + started(2, "web"))
     tree.host.log_of("web").symlink_to(f"by-uuid/{WEB.uuid}.log")
+    (store / f"{DB.uuid}.log.9.gz").write_text("this is no gzip")
     tree.host.config_of("new").write_bytes(domain_xml("new", uuid_for("new")))
     page = open_page(cockpit)
     page.has("Domains (3)")
     page.has("shop")
+    page.has("Some former names could not be read")
+    page.has(f"{DB.uuid}.log.9.gz")
     rows = page.eval(
         "[...document.querySelectorAll('#domains tbody tr')].map("
         "row => [...row.cells].slice(0, 3).map(cell => cell.innerText.trim()))"
     )
     assert rows == [
-        ["db", "", "converted"],
+        ["db", "", "partly converted"],
         ["new", "", "not converted"],
         ["web", "shop", "converted"],
     ]
