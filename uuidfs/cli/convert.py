@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from uuidfs.cli.completion import kinds as complete_kinds
 from uuidfs.cli.firmware import KIND as FIRMWARE
 from uuidfs.cli.firmware import firmware_run
 from uuidfs.cli.options import (
@@ -34,7 +35,9 @@ KINDS = typer.Option(
     "--kind",
     metavar="KIND",
     show_default=False,
-    help="Only these files: config, log, snapshot, checkpoint or nvram; may be given repeatedly.",
+    autocompletion=complete_kinds,
+    help="Take only these files: config, log, snapshot, checkpoint or nvram. "
+    "It may be given several times.",
 )
 
 
@@ -45,11 +48,17 @@ def convert_command(
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
     kinds: list[str] = KINDS,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Move files to UUID names, with symlinks under the domains' names."""
+    """Move files to UUID names, and leave links at their own names.
+
+    Examples:
+        uuidfs convert --all --dry-run
+        uuidfs convert --all
+        uuidfs convert web db --kind config --kind log
+    """
     layout = layout_of(ctx, root, connect)
     configuration = configured(layout)
     options = _options(domains, all_domains, dry_run, patience(layout, lock_timeout))
@@ -75,11 +84,18 @@ def revert_command(
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
     kinds: list[str] = KINDS,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Give libvirt's own file names back, exactly as they were."""
+    """Give libvirt's own file names back, exactly as they were.
+
+    It is refused while the reconciler runs, which would convert again.
+
+    Examples:
+        uuidfs revert web
+        systemctl stop uuidfs && uuidfs revert --all
+    """
     layout = layout_of(ctx, root, connect)
     if not dry_run and (running := reconciler_state.read(layout)) is not None:
         raise reconciler_state.RunsError(running.pid)

@@ -5,14 +5,12 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
-from uuidfs.cli.render import text
-from uuidfs.cli.render.runs import run_errors, run_json, run_lines
-from uuidfs.convert.results import Options, RunResult
 from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK, UsageError, UuidfsError, show
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:
+    from uuidfs.convert.results import Options, RunResult
     from uuidfs.firmware.results import FirmwareRun
     from uuidfs.runtime.known_checkpoints import KnownCheckpoints
     from uuidfs.settings import Loaded
@@ -56,9 +54,9 @@ def cpus() -> int:
 
 
 def carry_out(
-    action: Callable[[Layout, Options], RunResult],
+    action: "Callable[[Layout, Options], RunResult]",
     layout: Layout,
-    options: Options,
+    options: "Options",
     *,
     as_json: bool = False,
     firmware: "Callable[[], FirmwareRun | None] | None" = None,
@@ -67,6 +65,8 @@ def carry_out(
 
     ``firmware`` comes first: libvirt writes the definitions anew, which are files to convert.
     """
+    from uuidfs.cli.render.runs import run_errors, run_json, run_lines
+
     changed = firmware() if firmware is not None else None
     result = action(layout, options)
     if as_json:
@@ -90,7 +90,9 @@ def fail(message: str, exit_code: int) -> NoReturn:
     """One line on stderr, or a JSON object where ``--json`` was asked for, and the end."""
     message = " ".join(message.split())
     if "--json" in sys.argv[1:]:
-        say([text.error_json(message, exit_code)])
+        from uuidfs.cli.render.text import error_json
+
+        say([error_json(message, exit_code)])
     else:
         say([], [f"uuidfs: {message}"])
     sys.exit(exit_code)

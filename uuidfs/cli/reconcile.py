@@ -17,7 +17,14 @@ def reconcile_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Keep the names right while libvirt rewrites, renames and deletes them."""
+    """Keep the links right while libvirt works; for the service.
+
+    It stays in the foreground, and writes log lines.
+
+    Examples:
+        systemctl start uuidfs
+        uuidfs reconcile --once
+    """
     # Other commands do without watchdog.
     from uuidfs import settings
     from uuidfs.keepsakes.tend import keeper

@@ -2,7 +2,6 @@
 
 import typer
 
-from uuidfs.check import check, repair
 from uuidfs.cli.options import (
     CONNECT,
     DOMAIN,
@@ -14,13 +13,14 @@ from uuidfs.cli.options import (
     patience,
 )
 from uuidfs.cli.output import say
-from uuidfs.cli.render.runs import run_errors
-from uuidfs.cli.render.status import check_json, check_lines, status_json, status_lines
-from uuidfs.convert.results import Options
 from uuidfs.layout.places import Kind
-from uuidfs.status import status_of, uuid_path
 
-KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
+KIND = typer.Option(
+    Kind.CONFIG.value,
+    "--kind",
+    metavar="KIND",
+    help="Which of the domain's files: config, log, snapshot or checkpoint.",
+)
 
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
 
@@ -32,8 +32,19 @@ def status_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Show domains, UUIDs and the state of each kind of file."""
-    result = status_of(layout_of(ctx, root, connect), tuple(domains) if domains else None)
+    """Show each domain with its UUID and the state of its files.
+
+    Examples:
+        uuidfs status
+        uuidfs status web
+        uuidfs status --json
+    """
+    from uuidfs.cli.render.status import status_json, status_lines
+    from uuidfs.status import status_of
+    from uuidfs.survey.identity_lxml import quick_reader
+
+    chosen = tuple(domains) if domains else None
+    result = status_of(layout_of(ctx, root, connect), chosen, quick_reader())
     if as_json:
         say([status_json(result)])
     else:
@@ -44,14 +55,27 @@ def check_command(
     ctx: typer.Context,
     repair_wanted: bool = REPAIR,
     as_json: bool = JSON,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Check every promise that can be checked on disk."""
+    """Check every promise that can be checked on disk.
+
+    Exit status 3 says that something was found.
+
+    Examples:
+        uuidfs check
+        uuidfs check --repair
+    """
+    from uuidfs.check import check, repair
+    from uuidfs.cli.render.status import check_json, check_lines
+
     layout = layout_of(ctx, root, connect)
     errors: list[str] = []
     if repair_wanted:
+        from uuidfs.cli.render.runs import run_errors
+        from uuidfs.convert.results import Options
+
         result, done = repair(
             layout, Options(lock_timeout=patience(layout, lock_timeout), by="check")
         )
@@ -72,6 +96,14 @@ def path_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Print the UUID path of a domain's files, for scripts."""
+    """Print where a domain's files are by its UUID, for scripts.
+
+    Examples:
+        uuidfs path web
+        tail -f "$(uuidfs path web --kind log)"
+    """
+    from uuidfs.status import uuid_path
+    from uuidfs.survey.identity_lxml import quick_reader
+
     layout = layout_of(ctx, root, connect)
-    say([uuid_path(layout, domain, kind)])
+    say([uuid_path(layout, domain, kind, quick_reader())])
