@@ -47,9 +47,10 @@ class HelpCommand(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Without what the usage line says already, and without click's ``[x>=0]``."""
-        found = [p.get_help_record(ctx) for p in self.get_params(ctx) if not _is_argument(p)]
+        mine = _arguments(self, ctx)
+        found = [p.get_help_record(ctx) for p in self.get_params(ctx) if p not in mine]
         options = [(names, _NOISE.sub("", text)) for names, text in filter(None, found)]
-        arguments = [(p.metavar, p.help) for p in self.get_params(ctx) if _is_argument(p)]
+        arguments = [(p.metavar, p.help) for p in mine]
         for title, lines in (("Arguments", arguments), ("Options", options)):
             if lines:
                 with formatter.section(title):
@@ -57,8 +58,7 @@ class HelpCommand(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Arguments as the source has them: typer 0.29 adds brackets and Python types."""
-        arguments = [p.metavar for p in self.get_params(ctx) if _is_argument(p)]
-        return ["[OPTIONS]", *arguments]
+        return ["[OPTIONS]", *(p.metavar for p in _arguments(self, ctx))]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples, last: they are what a hurried reader looks for at the prompt."""
@@ -152,8 +152,8 @@ def group(summary: str) -> typer.Typer:
     )
 
 
-def _is_argument(parameter: Any) -> bool:
-    return bool(parameter.param_type_name == "argument")
+def _arguments(command: TyperCommand, ctx: Any) -> list[Any]:
+    return [p for p in command.get_params(ctx) if p.param_type_name == "argument"]
 
 
 def _made(entry: Command) -> Any:
