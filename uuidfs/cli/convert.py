@@ -30,6 +30,10 @@ from uuidfs.runtime import reconciler_state
 if TYPE_CHECKING:
     from uuidfs.firmware.results import FirmwareRun
 
+VERBOSE = typer.Option(
+    False, "--verbose", "-v", help="Print a line for each domain, however many they are."
+)
+
 KINDS = typer.Option(
     None,
     "--kind",
@@ -46,6 +50,7 @@ def convert_command(
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
     dry_run: bool = DRY_RUN,
+    verbose: bool = VERBOSE,
     as_json: bool = JSON,
     kinds: list[str] = KINDS,
     lock_timeout: str = LOCK_TIMEOUT,
@@ -74,6 +79,7 @@ def convert_command(
         ),
         mode if firmware else "",
         required=bool(kinds),
+        verbose=verbose,
     )
 
 
@@ -82,6 +88,7 @@ def revert_command(
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
     dry_run: bool = DRY_RUN,
+    verbose: bool = VERBOSE,
     as_json: bool = JSON,
     kinds: list[str] = KINDS,
     lock_timeout: str = LOCK_TIMEOUT,
@@ -104,7 +111,15 @@ def revert_command(
     files, firmware = _chosen_kinds(kinds)
     if files is not None:
         options = options._replace(kinds=files)
-    _run("revert", layout, as_json, options, "all" if firmware else "", required=bool(kinds))
+    _run(
+        "revert",
+        layout,
+        as_json,
+        options,
+        "all" if firmware else "",
+        required=bool(kinds),
+        verbose=verbose,
+    )
 
 
 def _chosen_kinds(kinds: list[str] | None) -> tuple[frozenset[Kind] | None, bool]:
@@ -145,6 +160,7 @@ def _run(
     mode: str,
     *,
     required: bool,
+    verbose: bool,
 ) -> NoReturn:
     def firmware() -> "FirmwareRun | None":
         return firmware_run(
@@ -157,13 +173,13 @@ def _run(
             required=required,
         )
 
-    chosen = with_progress(chosen, Progress("Converting" if action == "convert" else "Reverting"))
-    raise typer.Exit(
-        carry_out(
+    with Progress("Converting" if action == "convert" else "Reverting") as progress:
+        code = carry_out(
             convert if action == "convert" else revert,
             layout,
-            chosen,
+            with_progress(chosen, progress),
             as_json=as_json,
+            verbose=verbose,
             firmware=firmware if mode else None,
         )
-    )
+    raise typer.Exit(code)

@@ -20,6 +20,28 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130  # as a shell says of a command that SIGINT ended
 
 
+class StoppedError(UuidfsError):
+    """Ctrl-C, with what is done so far."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+def draws() -> bool:
+    """Whether progress is drawn: only where a person looks at standard error.
+
+    dpkg gives maintainer scripts a terminal, and apt writes what comes out of it to its log;
+    DPKG_MAINTSCRIPT_PACKAGE is in their environment (dpkg(1), "ENVIRONMENT"). rpm tells its
+    scriptlets nothing: packaging/lifecycle says TERM=dumb for both.
+    """
+    environment = os.environ
+    return (
+        sys.stderr is not None
+        and sys.stderr.isatty()
+        and environment.get("TERM", "dumb") != "dumb"
+        and "DPKG_MAINTSCRIPT_PACKAGE" not in environment
+    )
+
+
 def rooted(root: str) -> Layout:
     """The layout below ``--root``; raises UsageError when there is no such directory."""
     if not os.path.isdir(root):
@@ -59,6 +81,7 @@ def carry_out(
     options: "Options",
     *,
     as_json: bool = False,
+    verbose: bool = False,
     firmware: "Callable[[], FirmwareRun | None] | None" = None,
 ) -> int:
     """Run convert or revert, say what it did, and return the exit code.
@@ -68,11 +91,16 @@ def carry_out(
     from uuidfs.cli.render.runs import run_errors, run_json, run_lines
 
     changed = firmware() if firmware is not None else None
-    result = action(layout, options)
+    from uuidfs.convert.results import Interrupted
+
+    try:
+        result = action(layout, options)
+    except Interrupted as stop:
+        raise StoppedError(f"interrupted: {stop}") from None
     if as_json:
         say([run_json(result, changed)])
     else:
-        say(run_lines(result, changed), run_errors(result, changed))
+        say(run_lines(result, changed, verbose=verbose), run_errors(result, changed))
     codes = {result.exit_code, EXIT_OK if changed is None else changed.exit_code}
     return next(code for code in (EXIT_FAILED, EXIT_BUSY, EXIT_OK) if code in codes)
 

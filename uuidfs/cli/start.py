@@ -17,6 +17,7 @@ from uuidfs.cli.output import (
     carry_out,
     configured,
     cpus,
+    draws,
     guarded,
     known_checkpoints,
     rooted,
@@ -37,7 +38,7 @@ def main() -> NoReturn:
     root, words = whole_tree(sys.argv[1:])
     if words in (["check"], ["check", "--repair"]):
         guarded(lambda: _check(root, repair_wanted="--repair" in words))
-    if words == ["convert", "--all"] and not sys.stderr.isatty():  # else typer's progress bar
+    if words == ["convert", "--all"] and not draws():  # else typer's progress bar
         guarded(lambda: _convert_all(root))
     from uuidfs.cli import app
 
