@@ -38,18 +38,20 @@ def rename_command(
         uuidfs rename web shop
         uuidfs rename web shop --live
     """
+    layout = system(layout_of(ctx, root, connect))
+    wait = patience(layout, lock_timeout)
+    if not live:
+        from uuidfs.localmigration.rename import rename
+
+        done = [rename(layout, old, new, wait)]
+        say([migration.trips_json(done)] if as_json else migration.trip_lines(done))
+        return
     from uuidfs.cli import operation
     from uuidfs.localmigration import hop, migrate
     from uuidfs.localmigration.budget import Budget
     from uuidfs.localmigration.operation import Manner
     from uuidfs.localmigration.results import Guest
 
-    layout = system(layout_of(ctx, root, connect))
-    wait = patience(layout, lock_timeout)
-    if not live:
-        done = [migrate.rename(layout, old, new, wait)]
-        say([migration.trips_json(done)] if as_json else migration.trip_lines(done))
-        return
     options = hop.MigrationOptions(new_name=new, lock_timeout=wait, cancelled=threading.Event())
     teller = operation.Teller(1, options.cancelled, as_json=as_json)
     options = options._replace(progress=teller.progress)

@@ -1,11 +1,16 @@
 """``uuidfs systemd``: the units, where no package has brought them."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from uuidfs.cli.lazy import HelpCommand, group
 from uuidfs.cli.options import CONNECT, JSON, ROOT, layout_of
 from uuidfs.cli.output import say
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, show
+
+if TYPE_CHECKING:
+    from uuidfs.host.systemd import UnitState
 
 systemd_app = group("Install, remove or inspect the systemd units.")
 
@@ -48,7 +53,7 @@ def systemd_remove(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT)
     from uuidfs.host import systemd
 
     layout = layout_of(ctx, root, connect)
-    ours = [unit.name for unit in systemd.status(layout) if unit.installed]
+    ours = [unit.name for unit in systemd.status(layout) if unit.installed and not unit.packaged]
     if ours:
         systemd.systemctl(layout, ("disable", "--now", *ours))
     say(f"removed {show(unit.path)}" for unit in systemd.remove(layout) if unit.changed)
@@ -82,6 +87,7 @@ def systemd_status(
                             "installed": unit.installed,
                             "command": unit.command,
                             "foreign": unit.foreign,
+                            "packaged": unit.packaged,
                         }
                         for unit in units
                     ]
@@ -89,11 +95,13 @@ def systemd_status(
             ]
         )
     else:
-        say(
-            f"{unit.name}: runs {show(unit.command)}"
-            if unit.command is not None
-            else f"{unit.name}: "
-            + ("somebody else's" if unit.foreign else "not installed; run: uuidfs systemd install")
-            for unit in units
-        )
+        say(_line(unit) for unit in units)
     raise typer.Exit(EXIT_OK if all(unit.installed for unit in units) else EXIT_FAILED)
+
+
+def _line(unit: "UnitState") -> str:
+    if unit.command is not None:
+        return f"{unit.name}: {'of a package, ' if unit.packaged else ''}runs {show(unit.command)}"
+    if unit.foreign:
+        return f"{unit.name}: somebody else's, {show(unit.path)}"
+    return f"{unit.name}: not installed; run: uuidfs systemd install"
