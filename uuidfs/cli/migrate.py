@@ -1,10 +1,9 @@
 """``uuidfs local-migrate``: one guest, or an operation on a host."""
 
 import contextlib
-import math
+import os
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -19,12 +18,13 @@ from uuidfs.cli.options import (
     LOCK_TIMEOUT,
     ROOT,
     layout_of,
+    moment,
     patience,
     seconds,
 )
 from uuidfs.cli.output import say
 from uuidfs.cli.render import migration
-from uuidfs.errors import EXIT_BUSY, EXIT_OK, UsageError
+from uuidfs.errors import EXIT_BUSY, EXIT_OK, UsageError, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.runtime import sessions
 from uuidfs.survey.resolve import resolve
@@ -76,6 +76,12 @@ MAX_FAILURES = typer.Option(
     help="Begin no other trip once so many have failed; 0 for never stop.",
 )
 
+PROGRESS = typer.Option(
+    False,
+    "--progress",
+    help="With --json: an object a line for how far trips are; the last is the result.",
+)
+
 STARTED_BEFORE = typer.Option(
     None,
     "--started-before",
@@ -99,6 +105,7 @@ def local_migrate_command(
     recover: bool = RECOVER,
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
+    progress: bool = PROGRESS,
     lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
@@ -125,6 +132,8 @@ def local_migrate_command(
         None,
         threading.Event(),
     )
+    if progress and (not as_json or recover):
+        raise UsageError("--progress is for moves with --json")
     if recover:
         if started_before is not None:
             raise UsageError("--recover finishes every trip: leave --started-before out")
@@ -134,7 +143,7 @@ def local_migrate_command(
     if only_outdated and started_before is not None:
         raise UsageError("--outdated leaves out by itself what has moved, without --started-before")
     wanted = _outdated(layout) if only_outdated else _wanted(layout, domains or (), started_before)
-    _operate(layout, wanted, options, jobs, max_failures, as_json=as_json)
+    _operate(layout, wanted, options, jobs, max_failures, as_json=as_json, live=progress)
 
 
 class Wanted(NamedTuple):
@@ -185,6 +194,7 @@ def _operate(
     max_failures: int,
     *,
     as_json: bool,
+    live: bool,
 ) -> NoReturn:
     """Move those that are wanted, and tell what came of it."""
     from uuidfs.cli import operation
@@ -205,7 +215,7 @@ def _operate(
     with contextlib.ExitStack() as stack:
         journal = None if options.dry_run else stack.enter_context(Journal())
         teller = operation.Teller(
-            len(guests), options.cancelled, journal, as_json=as_json, whole=whole
+            len(guests), options.cancelled, journal, as_json=as_json, whole=whole, live=live
         )
         result = operation.trips(
             guests,
@@ -216,7 +226,8 @@ def _operate(
             wanted.needed,
         )
     if as_json:
-        operation.finish(result, teller, [migration.operation_json(result)])
+        last = migration.result_line if live else migration.operation_json
+        operation.finish(result, teller, [last(result)])
     lines = migration.summary_lines(result, dry_run=options.dry_run) if whole else []
     left = migration.stopped_lines(result, resumes=wanted.resumes)
     operation.finish(result, teller, lines, left)
@@ -265,25 +276,12 @@ def _nothing_to_recover(layout: Layout, *, as_json: bool) -> NoReturn:
     raise typer.Exit(EXIT_BUSY if at_it else EXIT_OK)
 
 
-def moment(text: str) -> float:
-    """Seconds since the epoch, of a time in ISO 8601 or of @SECONDS as date(1) reads it.
-
-    A time without an offset is the host's. Raises UsageError.
-    """
-    with contextlib.suppress(ValueError, OverflowError):
-        if text.startswith("@"):
-            seconds = float(text[1:])
-            if math.isfinite(seconds):
-                return seconds
-        else:
-            return datetime.fromisoformat(text).timestamp()
-    raise UsageError(
-        f"--started-before {text!r}: write a time such as 2026-11-26T14:30, or @SECONDS"
-    )
-
-
 def system(layout: Layout) -> Layout:
-    """The layout itself. Raises UsageError where it is not this host's own."""
+    """The layout itself. Raises UsageError where it is not this host's own, and UuidfsError for who
+    is not root: QEMU's processes, locks and sessions are closed to all others, also to the members
+    of libvirt's group."""
     if layout.uri != "qemu:///system" or not layout.live:
         raise UsageError("local migration is for qemu:///system on this host")
+    if os.geteuid() != 0:
+        raise UuidfsError("this needs the rights of root: run as root")
     return layout

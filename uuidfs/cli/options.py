@@ -1,5 +1,7 @@
 """Options that several commands have, and the layout that they choose."""
 
+import contextlib
+import math
 import os
 import re
 
@@ -73,6 +75,25 @@ def seconds(option: str, text: str) -> float:
         return durations.parse(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def moment(text: str) -> float:
+    """Seconds since the epoch, of a time in ISO 8601 or of @SECONDS as date(1) reads it.
+
+    A time without an offset is the host's. Raises UsageError.
+    """
+    from datetime import datetime  # one command's
+
+    with contextlib.suppress(ValueError, OverflowError):
+        if text.startswith("@"):
+            seconds = float(text[1:])
+            if math.isfinite(seconds):
+                return seconds
+        else:
+            return datetime.fromisoformat(text).timestamp()
+    raise UsageError(
+        f"--started-before {text!r}: write a time such as 2026-11-26T14:30, or @SECONDS"
+    )
 
 
 def patience(layout: Layout, lock_timeout: str | None) -> float:

@@ -96,6 +96,7 @@ def _check(root: str, *, repair_wanted: bool) -> int:
     """The configuration is read when there is something to repair, and only then."""
     from uuidfs.check import check, repair
     from uuidfs.cli.render.status import check_lines
+    from uuidfs.cli.terminal import look
 
     gc.disable()
     layout = _layout(root)
@@ -110,7 +111,7 @@ def _check(root: str, *, repair_wanted: bool) -> int:
             options = options._replace(lock_timeout=found.lock_timeout)
         result, done = repair(layout, options)
         errors = run_errors(done)
-    say(check_lines(result), errors)
+    say(check_lines(result, look()), errors)
     return result.exit_code
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from uuidfs.errors import Refused, UsageError, UuidfsError, show
+from uuidfs.errors import NoSuchDomain, Refused, UsageError, UuidfsError, show
 from uuidfs.host.virsh import virsh
 from uuidfs.layout.names import refusal
 from uuidfs.layout.places import Layout
@@ -16,13 +16,16 @@ def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResul
     """Rename, then bring files and links to the new name. ``lock_timeout`` in seconds.
 
     libvirt is asked by UUID: virsh takes a word of digits for the number of a running domain.
-    Raises UsageError, NoSuchDomain, Busy, Refused, or what libvirt says; then the domain has its
+    Raises UsageError, AmbiguousDomain, Busy, Refused, or what libvirt says; then the domain has its
     old name, but after SilentError libvirt may still rename it.
     """
     began = time.monotonic()
     if (why := refusal(new)) is not None:
         raise UsageError(f"{show(new)!r}: {why}")
-    uuid, name = resolve(layout, old)
+    try:
+        uuid, name = resolve(layout, old)
+    except NoSuchDomain as error:
+        raise UsageError(str(error)) from None  # as local-migrate says it
     what = f"rename {show(name or old)}"
     with Locks(layout, lock_timeout).hold(uuid):
         _refuse(layout, what, uuid, name or old)

@@ -11,7 +11,17 @@ from tests.support.process import REPOSITORY, run, uuidfs
 from tests.support.trees import sample
 from uuidfs.cli.commands import COMMANDS
 
-SHARED = {"start", "app", "commands", "lazy", "options", "output", "completion"}
+SHARED = {
+    "render.columns",
+    "terminal",
+    "start",
+    "app",
+    "commands",
+    "lazy",
+    "options",
+    "output",
+    "completion",
+}
 # Beside the command's own module, below uuidfs.cli and uuidfs.cli.render.
 MORE = {
     "convert": {"firmware", "progress"},
