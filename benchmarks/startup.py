@@ -53,7 +53,9 @@ def main(pairs: int) -> int:
             found = [_pair(command, number) for number in range(pairs)]
             ratios = [(ours.cpu / typer.cpu, ours.wall / typer.wall) for ours, typer in found]
             cpu, wall = (statistics.median(column) for column in zip(*ratios, strict=True))
-            ours, typer = (statistics.median(each.cpu for each in side) for side in zip(*found))
+            ours, typer = (
+                statistics.median(each.cpu for each in side) for side in zip(*found, strict=True)
+            )
             worst = max(worst, cpu)
             print(
                 f"{words[0]:7} {ours * 1000:4.0f} ms of CPU, import typer {typer * 1000:3.0f}: "
