@@ -8,6 +8,7 @@ with the commands in panels and a command's examples as they are written in its 
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from uuidfs.cli.commands import COMMANDS, PANELS, Command
+from uuidfs.errors import UsageError
 
 # Any: newer typers carry a click of their own, whose types differ from click's.
 
@@ -37,6 +39,7 @@ class HelpCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """As click does it; rich is never asked."""
+        _needs_output()
         super(TyperCommand, self).format_help(ctx, formatter)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
@@ -71,6 +74,7 @@ class HelpGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """As click does it; rich is never asked."""
+        _needs_output()
         super(TyperGroup, self).format_help(ctx, formatter)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
@@ -150,6 +154,11 @@ def group(summary: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings=SETTINGS,
     )
+
+
+def _needs_output() -> None:
+    if sys.stdout is None:  # Python has none where it was closed, and click 8.1.3 asks no more
+        raise UsageError("standard output is closed, and that is where help goes")
 
 
 def _arguments(command: TyperCommand, ctx: Any) -> list[Any]:

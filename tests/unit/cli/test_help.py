@@ -92,6 +92,14 @@ def test_help_is_the_same_on_any_terminal() -> None:
     assert "\x1b" not in plain
 
 
+@pytest.mark.parametrize("words", [["--help"], ["status", "--help"], ["trash"]], ids=" ".join)
+def test_a_closed_output_is_one_line(words: list[str]) -> None:
+    shell = 'exec "$@" >&-'
+    done = run("sh", "-c", shell, "sh", *uuidfs_words(None, *words), cwd=os.getcwd())
+    assert done.code == 2
+    assert done.err == "uuidfs: standard output is closed, and that is where help goes\n"
+
+
 def test_a_command_after_two_dashes_has_options_of_its_own(tmp_path: Any) -> None:
     assert text_of(ALL["lock"]).startswith("Usage: uuidfs [OPTIONS] DOMAIN -- COMMAND...")
     done = uuidfs(tmp_path, "lock", "nobody", "--", "ls", "--help")
