@@ -1,4 +1,4 @@
-# make demo   set up, then the main job on a sample tree; no root, no libvirt
+# make demo   a plain host and one with uuidfs, side by side; as root with libvirt, real ones
 # make test   set up, then all tests; those that need root or libvirt skip where it is missing
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
@@ -26,8 +26,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev]'
 	touch $@
 
-demo: $(STAMP)
-	@$(BIN)/python -m tests.demo
+demo:
+	@PYTHON=$(PYTHON) tests/demo/run
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -165,7 +165,7 @@ class SystemCallFailed(UuidfsError):
 
     def __init__(self, action: str, path: str, error: OSError) -> None:
         code = errno.errorcode.get(error.errno or 0, "")
-        advice = _rights() if code in {"EACCES", "EPERM"} else self.ADVICE.get(code, "")
+        advice = _rights(path) if code in {"EACCES", "EPERM"} else self.ADVICE.get(code, "")
         why = f"{error.strerror or error}" + (f"; {advice}" if advice else "")
         super().__init__(f"cannot {action} {show(path)}: {why}", path, f"cannot {action} it: {why}")
         self.action = action
@@ -173,11 +173,14 @@ class SystemCallFailed(UuidfsError):
         self.advice = advice
 
 
-def _rights() -> str:
+def _rights(path: str) -> str:
     """What helps where the kernel says that this is not permitted."""
-    if os.geteuid() != 0:
-        return "run as root (in qemu:///session: as the user whose files these are)"
-    return "not even root may: see the logs of SELinux and AppArmor, and how it is mounted"
+    if os.geteuid() == 0:
+        return "not even root may: see the logs of SELinux and AppArmor, and how it is mounted"
+    for own in (os.environ.get("HOME", ""), os.environ.get("XDG_RUNTIME_DIR", "")):
+        if own.strip("/") and path.startswith(f"{own}/"):  # a session's
+            return f"see whose it is: ls -ld {show(path)}"
+    return "run as root"
 
 
 def show(path: str) -> str:

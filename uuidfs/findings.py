@@ -133,7 +133,7 @@ def damaged(
         advice = _KNOWN + command
     else:
         command = f"install -m 600 BACKUP {_quoted(path)}"
-        older = f"uuidfs trash list {uuid}"
+        older = f"uuidfs trash list {_quoted(name or uuid)}"
         advice = f"no running libvirt knows it; older ones: {older}; or with a backup: {command}"
     return Finding(promise, path, problem, advice, False, uuid, name, command)
 

@@ -26,6 +26,7 @@ KEEPER = Path(__file__).with_name("keeper.py")
 PROGRAM = os.environ.get("UUIDFS_LIVE_DAEMON", "libvirtd")
 DAEMON = Path(PROGRAM).name
 DAEMON_LOG = f"/var/log/libvirt/{DAEMON}.log"
+PROGRAMS = (PROGRAM, "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -52,6 +53,23 @@ BINDS = {
 # What changes nothing and waits for no job of the domain; seconds.
 LOOKS = ("dominfo", "dumpxml", "domuuid", "domstate", "list")
 LOOK_PATIENCE = 60.0
+
+
+def missing() -> str | None:
+    """Say what this machine lacks for a private host, or None."""
+    if os.geteuid() != 0:
+        return "not root"
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    for program in PROGRAMS:
+        if shutil.which(program, path=path) is None:
+            return f"no {program}"
+    probe = subprocess.run(
+        ["unshare", "--mount", "--pid", "--net", "--fork", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"unshare: {probe.stderr.strip()}" if probe.returncode else None
 
 
 class PrivateHost:

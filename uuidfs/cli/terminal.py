@@ -12,12 +12,13 @@ def look(*, wide: bool = False) -> Look:
     """How results are to look on standard output.
 
     Colours are for terminals only, and not where NO_COLOR is set (no-color.org) or TERM is "dumb".
-    COLUMNS overrides the terminal's width, as ncurses has it.
+    COLUMNS overrides the width, as ncurses has it. ``wide``: lines may be longer than that.
     """
     if sys.stdout is None or not sys.stdout.isatty():
         return PLAIN._replace(wide=wide)
     dumb = os.environ.get("TERM", "dumb") == "dumb"
-    return Look(_columns(), not dumb and not os.environ.get("NO_COLOR"), wide)
+    colour = not dumb and not os.environ.get("NO_COLOR")
+    return Look(None if wide else _columns(), colour, wide)
 
 
 def _columns() -> int:

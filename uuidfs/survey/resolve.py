@@ -24,6 +24,12 @@ def resolve(layout: Layout, domain: str) -> tuple[str, str | None]:
     return uuid, names[0] if names else None
 
 
+def known_uuids(layout: Layout) -> list[str]:
+    """Of all domains, and of files in the stores. Raises SystemCallFailed."""
+    with TrustedDirs(layout) as dirs:
+        return scan_all(Surveyor(dirs, read_lxml).documents).uuids()
+
+
 def _real(layout: Layout, scan: Scan, domain: str, unknown: NoSuchDomain) -> str:
     migration = peer_uuids.migration_uuid(layout)
     if migration is None or len(domain) < 32:

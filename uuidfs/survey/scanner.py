@@ -17,7 +17,6 @@ from uuidfs.layout.names import (
     stored_log,
 )
 from uuidfs.layout.places import STORE, TRASH, Kind
-from uuidfs.survey import rights
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Identity
 from uuidfs.survey.references import References
@@ -31,7 +30,9 @@ def scan_all(documents: Documents) -> Scan:
 
     Raises SystemCallFailed when this user may not look at all of it (:mod:`uuidfs.survey.rights`).
     """
-    rights.expect_rights(documents.dirs)
+    from uuidfs.survey.rights import expect_rights  # the hook, which looks at one, is root
+
+    expect_rights(documents.dirs)
     documents.dirs.look_again()  # a second scan is to find what came since the first
     return _Scanner(documents).everything()
 

@@ -16,11 +16,10 @@ def plain(text: str) -> str:
 def test_wide_and_combining_letters_keep_the_columns() -> None:
     rows = [HEAD, ("数据库", "dbeae58c", "x"), ("cafe\u0301", "4e26ce7e", "y"), ("web", "ad", "z")]
     lines = table(rows)
-    assert (
-        len({width(line[: line.index(cell)]) for line, (*_, cell) in zip(lines, rows, strict=True)})
-        == 1
-    )
-    assert [letter_width(each) for each in "a数\u0301\uff57한\u1161é"] == [1, 2, 0, 2, 2, 0, 1]
+    pairs = zip(lines, rows, strict=True)
+    assert len({width(line[: line.index(cell)]) for line, (*_, cell) in pairs}) == 1
+    letters = "a数\u0301\uff57한\u1161é"
+    assert [letter_width(each) for each in letters] == [1, 2, 0, 2, 2, 0, 1]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])

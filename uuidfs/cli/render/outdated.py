@@ -21,17 +21,18 @@ _TEXTS = {
 ADVICE = "to move them to what is on disk, run: uuidfs local-migrate --outdated"
 
 
-def outdated_lines(found: Looked, look: Look = PLAIN) -> list[str]:
-    """A table of the outdated guests, and what to do."""
+def outdated_lines(found: Looked, known: Iterable[str] = (), look: Look = PLAIN) -> list[str]:
+    """A table of the outdated guests, and what to do. ``known``: the UUIDs of all domains; without
+    these UUIDs are whole."""
     if not found.domains:
         if found.problems:
             return []  # nobody can say that there is none
         if not found.looked:
             return ["no guest runs"]
         return [f"none of {count(found.looked, 'running guest')} is outdated"]
-    uuids = short_uuids(one.uuid for one in found.domains)
+    short = short_uuids(known)
     rows = [
-        (show(one.name), uuids[one.uuid], str(one.pid), _reasons(one.reasons))
+        (show(one.name), short.get(one.uuid, one.uuid), str(one.pid), _reasons(one.reasons))
         for one in found.domains
     ]
     of = f"{len(found.domains)} of {count(found.looked, 'running guest')}"

@@ -196,22 +196,22 @@ def check_lines(result: "CheckResult", look: Look = PLAIN) -> list[str]:
     return lines or ["nothing found"]
 
 
-def _found(finding: "Finding") -> str:
+def _found(finding: "Finding", *, with_path: bool = True) -> str:
     who = f"{show(finding.name)}: " if finding.name else ""
-    where = f"{show(finding.path)}: " if finding.path else ""
+    where = f"{show(finding.path)}: " if finding.path and with_path else ""
     return f"{who}{where}{show(finding.problem)}"
 
 
 def _finding_lines(before: str, finding: "Finding", look: Look) -> list[str]:
-    """One line for a log; on a terminal the command is on a line of its own, never cut."""
-    if look.width is None:
-        return [f"{before}{_found(finding)}; {show(finding.advice)}"]
-    lines = wrapped(f"{before}{_found(finding)}", look.width, 4)
+    """One line for a log. On a terminal path and command are lines of their own, never cut."""
     advice = show(finding.advice)
+    if look.width is None:
+        return [f"{before}{_found(finding)}; {advice}"]
+    lines = wrapped(f"{before}{_found(finding, with_path=False)}", look.width, 4)
+    if finding.path:
+        lines.append(f"    {show(finding.path)}")
     words = advice.removesuffix(finding.command).rstrip() if finding.command else advice
-    if finding.command and words != advice:
-        if words != "run:":
-            lines += [f"    {line}" for line in wrapped(words, look.width - 4)]
-            return [*lines, f"        {finding.command}"]
+    if words == "run:":
         return [*lines, f"    run: {finding.command}"]
-    return [*lines, *(f"    {line}" for line in wrapped(advice, look.width - 4))]
+    lines += [f"    {line}" for line in wrapped(words, look.width - 4)]
+    return lines if words == advice else [*lines, f"        {finding.command}"]
