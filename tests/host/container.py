@@ -8,7 +8,9 @@ daemon, cron, logins, and the network card.
 
 import contextlib
 import io
+import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
@@ -40,9 +42,14 @@ qemu-storage-daemon --blockdev driver=qcow2,node-name=d,file.driver=file,file.fi
 daemon=$!
 while [ "$(stat -c %s export)" = 0 ]; do kill -0 $daemon; sleep 0.02; done
 mount -t ext4 -o loop export root
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit \
-    --private-network --resolv-conf=off --link-journal=no --timezone=off --console=pipe \
-    --machine "${cgroup##*/}" --directory root --boot "$@" || true
+export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+code=133 # a reboot
+while [ $code = 133 ]; do
+    code=0
+    systemd-nspawn --quiet --register=no --keep-unit --private-network --resolv-conf=off \
+        --link-journal=no --timezone=off --console=pipe \
+        --machine "${cgroup##*/}" --directory root --boot "$@" || code=$?
+done
 umount root
 kill $daemon
 wait $daemon || true
@@ -107,8 +114,9 @@ class Container(Host):
 
     def __exit__(self, *_: object) -> None:
         if self._init:
-            # nspawn ends with it, and the script then unmounts.
-            subprocess.run(["kill", "-KILL", str(self._init)], check=False)
+            with contextlib.suppress(ProcessLookupError):
+                # nspawn ends with it, and the script then unmounts.
+                os.kill(self._init, signal.SIGKILL)
         if self._process:
             try:
                 self._process.wait(60)
