@@ -61,8 +61,8 @@ def test_a_host_from_installation_to_purge(host: Host, deb: Path) -> None:  # no
         assert "vm19" in host.do("uuidfs trash list") or host.do("uuidfs trash list --json")
         all_is_well(host)
 
-    # Each guest takes a third of an emulated CPU. With three of them, on a machine with a load of 13,
-    # a trip was given up: no byte had moved for 120 s.
+    # Each guest takes a third of an emulated CPU. With three of them, on a machine with a load of
+    # 13, a trip was given up once: no byte had moved for 120 s.
     host.do("virsh -q destroy cold")
     with step("a trip, and a rename of a running guest"):
         pid = host.do("cat /run/libvirt/qemu/web.pid")
