@@ -2,7 +2,8 @@
 
 Of each machine's cuts the last one is QEMU killed, and its disk boots in QEMU. The others are
 copies of the disk, made while QEMU is stopped between two system calls: what a kill there leaves.
-They boot as containers (container.py) where this machine can, unless UUIDFS_HOST_BOOT is "all"."""
+They boot as containers (container.py) where this machine can. UUIDFS_HOST_BOOT says which cuts boot
+in QEMU: "killed" ones (the default), "all", "none"."""
 
 import os
 import random
@@ -23,7 +24,7 @@ CUTS = int(os.environ.get("UUIDFS_HOST_CUTS", "3"))
 SEED = int(os.environ.get("UUIDFS_HOST_SEED") or time.time_ns() % 100_000)
 AT_ONCE = int(os.environ.get("UUIDFS_HOST_AT_ONCE", "5"))  # cuts of one machine
 KEEP = os.environ.get("UUIDFS_HOST_KEEP")  # a directory for disks after whose boot something failed
-IN_CONTAINERS = os.environ.get("UUIDFS_HOST_BOOT") != "all" and container.missing() is None
+BOOT = os.environ.get("UUIDFS_HOST_BOOT", "killed") if container.missing() is None else "all"
 PHASE = "phase: "  # before the name of what the work does from now on, in what it prints
 
 
@@ -94,7 +95,7 @@ def _looks_well(image: Path, cut: Cut, look: Callable[[Host], None]) -> bool:
     how = "QEMU killed" if cut.killed else "disk copied"
     print(f"cut {cut.number}, {how} in {cut.phase} after {cut.after:.1f} s", end="", flush=True)
     try:
-        if cut.killed or not IN_CONTAINERS:
+        if BOOT == "all" or (cut.killed and BOOT != "none"):
             with states.machine(image, cut.disk) as machine:
                 print(f", booted in {machine.boot():.0f} s", end="", flush=True)
                 look(machine)
