@@ -26,6 +26,8 @@ from tests.live import guest
 HERE = Path(__file__).parent
 _WORLD = (inspect.getsource(world.populate) + inspect.getsource(guest) + repr(world.ALL)).encode()
 _held: list[int] = []
+NewHost = Callable[[], AbstractContextManager[Host]]
+CONTAINERS = os.environ.get("UUIDFS_HOST_AS") == "container"
 CACHE = Path(os.environ.get("UUIDFS_HOSTS", "/var/cache/uuidfs-hosts"))
 
 
@@ -58,9 +60,9 @@ def machine(image: Path, base: Path | None = None) -> Iterator[Machine]:
 
 
 @contextmanager
-def container(base: Path) -> Iterator[Container]:
+def container(image: Path, base: Path) -> Iterator[Container]:
     """A container that is not running yet, and is gone afterwards: on a layer over ``base``."""
-    with directory() as own, Container(own, base) as one:
+    with directory() as own, Container(image, own, base) as one:
         yield one
 
 
@@ -120,16 +122,24 @@ def _install(host: Host, deb: Path) -> None:
     host.settle()
 
 
-def maker(image: Path, state: Path) -> Callable[[], AbstractContextManager[Machine]]:
-    """Makes running machines that go on from a state."""
+def maker(image: Path, deb: Path | None = None) -> NewHost:
+    """Makes running hosts with domains, and with the package: machines that go on from a state, or
+    containers."""
 
     @contextmanager
-    def make() -> Iterator[Machine]:
+    def resumed() -> Iterator[Host]:
+        state = installed(image, deb) if deb else ready(image)
         with machine(image, state / "disk.qcow2") as one:
             one.resume(state)
             yield one
 
-    return make
+    @contextmanager
+    def booted() -> Iterator[Host]:
+        with container(image, installed_disk(image, deb) if deb else ready_disk(image)) as one:
+            one.boot()
+            yield one
+
+    return booted if CONTAINERS else resumed
 
 
 def _state(
@@ -152,7 +162,7 @@ def _disk(
     """A disk for containers."""
 
     def save(state: Path) -> None:
-        with container(base) as one:
+        with container(image, base) as one:
             one.boot()
             make(one)
             one.power_off()

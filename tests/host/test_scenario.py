@@ -112,7 +112,7 @@ def test_a_host_from_installation_to_purge(host: Host, deb: Path) -> None:  # no
 def all_is_well(host: Host) -> None:
     """Nothing failed, nothing refused, and every promise kept."""
     assert host.do("systemctl --failed --no-legend --plain") == ""
-    assert not host.confined or host.run("aa-status --enabled").code == 0
+    assert not host.emulated or host.run("aa-status --enabled").code == 0
     assert world.denials(host) == []
     host.do("uuidfs check")
 
