@@ -38,7 +38,7 @@ def newer_deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _build(tmp_path_factory: pytest.TempPathFactory, release: str) -> Path:
     need(*DEB_TOOLS)
     directory = build("build-deb", tmp_path_factory.mktemp("deb"), "--release", release)
-    return next(directory.glob("*.deb"))
+    return next(directory.glob("uuidfs_*.deb"))
 
 
 @pytest.fixture
