@@ -44,13 +44,13 @@ def _build(tmp_path_factory: pytest.TempPathFactory, release: str) -> Path:
 @pytest.fixture
 def new_plain_host(image: Path) -> NewHost:
     """Makes running hosts with domains, some of them running, without uuidfs."""
-    return states.maker(image)
+    return states.hosts(image)
 
 
 @pytest.fixture
 def new_host(image: Path, deb: Path) -> NewHost:
     """Makes running hosts with domains, and with the package."""
-    return states.maker(image, deb)
+    return states.hosts(image, deb)
 
 
 @pytest.fixture

@@ -122,15 +122,24 @@ def _install(host: Host, deb: Path) -> None:
     host.settle()
 
 
-def maker(image: Path, deb: Path | None = None) -> NewHost:
-    """Makes running hosts with domains, and with the package: machines that go on from a state, or
-    containers."""
+def maker(image: Path, state: Path) -> Callable[[], AbstractContextManager[Machine]]:
+    """Makes running machines that go on from a state."""
+
+    @contextmanager
+    def make() -> Iterator[Machine]:
+        with machine(image, state / "disk.qcow2") as one:
+            one.resume(state)
+            yield one
+
+    return make
+
+
+def hosts(image: Path, deb: Path | None = None) -> NewHost:
+    """Makes running hosts with domains, and with the package: machines, or containers."""
 
     @contextmanager
     def resumed() -> Iterator[Host]:
-        state = installed(image, deb) if deb else ready(image)
-        with machine(image, state / "disk.qcow2") as one:
-            one.resume(state)
+        with maker(image, installed(image, deb) if deb else ready(image))() as one:
             yield one
 
     @contextmanager

@@ -176,7 +176,7 @@ def test_apt(image: Path, deb: Path, newer_deb: Path, tmp_path: Path, what: str)
     }
     back = {"upgrade": "downgrade", "install": "remove", "remove": "install"}[what]
     steps = " && ".join(f"echo '{PHASE}{way}' && {ways[way]}" for way in (what, back))
-    make = states.maker(image, None if what == "install" else deb)
+    make = states.hosts(image, None if what == "install" else deb)
     after_cuts(make, prepare, f"while {steps}; do :; done", look)
 
 
