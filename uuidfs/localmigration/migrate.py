@@ -93,7 +93,7 @@ def _put_back_earlier(layout: Layout, domain: Any, uuid: str) -> None:
     """What a power cut left aside goes back first: this trip's would take its place."""
     kept = asides.kept(layout, uuid)
     if kept is not None:
-        asides.put_back(domain, kept)
+        asides.put_back(layout, domain, kept)
         asides.drop(layout, uuid)
 
 
