@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.host.machine import Machine
+from tests.host.host import Host
 from tests.support.process import REPOSITORY
 
 pytestmark = pytest.mark.host
@@ -11,12 +11,12 @@ TESTS = REPOSITORY / "packaging/deb/tests"
 RUN = "mkdir -p /root/tmp && cd / && AUTOPKGTEST_TMP=/root/tmp"
 
 
-def test_on_a_host(uuidfs_host: Machine) -> None:
+def test_on_a_host(uuidfs_host: Host) -> None:
     uuidfs_host.put([TESTS / "functions", TESTS / "host"], "/root/tests")
     uuidfs_host.do(f"{RUN} sh /root/tests/host")
 
 
-def test_over_a_reboot(uuidfs_host: Machine) -> None:
+def test_over_a_reboot(uuidfs_host: Host) -> None:
     """autopkgtest gives the program that reboots, and tells the second run its mark."""
     uuidfs_host.put([TESTS / "functions", TESTS / "reboot"], "/root/tests")
     uuidfs_host.do(

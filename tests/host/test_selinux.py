@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.host import states, world
+from tests.host.host import Host
 from tests.host.machine import Machine
 from tests.support.process import REPOSITORY
 
@@ -28,7 +29,7 @@ def enforcing(image: Path) -> Iterator[Machine]:
         yield machine
 
 
-def refused(machine: Machine) -> list[str]:
+def refused(machine: Host) -> list[str]:
     """What was refused to libvirt, its guests and the service: who, what, which file."""
     found = set()
     for line in machine.do("cat /var/log/audit/audit.log*").splitlines():
@@ -41,7 +42,7 @@ def refused(machine: Machine) -> list[str]:
     return sorted(found)
 
 
-def test_without_the_module_there_is_no_hook_and_domains_start(host: Machine, deb: Path) -> None:
+def test_without_the_module_there_is_no_hook_and_domains_start(host: Host, deb: Path) -> None:
     """The daemon may not execute it, and with a hook that it cannot execute it starts nothing."""
     host.put([deb], "/root/deb")
     said = host.run(f"dpkg -i /root/deb/{deb.name}")

@@ -10,27 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.live import guest, moved
-from tests.live.private_host import PROGRAM, PrivateHost, uuidfs_command
+from tests.live.private_host import PrivateHost, missing, uuidfs_command
 
-PROGRAMS = (PROGRAM, "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
 MakeHost = Callable[..., PrivateHost]
-
-
-def missing() -> str | None:
-    """Say what this machine lacks for a private host, or None."""
-    if os.geteuid() != 0:
-        return "not root"
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    for program in PROGRAMS:
-        if shutil.which(program, path=path) is None:
-            return f"no {program}"
-    probe = subprocess.run(
-        ["unshare", "--mount", "--pid", "--net", "--fork", "true"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return f"unshare: {probe.stderr.strip()}" if probe.returncode else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

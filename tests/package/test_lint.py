@@ -54,6 +54,8 @@ SCRIPTS = [
     REPOSITORY / "packaging/virtiofsd/uuidfs-virtiofsd",
     REPOSITORY / "packaging/completions",
     REPOSITORY / "packaging/export",
+    REPOSITORY / "packaging/cockpit/install",
+    REPOSITORY / "packaging/cockpit/po/update",
     REPOSITORY / "packaging/build-deb",
     REPOSITORY / "packaging/build-rpm",
     REPOSITORY / "tests/package/run",
