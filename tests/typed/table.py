@@ -79,7 +79,7 @@ TABLE = (
     Row(r"docs/operations\.md", r"uuidfs log 2b1c…", "2b1c… stands for a UUID"),
     # What test_in_a_clean_chroot.py runs, in this order.
     Row(r"README\.md", r"make demo", DEMO),
-    Row(_BOTH, r"apt-get install --yes make|make deb(-needs)?", DEB),
+    Row(_BOTH, r"apt-get (update|install --yes make)|make deb(-needs)?", DEB),
     Row(_BOTH, r"apt-get install --yes \./dist/deb/uuidfs_\*_all\.deb", DEB),
     Row(r"docs/install\.md", r"apt-get remove --yes uuidfs", DEB),
     Row(r"docs/install\.md", _ANY, PIPX),
