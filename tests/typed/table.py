@@ -79,7 +79,7 @@ TABLE = (
     Row(_ANY, r"(journalctl|systemctl) .*", "needs systemd; tests/host has it"),
     # What test_in_a_clean_chroot.py runs, in this order.
     Row(r"README\.md", r"make demo", DEMO),
-    Row(_BOTH, r"apt-get install --yes make|make deb(-needs)?", DEB),
+    Row(_BOTH, r"apt-get (update|install --yes make)|make deb(-needs)?", DEB),
     Row(_BOTH, r"apt-get install --yes \./dist/deb/uuidfs_\*_all\.deb", DEB),
     Row(r"docs/install\.md", r"apt-get remove --yes uuidfs", DEB),
     Row(r"docs/install\.md", _ANY, PIPX),
