@@ -1,7 +1,7 @@
 """Real hosts: emulated Debians with systemd and AppArmor. `make test-host` runs these tests.
 
-`UUIDFS_HOST` names the release (trixie); without it no test of here runs. With `UUIDFS_HOST_AS`
-"container" they run in containers of its disk (container.py)."""
+`UUIDFS_HOST` names the release (trixie, or trixie-selinux); without it no test of here runs.
+With `UUIDFS_HOST_AS` "container" they run in containers of its disk (container.py)."""
 
 import os
 from collections.abc import Iterator
@@ -15,6 +15,10 @@ from tests.host.states import NewHost
 from tests.package.conftest import DEB_TOOLS, build, need
 
 SUITE = os.environ.get("UUIDFS_HOST", "trixie")
+if SUITE.endswith("-selinux"):
+    collect_ignore_glob = ["test_[!s]*.py", "test_scenario.py", "test_service.py"]
+else:
+    collect_ignore_glob = ["test_selinux.py"]
 
 
 @pytest.fixture(scope="session")

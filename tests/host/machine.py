@@ -131,7 +131,7 @@ class Machine(Host):
         net = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"
         command: list[str | Path] = [
             *("setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", *HARDWARE),
-            *("-drive", drive, "-netdev", net, "-append", _KERNEL),
+            *("-drive", drive, "-netdev", net, "-append", f"{_KERNEL} {self._words()}"),
             *("-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd"),
             *("-serial", f"file:{self.directory}/console"),
             *("-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", *more),
@@ -144,6 +144,10 @@ class Machine(Host):
         while not (self.directory / "qmp").exists():
             self._alive()
             time.sleep(0.05)
+
+    def _words(self) -> str:
+        """What more the image's kernel is to be told."""
+        return (self.image / "kernel-words").read_text()
 
     def _alive(self) -> None:
         if self._process is None or self._process.poll() is not None:

@@ -104,6 +104,19 @@ def installed(image: Path, deb: Path) -> Path:
     return _state(image, "installed", [str(before).encode(), deb.read_bytes()], before, make)
 
 
+def guarded(image: Path, modules: list[Path]) -> Path:
+    """The machine of ready(), whose SELinux policy has some modules more."""
+    before = ready(image)
+
+    def make(one: Machine) -> None:
+        one.resume(before)
+        one.put(modules, "/root/modules")
+        one.do("semodule -X 200 -i /root/modules/*.cil")
+
+    texts = [module.read_bytes() for module in modules]
+    return _state(image, "guarded", [str(before).encode(), *texts], before, make)
+
+
 def ready_disk(image: Path) -> Path:
     """The disk of a host with domains, but not uuidfs, for a container."""
     return _disk(image, "disk", [_WORLD], image / "base.raw", world.populate)
