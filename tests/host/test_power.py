@@ -158,7 +158,8 @@ def test_apt(image: Path, deb: Path, newer_deb: Path, tmp_path: Path, what: str)
         assert before[0].lost(Picture(host)) == []
         print(f", {state(host)}", end="")
         host.run("dpkg --configure -a")
-        host.do(f"{APT} --allow-downgrades install uuidfs={new}")  # as an administrator goes on
+        # As an administrator goes on. A package that dpkg was unpacking is unpacked again.
+        host.do(f"{APT} --allow-downgrades --reinstall install uuidfs={new}")
         assert state(host) == f"ii {new}"
         repaired(host)
         assert host.do("systemctl is-active uuidfs").strip() == "active"
