@@ -6,10 +6,13 @@
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-piuparts  the deb in minimal Debians 12 and 13, by piuparts; root, network, ten minutes
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
+# make test-host [SUITE=trixie]  a booted Debian with AppArmor, or trixie-selinux; root, network; an hour
 # make test-page  the page of Cockpit, in a real Cockpit and a headless Chromium; root
-# make test-host [SUITE=trixie]  a booted Debian with systemd and AppArmor; root, network; an hour
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
 # make facts  what shows a row of docs/libvirt-facts.md, on this machine's libvirt; root
+# make test-typed [SUITE=trixie]  every line that README and docs say to type, in clean chroots; root, network
+# make deb-needs  what `make deb` needs, by apt-get build-dep; root
+# make rpm-needs  what `make rpm` needs, by dnf builddep; root
 # make deb    the Debian package, in dist/deb
 # make rpm    the RPM package, in dist/rpm
 # make bench  the figures of docs/performance.md
@@ -19,7 +22,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-piuparts test-power test-page test-host test-exhaustion deb rpm bench clean
+.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-piuparts test-power test-page test-host test-exhaustion test-typed deb-needs rpm-needs deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -83,8 +86,21 @@ test-host: $(STAMP)
 test-exhaustion: $(STAMP)
 	UUIDFS_EXHAUSTION=all $(BIN)/python -m pytest tests/exhaustion $(PYTEST_ARGS)
 
+test-typed: SUITE := bookworm
+test-typed: $(STAMP)
+	UUIDFS_FULL_MATRIX=1 tests/chroot/run $(SUITE) tests/typed/test_on_a_host.py $(PYTEST_ARGS)
+	UUIDFS_TYPED=$(SUITE) $(BIN)/python -m pytest tests/typed/test_in_a_clean_chroot.py $(PYTEST_ARGS)
+
 facts: $(STAMP)
 	@$(BIN)/python -m tests.facts
+
+deb-needs:
+	mkdir -p build/needs/debian
+	cp packaging/deb/control build/needs/debian
+	cd build/needs && apt-get build-dep --yes --no-install-recommends .
+
+rpm-needs:
+	dnf builddep --assumeyes packaging/rpm/uuidfs.spec
 
 deb:
 	packaging/build-deb dist/deb
