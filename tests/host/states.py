@@ -26,6 +26,8 @@ from tests.live import guest
 HERE = Path(__file__).parent
 _WORLD = (inspect.getsource(world.populate) + inspect.getsource(guest) + repr(world.ALL)).encode()
 _held: list[int] = []
+NewHost = Callable[[], AbstractContextManager[Host]]
+CONTAINERS = os.environ.get("UUIDFS_HOST_AS") == "container"
 CACHE = Path(os.environ.get("UUIDFS_HOSTS", "/var/cache/uuidfs-hosts"))
 
 
@@ -58,9 +60,9 @@ def machine(image: Path, base: Path | None = None) -> Iterator[Machine]:
 
 
 @contextmanager
-def container(base: Path) -> Iterator[Container]:
+def container(image: Path, base: Path) -> Iterator[Container]:
     """A container that is not running yet, and is gone afterwards: on a layer over ``base``."""
-    with directory() as own, Container(own, base) as one:
+    with directory() as own, Container(image, own, base) as one:
         yield one
 
 
@@ -145,6 +147,23 @@ def maker(image: Path, state: Path) -> Callable[[], AbstractContextManager[Machi
     return make
 
 
+def hosts(image: Path, deb: Path | None = None) -> NewHost:
+    """Makes running hosts with domains, and with the package: machines, or containers."""
+
+    @contextmanager
+    def resumed() -> Iterator[Host]:
+        with maker(image, installed(image, deb) if deb else ready(image))() as one:
+            yield one
+
+    @contextmanager
+    def booted() -> Iterator[Host]:
+        with container(image, installed_disk(image, deb) if deb else ready_disk(image)) as one:
+            one.boot()
+            yield one
+
+    return booted if CONTAINERS else resumed
+
+
 def _state(
     image: Path, name: str, made_of: list[bytes], base: Path | None, make: Callable[[Machine], None]
 ) -> Path:
@@ -165,7 +184,7 @@ def _disk(
     """A disk for containers."""
 
     def save(state: Path) -> None:
-        with container(base) as one:
+        with container(image, base) as one:
             one.boot()
             make(one)
             one.power_off()
