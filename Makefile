@@ -89,7 +89,7 @@ test-exhaustion: $(STAMP)
 test-typed: SUITE := bookworm
 test-typed: $(STAMP)
 	UUIDFS_FULL_MATRIX=1 tests/chroot/run $(SUITE) tests/typed/test_on_a_host.py $(PYTEST_ARGS)
-	UUIDFS_TYPED=$(SUITE) $(BIN)/python -m pytest tests/typed/test_in_a_clean_chroot.py $(PYTEST_ARGS)
+	UUIDFS_TYPED=$(SUITE) UUIDFS_FULL_MATRIX=1 $(BIN)/python -m pytest tests/typed/test_in_a_clean_chroot.py $(PYTEST_ARGS)
 
 facts: $(STAMP)
 	@$(BIN)/python -m tests.facts
