@@ -1,5 +1,6 @@
 """``python -m tests.demo``: first two sample trees, then a real libvirt where there is one."""
 
+import signal
 import sys
 import time
 
@@ -23,7 +24,14 @@ def main() -> int:
     return 0
 
 
+def _end(number: int, frame: object) -> None:
+    """Ended from outside: trees and namespaces go as they do at the end."""
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, _end)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
@@ -31,3 +39,5 @@ if __name__ == "__main__":
     except BrokenPipeError:  # `make demo | head`
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # no space for the trees, or for what is shown
+        sys.exit(f"make demo: {error}")
