@@ -1,4 +1,4 @@
-# make demo   a minute: what goes wrong on a plain host, and what uuidfs makes of it; no root needed
+# make demo   a plain host and one with uuidfs, side by side; as root with libvirt, real ones
 # make test   set up, then all tests; those that need root or libvirt skip where it is missing
 # make test-debian   unit and property tests on Debian's own python3-* packages
 # make test-trixie   the live tests on Debian 13 (libvirt 11.3) in a chroot; not in .ci/run
@@ -6,6 +6,7 @@
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-piuparts  the deb in minimal Debians 12 and 13, by piuparts; root, network, ten minutes
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
+# make test-page  the page of Cockpit, in a real Cockpit and a headless Chromium; root
 # make test-host [SUITE=trixie]  a booted Debian with systemd and AppArmor; root, network; an hour
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
 # make facts  what shows a row of docs/libvirt-facts.md, on this machine's libvirt; root
@@ -21,7 +22,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-piuparts test-power test-host test-exhaustion test-typed deb-needs rpm-needs deb rpm bench clean
+.PHONY: demo test lint facts test-debian test-trixie test-modular test-packages test-package-short test-piuparts test-power test-page test-host test-exhaustion test-typed deb-needs rpm-needs deb rpm bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,7 +30,7 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo:
-	@tests/demo/run
+	@PYTHON=$(PYTHON) tests/demo/run
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -74,6 +75,9 @@ test-piuparts:
 
 test-power: $(STAMP)
 	UUIDFS_POWER=1 $(BIN)/python -m pytest -s tests/powercut $(PYTEST_ARGS)
+
+test-page: $(STAMP)
+	$(BIN)/python -m pytest tests/page $(PYTEST_ARGS)
 
 SUITE ?= trixie
 test-host: $(STAMP)

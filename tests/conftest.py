@@ -41,9 +41,12 @@ _ALLOWED = (
 
 
 def pytest_configure() -> None:
-    """Shells start background jobs with SIGINT ignored, and what tests start would inherit that."""
+    """Shells start background jobs with SIGINT ignored, and nohup(1) everything with SIGHUP; what
+    tests start would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

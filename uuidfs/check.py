@@ -6,9 +6,11 @@ repair needs is imported there. So are dataclasses, which cost more than looking
 
 from typing import NamedTuple
 
+from uuidfs import findings
 from uuidfs.convert.results import Options, RunResult
 from uuidfs.errors import EXIT_BUSY, EXIT_FOUND, EXIT_OK, Changed, UuidfsError
 from uuidfs.files.trusted import TrustedDirs
+from uuidfs.findings import Finding
 from uuidfs.firmware.presence import may_be_inherited
 from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
@@ -21,17 +23,6 @@ from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
 
 TRIES = 5  # looks at what changes under each
-
-
-class Finding(NamedTuple):
-    """A promise that does not hold at ``path``; ``repairable`` by ``check --repair``."""
-
-    promise: str
-    path: str
-    problem: str
-    advice: str
-    repairable: bool
-    uuid: str | None = None
 
 
 class CheckResult(NamedTuple):
@@ -63,27 +54,15 @@ def check(layout: Layout, reader: Reader = read_expat) -> CheckResult:
     with TrustedDirs(layout) as dirs:
         surveyor = Surveyor(dirs, reader)
         scan = scan_all(surveyor.documents)
-        findings = [
-            Finding("P1", p.path, p.reason, "put it right by hand, or move it away", False)
-            for p in scan.problems
-        ]
-        findings += [
-            Finding(
-                "P3",
-                path,
-                "uuidfs did not put this into its store",
-                "find out who did, and move it away",
-                False,
-            )
-            for path in scan.strangers
-        ]
+        found = [findings.of_scan(layout, problem) for problem in scan.problems]
+        found += [findings.stranger(path) for path in scan.strangers]
         inodes: dict[tuple[int, int], str] = {}
         uuids = [uuid for uuid in scan.uuids() if uuid != NOBODY]  # a notice says that
         for _ in range(TRIES):
             changed: list[str] = []
             for uuid in uuids:
                 try:
-                    findings += _domain(surveyor, scan, uuid, inodes)
+                    found += _domain(surveyor, scan, uuid, inodes)
                 except Changed:  # by libvirt, or by another run of ours
                     changed.append(uuid)
                 surveyor.documents.forget()
@@ -93,9 +72,9 @@ def check(layout: Layout, reader: Reader = read_expat) -> CheckResult:
         # What changes under each look is libvirt's work right now: that is no finding.
         inherited = _inherited(surveyor, scan)
     rivals = tuple(uuid for uuid, names in scan.names_of.items() if len(names) > 1)
-    findings += [finding for finding, is_notice in inherited if not is_notice]
+    found += [finding for finding, is_notice in inherited if not is_notice]
     notices = tuple(finding for finding, is_notice in inherited if is_notice)
-    return CheckResult(tuple(findings), rivals=rivals, notices=notices)
+    return CheckResult(tuple(found), rivals=rivals, notices=notices)
 
 
 def _inherited(surveyor: Surveyor, scan: Scan) -> list[tuple[Finding, bool]]:
@@ -107,9 +86,14 @@ def _inherited(surveyor: Surveyor, scan: Scan) -> list[tuple[Finding, bool]]:
     try:
         found = inherited(surveyor.layout, surveyor.dirs, scan)
     except UuidfsError as error:
-        return [(Finding("name", error.path, str(error), "see the message", False), False)]
+        return [(findings.of_error("name", error), False)]
     return [
-        (Finding("name", one.path, one.problem, one.advice, False, one.uuid), one.is_notice)
+        (
+            Finding(
+                "name", one.path, one.problem, one.advice, False, one.uuid, _name(scan, one.uuid)
+            ),
+            one.is_notice,
+        )
         for one in found
     ]
 
@@ -124,64 +108,49 @@ def _domain(
     except Changed:
         raise
     except UuidfsError as error:
-        return [Finding("P7", error.path, str(error), "see the message", False, uuid)]
+        return [findings.of_error("P7", error, uuid, _name(scan, uuid))]
+    name = view.name or _name(scan, uuid)
     plan = plan_convert(layout, view, scan.names_of)
-    findings = [
-        Finding(
-            "P6" if view.rivals else "P1",
-            p.path,
-            p.reason,
-            "run: uuidfs check --repair" if view.rivals else "put it right by hand",
-            bool(view.rivals),
-            uuid,
-        )
-        for p in plan.problems
-    ]
+    rivals = bool(view.rivals)
+    found = [findings.left_alone(p, uuid, name, rivals=rivals) for p in plan.problems]
     # What the store notes is no promise: the next conversion brings it up to date.
     steps = [step for step in plan.steps if step.op not in {Op.RECORD, Op.NOTE_ONCE}]
     plain = all(step.op in {Op.FOLD, Op.REFILE} for step in steps) and not uuid_has_store(
         scan, uuid
     )
     if not plain:
-        findings += _to_do(layout, steps, uuid)
-    findings += _contents(surveyor, view.name, uuid)
+        found += _to_do(layout, steps, uuid, name)
+    found += _contents(surveyor, view.name, uuid)
     stored = [view.config.in_store] if view.config is not None else []
     stored += [pair.in_store for pair in view.metadata] + [kept for _, kept in view.log_store]
     for entry in stored:
         if entry is not None and entry.is_file:
             other = inodes.setdefault((entry.dev, entry.ino), uuid)
             if other != uuid:
-                findings.append(
-                    Finding(
-                        "P5",
-                        layout.uuid_path(Kind.CONFIG, uuid),
-                        f"a file of this domain (inode {entry.ino}) is one of {other} as well",
-                        "restore one of the two from a backup",
-                        False,
-                        uuid,
-                    )
-                )
-    return findings
+                found.append(findings.shared(layout, uuid, name, entry.ino, other))
+    return found
 
 
-def _to_do(layout: Layout, steps: list[Step], uuid: str) -> list[Finding]:
+def _name(scan: Scan, uuid: str | None) -> str | None:
+    return next(iter(scan.names_of.get(uuid or "", ())), None)
+
+
+def _to_do(layout: Layout, steps: list[Step], uuid: str, name: str | None) -> list[Finding]:
     """What a conversion would do; but what a local migration has set aside is not deleted."""
-    findings = []
+    found = []
     kept = uuid in sessions.set_aside(layout)
     for step in steps:
-        path = step.path(layout)
         if kept and step.op is Op.TRASH and step.kind is not Kind.LOG:
-            findings.append(_set_aside(layout, path, uuid))
+            found.append(_set_aside(layout, step.path(layout), uuid, name))
         elif not (kept and step.op is Op.PRUNE):  # which follows from the former
-            problem = f"to do: {step.describe(layout)}"
-            advice = "run: uuidfs check --repair"
-            findings.append(Finding(_promise(step), path, problem, advice, True, uuid))
-    return findings
+            found.append(findings.to_do(layout, step, name))
+    return found
 
 
-def _set_aside(layout: Layout, path: str, uuid: str) -> Finding:
+def _set_aside(layout: Layout, path: str, uuid: str, name: str | None) -> Finding:
     """Whose it is, and how it comes back."""
-    advice = "to put it back, run: uuidfs local-migrate --recover"
+    command = "uuidfs local-migrate --recover"
+    advice = f"to put it back, run: {command}"
     try:
         session = sessions.read(layout, uuid)
     except UuidfsError:
@@ -192,11 +161,12 @@ def _set_aside(layout: Layout, path: str, uuid: str) -> Finding:
         else:
             whose = f"(phase {session.phase}, process {session.pid}, {session.tool})"
             if session.alive:
-                advice = "it puts it back at its end; uuidfs session list shows how far it is"
+                command = "uuidfs session list"
+                advice = f"it puts it back at its end; to see how far it is: {command}"
             else:
                 whose += ", whose process has died"
     problem = f"it is set aside by a local migration {whose}"
-    return Finding("P9", path, problem, advice, False, uuid)
+    return Finding("P9", path, problem, advice, False, uuid, name, command)
 
 
 def uuid_has_store(scan: Scan, uuid: str) -> bool:
@@ -207,12 +177,6 @@ def uuid_has_store(scan: Scan, uuid: str) -> bool:
         or uuid in scan.leftovers
         or any(uuid in stored for stored in scan.meta_store.values())
     )
-
-
-def _promise(step: Step) -> str:
-    if step.op in {Op.DISCARD, Op.PRUNE}:
-        return "P6"
-    return "P3" if step.op is Op.TRASH else "P2"
 
 
 def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
@@ -226,33 +190,17 @@ def _contents(surveyor: Surveyor, name: str | None, uuid: str) -> list[Finding]:
         surveyor.dirs.names(Kind.CONFIG)
         identity = surveyor.documents.identify(store, entry)
     except UuidfsError as error:
-        return [Finding("P2", path, str(error), "see the message", False, uuid)]
+        return [findings.of_error("P2", error, uuid, name)]
+    layout = surveyor.layout
     if isinstance(identity, Identity):
         if identity.uuid != uuid:
-            return [
-                Finding(
-                    "P5",
-                    path,
-                    f"this config is of the UUID {identity.uuid}",
-                    "somebody changed the store: restore it from a backup",
-                    False,
-                    uuid,
-                )
-            ]
+            problem = f"somebody changed the store: this config is of the UUID {identity.uuid}"
+            return [findings.damaged(layout, "P5", path, problem, uuid, name)]
         if name is not None and identity.name != name:
-            return [
-                Finding(
-                    "P2",
-                    path,
-                    f"{name!r} links to a config that names {identity.name!r}",
-                    "somebody renamed the link: name it as the config does",
-                    False,
-                    uuid,
-                )
-            ]
+            return [findings.misnamed(layout, path, uuid, name, identity.name or "")]
         return []
     if store.look(entry) is not None:
-        return [Finding("P2", path, identity, "restore it from a backup or the trash", False, uuid)]
+        return [findings.damaged(layout, "P2", path, identity, uuid, name)]
     return []
 
 
@@ -274,7 +222,7 @@ def repair(layout: Layout, options: Options) -> tuple[CheckResult, RunResult]:
         try:
             finish_rename(layout, uuid, name_of, options)
         except UuidfsError as error:
-            errors.append(Finding("P6", error.path, str(error), "see the message", False, uuid))
+            errors.append(findings.of_error("P6", error, uuid))
     run = RunResult("repair", layout, ())
     if before.to_repair:
         run = convert(

@@ -7,6 +7,7 @@ at work in the same place, all others are final until a person acts.
 
 import errno
 import os
+from collections.abc import Iterable
 
 EXIT_OK = 0
 
@@ -45,14 +46,35 @@ class Retryable(UuidfsError):
 
 
 class NoSuchDomain(UuidfsError):
-    """No config and no status file binds this name or UUID."""
+    """No config and no status file binds this name or UUID. ``near``: names like it that exist."""
 
-    def __init__(self, domain: str, reason: str = "") -> None:
-        super().__init__(
-            f"no domain {show(domain)!r}"
-            + (f": {reason}" if reason else "; uuidfs status lists those that are known")
-        )
+    def __init__(self, domain: str, reason: str = "", near: Iterable[str] = ()) -> None:
         self.domain = domain
+        self.near = tuple(near)
+        what = f": {reason}" if reason else ""
+        if self.near:
+            names = [repr(show(name)) for name in self.near]
+            what += f"; did you mean {' or '.join(names)}?"
+        elif not reason:
+            what = "; uuidfs status lists those that are known"
+        super().__init__(f"no domain {show(domain)!r}{what}")
+
+
+class AmbiguousDomain(UsageError):
+    """Several UUIDs begin so. ``candidates``: of each the UUID, and the name where it has one."""
+
+    SHOWN = 5
+
+    def __init__(self, domain: str, candidates: Iterable[tuple[str, str | None]]) -> None:
+        self.domain = domain
+        self.candidates = tuple(candidates)
+        texts = [f"{uuid} ({show(name)})" if name else uuid for uuid, name in self.candidates]
+        more = len(texts) - self.SHOWN
+        super().__init__(
+            f"{show(domain)!r} is the beginning of several UUIDs; write more of it: "
+            + ", ".join(texts[: self.SHOWN])
+            + (f" and {more} more" if more > 0 else "")
+        )
 
 
 class Busy(Retryable):
@@ -138,18 +160,27 @@ class SystemCallFailed(UuidfsError):
         "ENOSPC": "free some space and run again",
         "EDQUOT": "free some space and run again",
         "EROFS": "the file system is read-only; remount it and run again",
-        "EACCES": "run as the user that owns these files (root for qemu:///system)",
-        "EPERM": "run as the user that owns these files (root for qemu:///system)",
         "EIO": "the disk reports an error; see the kernel's log",
     }
 
     def __init__(self, action: str, path: str, error: OSError) -> None:
         code = errno.errorcode.get(error.errno or 0, "")
-        advice = self.ADVICE.get(code, "")
+        advice = _rights(path) if code in {"EACCES", "EPERM"} else self.ADVICE.get(code, "")
         why = f"{error.strerror or error}" + (f"; {advice}" if advice else "")
         super().__init__(f"cannot {action} {show(path)}: {why}", path, f"cannot {action} it: {why}")
         self.action = action
         self.errno = error.errno
+        self.advice = advice
+
+
+def _rights(path: str) -> str:
+    """What helps where the kernel says that this is not permitted."""
+    if os.geteuid() == 0:
+        return "not even root may: see the logs of SELinux and AppArmor, and how it is mounted"
+    for own in (os.environ.get("HOME", ""), os.environ.get("XDG_RUNTIME_DIR", "")):
+        if own.strip("/") and path.startswith(f"{own}/"):  # a session's
+            return f"see whose it is: ls -ld {show(path)}"
+    return "run as root"
 
 
 def show(path: str) -> str:

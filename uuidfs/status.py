@@ -1,6 +1,7 @@
 """The state of every domain and file, as ``uuidfs status`` tells it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from uuidfs.errors import Changed, UuidfsError
@@ -10,7 +11,6 @@ from uuidfs.layout.places import STORE, Kind, Layout
 from uuidfs.plan.draft import is_placeholder
 from uuidfs.runtime import reconciler_state
 from uuidfs.runtime.reconciler_state import ReconcilerState
-from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.resolve import uuid_of
@@ -50,6 +50,10 @@ class FileState(Enum):
     """Something that uuidfs leaves alone."""
 
 
+DOMAIN_STATES = ("plain", "converted", "partial", "conflict")
+"""Those that a domain can have."""
+
+
 @dataclass(frozen=True)
 class FileStatus:
     """One file. ``name_path`` is None where no name refers to it."""
@@ -83,6 +87,29 @@ class StatusResult:
     problems: tuple[Problem, ...]
     reconciler: ReconcilerState | None  # of the one that runs
     live: bool  # whether one ought to
+    uuids: tuple[str, ...] = ()  # all that are known, also those that were not asked for
+
+    def only(self, wanted: Callable[[DomainStatus], bool]) -> "StatusResult":
+        """The same of some domains. What is of no domain, and no problem, is left out."""
+        return replace(
+            self,
+            domains=tuple(filter(wanted, self.domains)),
+            undefined=tuple(filter(wanted, self.undefined)),
+            unbound=(),
+        )
+
+
+def in_state(result: StatusResult, states: Collection[FileState]) -> StatusResult:
+    """The domains that are in one of these states, and nothing else."""
+    found = result.only(lambda domain: domain.state in states)
+    return replace(found, leftovers=(), problems=())
+
+
+def with_problems(result: StatusResult) -> StatusResult:
+    """What needs a look: domains that are neither plain nor converted, or have a problem; what
+    killed runs have left; and what could not be read."""
+    fine = {FileState.PLAIN, FileState.CONVERTED}
+    return result.only(lambda domain: domain.state not in fine or bool(domain.problems))
 
 
 def status_of(
@@ -111,21 +138,24 @@ def status_of(
         tuple(scan.problems),
         reconciler_state.read(layout),
         layout.live,
+        tuple(scan.uuids()),
     )
 
 
 def unbound(layout: Layout, scan: Scan) -> list[str]:
-    """Paths named after a domain that libvirt does not have (any more)."""
+    """Paths named after a domain that libvirt does not have (any more). A name whose config cannot
+    be read is one that it has."""
     paths = []
+    known = scan.uuid_of.keys() | {problem.name for problem in scan.problems}
     for stem, entries in scan.logs_of_name.items():
-        if stem not in scan.uuid_of:
+        if stem not in known:
             paths += [
                 f"{layout.names[Kind.LOG].path}/{entry}"
                 for _, entry in entries
                 if scan.logs[entry] is None
             ]
     for kind, names in scan.meta_names.items():
-        paths += [f"{layout.names[kind].path}/{name}" for name in names if name not in scan.uuid_of]
+        paths += [f"{layout.names[kind].path}/{name}" for name in names if name not in known]
     return sorted(paths)
 
 
@@ -258,12 +288,3 @@ def _log_states(layout: Layout, view: View) -> list[FileStatus]:
             path = f"{store}/{log_entry(view.uuid, suffix)}"
             result.append(FileStatus(Kind.LOG, None, path, FileState.UNREFERENCED))
     return result
-
-
-def uuid_path(layout: Layout, domain: str, kind: Kind, reader: Reader = read_lxml) -> str:
-    """Where a domain's files of one kind are, or will be, under its UUID.
-
-    Raises NoSuchDomain.
-    """
-    with TrustedDirs(layout) as dirs:
-        return layout.uuid_path(kind, uuid_of(scan_all(Documents(dirs, reader)), domain))

@@ -1,6 +1,7 @@
 """Real hosts: emulated Debians with systemd and AppArmor. `make test-host` runs these tests.
 
-`UUIDFS_HOST` names the release (trixie); without it no test of here runs."""
+`UUIDFS_HOST` names the release (trixie); without it no test of here runs. With `UUIDFS_HOST_AS`
+"container" the tests that cut no power run in containers of its disk (container.py)."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.host import states
+from tests.host.host import Host
 from tests.host.machine import Machine
 from tests.package.conftest import DEB_TOOLS, build, need
 
 SUITE = os.environ.get("UUIDFS_HOST", "trixie")
+CONTAINERS = os.environ.get("UUIDFS_HOST_AS") == "container"
 NewMachine = Callable[[], AbstractContextManager[Machine]]
 
 
@@ -38,14 +41,19 @@ def newer_deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _build(tmp_path_factory: pytest.TempPathFactory, release: str) -> Path:
     need(*DEB_TOOLS)
     directory = build("build-deb", tmp_path_factory.mktemp("deb"), "--release", release)
-    return next(directory.glob("*.deb"))
+    return next(directory.glob("uuidfs_*.deb"))
 
 
 @pytest.fixture
-def host(image: Path) -> Iterator[Machine]:
-    """A running machine with domains, some of them running, without uuidfs."""
-    with states.maker(image, states.ready(image))() as machine:
-        yield machine
+def host(image: Path) -> Iterator[Host]:
+    """A running host with domains, some of them running, without uuidfs."""
+    if CONTAINERS:
+        with states.container(states.ready_disk(image)) as container:
+            container.boot()
+            yield container
+    else:
+        with states.maker(image, states.ready(image))() as machine:
+            yield machine
 
 
 @pytest.fixture
@@ -55,7 +63,12 @@ def new_host(image: Path, deb: Path) -> NewMachine:
 
 
 @pytest.fixture
-def uuidfs_host(new_host: NewMachine) -> Iterator[Machine]:
-    """A running machine with domains, and with the package."""
-    with new_host() as machine:
-        yield machine
+def uuidfs_host(image: Path, deb: Path) -> Iterator[Host]:
+    """A running host with domains, and with the package."""
+    if CONTAINERS:
+        with states.container(states.installed_disk(image, deb)) as container:
+            container.boot()
+            yield container
+    else:
+        with states.maker(image, states.installed(image, deb))() as machine:
+            yield machine

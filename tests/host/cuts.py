@@ -1,62 +1,125 @@
-"""Cuts the power of machines that are at work, and tells what that has lost."""
+"""Cuts the power of machines that are at work, boots what that left, and has it looked at.
+
+Of each machine's cuts the last one is QEMU killed, and its disk boots in QEMU. The others are
+copies of the disk, made while QEMU is stopped between two system calls: what a kill there leaves.
+They boot as containers (container.py) where this machine can, unless UUIDFS_HOST_BOOT is "all"."""
 
 import os
 import random
+import re
+import shutil
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.host import states, world
+from tests.host import container, states, world
 from tests.host.conftest import NewMachine
+from tests.host.host import Host
 from tests.host.machine import Machine
 
 CUTS = int(os.environ.get("UUIDFS_HOST_CUTS", "3"))
 SEED = int(os.environ.get("UUIDFS_HOST_SEED") or time.time_ns() % 100_000)
-AT_ONCE = 5  # copies of the disk while one loop goes on; the last one is the machine's end
-PAUSE = 8.0  # seconds at most between two of them
+AT_ONCE = int(os.environ.get("UUIDFS_HOST_AT_ONCE", "5"))  # cuts of one machine
+KEEP = os.environ.get("UUIDFS_HOST_KEEP")  # a directory for disks after whose boot something failed
+IN_CONTAINERS = os.environ.get("UUIDFS_HOST_BOOT") != "all" and container.missing() is None
+PHASE = "phase: "  # before the name of what the work does from now on, in what it prints
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One cut: what it fell into, and when."""
+
+    number: int
+    disk: Path
+    phase: str
+    after: float
+    killed: bool
 
 
 def after_cuts(
-    make: NewMachine, prepare: Callable[[Machine], None], work: str
-) -> Iterator[Machine]:
-    """Cut ``work`` off CUTS times; the machines that have booted then, one after the other.
+    make: NewMachine,
+    prepare: Callable[[Machine], None],
+    work: str,
+    look: Callable[[Host], None],
+    *,
+    pause: float = 8.0,
+) -> None:
+    """Cut ``work`` off CUTS times, and look at each host that has booted then; print all of it.
 
-    ``work`` is a shell command that does not end by itself."""
+    ``work`` is a shell command that does not end by itself. ``pause`` is the longest time between
+    two cuts, in seconds. A host that does not look well is printed; the others follow."""
     chance = random.Random(f"{SEED} {work}")
+    print(f"\nseed {SEED}", flush=True)
+    failed = 0
     for first in range(0, CUTS, AT_ONCE):
         with states.directory() as disks:
-            left: dict[Path, float] = {}
+            last = min(first + AT_ONCE, CUTS) - 1
+            pauses = [chance.uniform(0.2, pause) for _ in range(first, last + 1)]
             with make() as machine:
                 image = machine.image
                 prepare(machine)
-                process = machine.start(work)
-                began = time.monotonic()
-                last = min(first + AT_ONCE, CUTS) - 1
-                for number in range(first, last + 1):
-                    time.sleep(chance.uniform(0.2, PAUSE))
-                    assert process.poll() is None, "the work has ended"
-                    left[disks / str(number)] = time.monotonic() - began
-                    if number < last:
-                        machine.copy_disk(disks / str(number))
-                    else:
-                        machine.cut()
-                        machine.disk.rename(disks / str(number))
-                process.wait()
-            for disk, after in left.items():
-                with states.machine(image, disk=disk) as machine:
-                    took = machine.boot()
-                    print(f"cut after {after:.1f} s, boot {took:.0f} s", end="", flush=True)
-                    yield machine
-                    print(flush=True)
+                cuts = _cut(machine, work, disks, first, pauses)
+            for cut in cuts:
+                failed += not _looks_well(image, cut, look)
+    assert not failed, f"after {failed} of {CUTS} cuts something was not as promised"
+
+
+def _cut(machine: Machine, work: str, disks: Path, first: int, pauses: list[float]) -> list[Cut]:
+    """Start the work, and copy the disk again and again; at the end kill the machine."""
+    said = disks / "said"
+    process = machine.start(work, said)
+    while PHASE not in said.read_text(errors="replace"):
+        assert process.poll() is None, f"the work has ended: {said.read_text()}"
+        time.sleep(0.05)
+    cuts, began = [], time.monotonic()
+    for number, pause in enumerate(pauses, first):
+        time.sleep(pause)
+        assert process.poll() is None, f"the work has ended: {said.read_text()}"
+        disk, killed = disks / str(number), number == first + len(pauses) - 1
+        after = time.monotonic() - began
+        if killed:
+            machine.cut()
+        else:
+            machine.copy_disk(disk)
+        phase = re.findall(f"{PHASE}(.*)", said.read_text(errors="replace"))[-1]
+        cuts.append(Cut(number, disk, phase, after, killed))
+    machine.disk.rename(cuts[-1].disk)
+    process.wait()
+    return cuts
+
+
+def _looks_well(image: Path, cut: Cut, look: Callable[[Host], None]) -> bool:
+    how = "QEMU killed" if cut.killed else "disk copied"
+    print(f"cut {cut.number}, {how} in {cut.phase} after {cut.after:.1f} s", end="", flush=True)
+    try:
+        if cut.killed or not IN_CONTAINERS:
+            with states.machine(image, cut.disk) as machine:
+                print(f", booted in {machine.boot():.0f} s", end="", flush=True)
+                look(machine)
+        else:
+            with states.container(cut.disk) as one:
+                print(f", booted as a container in {one.boot():.0f} s", end="", flush=True)
+                look(one)
+    except Exception:
+        print(f", FAILED\n{traceback.format_exc()}", flush=True)
+        if KEEP:
+            where = Path(KEEP, f"{cut.phase}-{SEED}-{cut.number}.qcow2".replace(" ", "-"))
+            shutil.copy(cut.disk, where)
+            print(f"the disk is kept: {where}", flush=True)
+        return False
+    print(", well", flush=True)
+    return True
 
 
 class Picture:
     """What libvirt finds on a host. ``renamed`` is a domain that may have another name by now: its
     files only have to be there, under one of both names, since libvirt writes them anew."""
 
-    def __init__(self, machine: Machine, renamed: tuple[str, str] | None = None) -> None:
+    def __init__(self, host: Host, renamed: tuple[str, str] | None = None) -> None:
         self._renamed = renamed
-        now = world.names(machine)
+        now = world.names(host)
         self._files: dict[str, str] = {}
         for path, read in now["files"].items():
             if not read.startswith("!"):
@@ -66,7 +129,7 @@ class Picture:
                 if f"/{renamed[0]}" in path:
                     self._files[path] = ""
         self._logs = {self._same(path): int(size) for path, size in now["logs"].items()}
-        self.domains = {self._same(f"/{name}")[1:] for name in world.domains(machine)}
+        self.domains = {self._same(f"/{name}")[1:] for name in world.domains(host)}
 
     def _same(self, path: str) -> str:
         if self._renamed is None:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.host.host import PATIENCE, Host, HostError
 from tests.support.process import Done
 from tests.support.process import run as run_here
 
-PATIENCE = 900.0  # seconds for a boot, or a command, on a machine that has other work, too
 # What a saved state must have been made with; see state_key().
 # One CPU: with two emulated at once, QEMU 7.2 under load let Linux 6.12, which patches its own code
 # at boot, run into its own breakpoint ("Oops: int3").
@@ -29,11 +29,7 @@ HARDWARE = (
 _KERNEL = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet systemd.show_status=0"
 
 
-class MachineError(Exception):
-    """The machine, or a command in it, did not do what a test rests on."""
-
-
-class Machine:
+class Machine(Host):
     """One emulated host, with its disk in ``directory``.
 
     ``image`` is what tests/host/build made. ``base`` is the disk that this one's is a layer over:
@@ -91,7 +87,7 @@ class Machine:
         self.qmp("migrate", uri=f"exec:cat >'{state}/memory'")
         while (status := self.qmp("query-migrate")["status"]) != "completed":
             if status in ("failed", "cancelled"):
-                raise MachineError(f"the state was not saved: {status}")
+                raise HostError(f"the state was not saved: {status}")
             time.sleep(0.2)
         self.qmp("quit")
         self._ended()
@@ -133,10 +129,6 @@ class Machine:
         self.settle()
         return time.monotonic() - began
 
-    def settle(self) -> str:
-        """Wait until systemd has nothing to start any more; what it says then."""
-        return self.run("systemctl is-system-running --wait").out.strip()
-
     def _power_on(self, *more: str) -> None:
         assert self._process is None, "it runs already"
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -162,7 +154,7 @@ class Machine:
     def _alive(self) -> None:
         if self._process is None or self._process.poll() is not None:
             log = (self.directory / "qemu.log").read_text(errors="replace")
-            raise MachineError(f"the machine has ended: {log}\n{self.console()}")
+            raise HostError(f"the machine has ended: {log}\n{self.console()}")
 
     def _ended(self) -> None:
         if self._process:
@@ -191,7 +183,7 @@ class Machine:
                 while not {"return", "error"} & (answer := json.loads(stream.readline())).keys():
                     pass
                 if "error" in answer:
-                    raise MachineError(f"{name}: {answer['error']}")
+                    raise HostError(f"{name}: {answer['error']}")
             return answer["return"]
 
     def console(self) -> str:
@@ -206,28 +198,18 @@ class Machine:
         """Run a command in the machine's shell, as root."""
         return run_here("ssh", *self._ssh(), "host", command, data=data, timeout=timeout)
 
-    def do(self, command: str, *, data: bytes = b"", timeout: float = PATIENCE) -> str:
-        """Run a command that must succeed; what it prints."""
-        return self.run(command, data=data, timeout=timeout).ok().out
-
-    def start(self, command: str) -> "subprocess.Popen[bytes]":
-        """Start a command and do not wait for it; a cut ends it."""
-        silent = subprocess.DEVNULL
+    def start(self, command: str, said: Path) -> "subprocess.Popen[bytes]":
+        """Start a command and do not wait for it; what it prints goes to a file. A cut ends it."""
         words = ["ssh", *self._ssh(), "host", command]
-        return subprocess.Popen(words, stdin=silent, stdout=silent, stderr=silent)
+        with said.open("wb") as out:
+            return subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            )
 
     def put(self, files: Sequence[Path], directory: str) -> None:
         """Copy files into a directory of the machine, which is made."""
         self.do(f"mkdir -p '{directory}'")
         subprocess.run(["scp", "-q", *self._ssh(), *files, f"host:{directory}"], check=True)
-
-    def until(self, command: str, *, timeout: float = PATIENCE) -> str:
-        """Run a command again and again until it succeeds; what it prints then."""
-        end = time.monotonic() + timeout
-        while (done := self.run(command)).code:
-            assert time.monotonic() < end, f"{command}: never within {timeout} s: {done}"
-            time.sleep(0.5)
-        return done.out
 
     def _ssh(self) -> list[str]:
         options = {
@@ -255,7 +237,7 @@ class Machine:
         ).returncode:
             self._alive()
             if time.monotonic() > end:
-                raise MachineError(f"no ssh within {PATIENCE} s\n{self.console()}")
+                raise HostError(f"no ssh within {PATIENCE} s\n{self.console()}")
             time.sleep(0.5)
 
     def _hang_up(self) -> None:

@@ -18,10 +18,14 @@ from pathlib import Path
 
 from tests.host import machine as machines
 from tests.host import world
+from tests.host.container import Container
+from tests.host.host import Host
 from tests.host.machine import Machine
 from tests.live import guest
 
 HERE = Path(__file__).parent
+_WORLD = (inspect.getsource(world.populate) + inspect.getsource(guest) + repr(world.ALL)).encode()
+_held: list[int] = []
 CACHE = Path(os.environ.get("UUIDFS_HOSTS", "/var/cache/uuidfs-hosts"))
 
 
@@ -47,16 +51,17 @@ def directory() -> Iterator[Path]:
 
 
 @contextmanager
-def machine(
-    image: Path, base: Path | None = None, *, disk: Path | None = None
-) -> Iterator[Machine]:
-    """A machine that is not running yet, and is gone afterwards: on a layer over ``base``, or on
-    ``disk``, which goes with it."""
-    with directory() as own:
-        if disk:
-            disk.rename(own / "disk.qcow2")
-        with Machine(image, own, base) as one:
-            yield one
+def machine(image: Path, base: Path | None = None) -> Iterator[Machine]:
+    """A machine that is not running yet, and is gone afterwards: on a layer over ``base``."""
+    with directory() as own, Machine(image, own, base) as one:
+        yield one
+
+
+@contextmanager
+def container(base: Path) -> Iterator[Container]:
+    """A container that is not running yet, and is gone afterwards: on a layer over ``base``."""
+    with directory() as own, Container(own, base) as one:
+        yield one
 
 
 def _sweep() -> None:
@@ -64,11 +69,16 @@ def _sweep() -> None:
     for left in CACHE.glob("run.*"):
         if time.time() - left.stat().st_mtime < 60:
             continue  # its maker may be about to lock it
-        held = os.open(left, os.O_RDONLY)
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left)
-        os.close(held)
+        _remove_unheld(left)
+
+
+def _remove_unheld(directory: Path) -> None:
+    """Remove a directory that no process holds a lock on."""
+    held = os.open(directory, os.O_RDONLY)
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(directory)
+    os.close(held)
 
 
 def ready(image: Path) -> Path:
@@ -78,8 +88,7 @@ def ready(image: Path) -> Path:
         one.boot()
         world.populate(one)
 
-    recipe = inspect.getsource(world.populate) + inspect.getsource(guest) + repr(world.ALL)
-    return _state(image, "ready", [recipe.encode()], None, make)
+    return _state(image, "ready", [_WORLD], None, make)
 
 
 def installed(image: Path, deb: Path) -> Path:
@@ -88,11 +97,27 @@ def installed(image: Path, deb: Path) -> Path:
 
     def make(one: Machine) -> None:
         one.resume(before)
-        one.put([deb], "/root/deb")
-        one.do(f"dpkg -i /root/deb/{deb.name}")
-        one.settle()
+        _install(one, deb)
 
     return _state(image, "installed", [str(before).encode(), deb.read_bytes()], before, make)
+
+
+def ready_disk(image: Path) -> Path:
+    """The disk of a host with domains, but not uuidfs, for a container."""
+    return _disk(image, "disk", [_WORLD], image / "base.raw", world.populate)
+
+
+def installed_disk(image: Path, deb: Path) -> Path:
+    """The same with the package."""
+    before = ready_disk(image)
+    made_of = [str(before).encode(), deb.read_bytes()]
+    return _disk(image, "installed-disk", made_of, before, lambda one: _install(one, deb))
+
+
+def _install(host: Host, deb: Path) -> None:
+    host.put([deb], "/root/deb")
+    host.do(f"dpkg -i /root/deb/{deb.name}")
+    host.settle()
 
 
 def maker(image: Path, state: Path) -> Callable[[], AbstractContextManager[Machine]]:
@@ -110,17 +135,47 @@ def maker(image: Path, state: Path) -> Callable[[], AbstractContextManager[Machi
 def _state(
     image: Path, name: str, made_of: list[bytes], base: Path | None, make: Callable[[Machine], None]
 ) -> Path:
-    """A state of the image, made anew when what it is made of has changed."""
+    """A state of the image."""
+
+    def save(state: Path) -> None:
+        with machine(image, base / "disk.qcow2" if base else None) as one:
+            make(one)
+            one.save(state)
+
     version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, check=True)
-    key = hashlib.sha256(b"\0".join([*made_of, version.stdout, repr(machines.HARDWARE).encode()]))
-    state = image / f"{name}-{key.hexdigest()[:12]}"
-    with (image / "lock").open("w") as guard:
+    return _kept(image, name, [*made_of, version.stdout, repr(machines.HARDWARE).encode()], save)
+
+
+def _disk(
+    image: Path, name: str, made_of: list[bytes], base: Path, make: Callable[[Host], None]
+) -> Path:
+    """A disk for containers."""
+
+    def save(state: Path) -> None:
+        with container(base) as one:
+            one.boot()
+            make(one)
+            one.power_off()
+            state.mkdir()
+            one.disk.rename(state / "disk.qcow2")
+
+    return _kept(image, name, made_of, save) / "disk.qcow2"
+
+
+def _kept(image: Path, name: str, made_of: list[bytes], save: Callable[[Path], None]) -> Path:
+    """A directory of the image, made anew when what it is made of has changed.
+
+    This process holds it until it ends: disks are layers over it. So another version of the tests
+    that runs meanwhile leaves it alone."""
+    key = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:12]
+    state, new = image / f"{name}-{key}", image / f"{name}-{key}.new"
+    with (image / f"{name}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)  # another run may be making it
         if not state.exists():
-            for old in image.glob(f"{name}-*"):
-                shutil.rmtree(old)
-            with machine(image, base / "disk.qcow2" if base else None) as one:
-                make(one)
-                one.save(state.with_suffix(".new"))
-            state.with_suffix(".new").rename(state)
+            for old in [*image.glob(f"{name}-{'?' * 12}"), *image.glob(f"{name}-{'?' * 12}.new")]:
+                _remove_unheld(old)
+            save(new)
+            new.rename(state)
+        _held.append(os.open(state, os.O_RDONLY | os.O_CLOEXEC))
+        fcntl.flock(_held[-1], fcntl.LOCK_SH)
     return state

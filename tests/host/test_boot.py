@@ -3,12 +3,12 @@
 import pytest
 
 from tests.host import world
-from tests.host.machine import Machine
+from tests.host.host import Host
 
 pytestmark = pytest.mark.host
 
 
-def test_suspended_guests_and_half_a_rename_come_through_a_reboot(uuidfs_host: Machine) -> None:
+def test_suspended_guests_and_half_a_rename_come_through_a_reboot(uuidfs_host: Host) -> None:
     """libvirt-guests saves guests and starts them again. A crash in domrename leaves two configs of
     one UUID, of which the new one is right; uuidfs-check.service finishes it before libvirtd."""
     host = uuidfs_host

@@ -3,61 +3,71 @@
 `UUIDFS_HOST_CUTS` says how many of each (3), `UUIDFS_HOST_SEED` which. The work goes on in a
 loop, so that a cut always falls into it. What each cut left is printed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.host import states, world
 from tests.host.conftest import NewMachine
-from tests.host.cuts import SEED, Picture, after_cuts
+from tests.host.cuts import PHASE, Picture, after_cuts
+from tests.host.host import Host
 from tests.host.machine import Machine
+from tests.support.process import run
 
 pytestmark = pytest.mark.host
 
 # Without a new Python for each command, which is most of what a short command does.
-CONVERT = """
+CONVERT = f"""
 from uuidfs.cli.app import app
 while True:
     for word in "convert", "revert":
+        print("{PHASE}" + word, flush=True)
         app([word, "--all"], standalone_mode=False)
 """
 COLD = (world.COLD, f"{world.COLD}2")
 RENAME = (
+    f"echo '{PHASE}domrename'; "
     f"while virsh domrename {COLD[0]} {COLD[1]} && virsh domrename {COLD[1]} {COLD[0]}; do :; done"
 )
 SNAPSHOTS = {COLD[0]: ["one", "three", "two"], COLD[1]: ["one", "three", "two"], "web": ["live"]}
+# An archive in a directory, for apt. What it knows of Debian's would only cost it time.
+ARCHIVE = """set -e
+rm -rf /var/lib/apt/lists /etc/apt/sources.list /etc/apt/sources.list.d/*
+echo 'deb [trusted=yes] file:/srv/deb ./' >/etc/apt/sources.list
+apt-get -q update; sync"""
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y"
 
 
-def repaired(machine: Machine) -> None:
+def repaired(host: Host) -> None:
     """Every promise is kept, or is after a repair."""
-    found = machine.run("uuidfs check")
+    found = host.run("uuidfs check")
     print(f", check {found.code}", end="")
     if found.code:
         print(f" ({len(found.out.splitlines())} lines)", end="")
-        machine.run("uuidfs check --repair")
-        machine.do("uuidfs check")
-    assert machine.do("systemctl --failed --no-legend --plain") == ""
+        host.run("uuidfs check --repair")
+        host.do("uuidfs check")
+    assert host.do("systemctl --failed --no-legend --plain") == ""
 
 
-def metadata(machine: Machine, *domains: str) -> None:
+def metadata(host: Host, *domains: str) -> None:
     """libvirt itself knows all snapshots, and the checkpoint: at once, or when it has read again
     what was repaired."""
-    if not _known(machine, domains):
+    if not _known(host, domains):
         print(", known after a restart of libvirtd", end="")
-        machine.do("systemctl restart libvirtd")
-        assert _known(machine, domains)
+        host.do("systemctl restart libvirtd")
+        assert _known(host, domains)
 
 
-def _known(machine: Machine, domains: tuple[str, ...]) -> bool:
+def _known(host: Host, domains: tuple[str, ...]) -> bool:
     return all(
-        machine.do(f"virsh -q snapshot-list {name} --name").split() == SNAPSHOTS[name]
-        and machine.do(f"virsh -q checkpoint-list {name} --name").split() == ["c1"] * (name in COLD)
+        host.do(f"virsh -q snapshot-list {name} --name").split() == SNAPSHOTS[name]
+        and host.do(f"virsh -q checkpoint-list {name} --name").split() == ["c1"] * (name in COLD)
         for name in domains
     )
 
 
 def test_convert_and_revert(new_host: NewMachine) -> None:
-    print(f"\nseed {SEED}")
     before: list[Picture] = []
 
     def prepare(machine: Machine) -> None:
@@ -66,89 +76,120 @@ def test_convert_and_revert(new_host: NewMachine) -> None:
             "systemctl disable -q --now uuidfs; cat >/root/loop.py; sync", data=CONVERT.encode()
         )
 
-    for machine in after_cuts(new_host, prepare, "python3 /root/loop.py"):
-        assert before[0].lost(Picture(machine)) == []
-        repaired(machine)
-        machine.do("uuidfs convert --all && uuidfs check")
-        assert before[0].lost(Picture(machine)) == []
-        metadata(machine, "cold", "web")
-        machine.do("uuidfs revert --all")
-        assert before[0].lost(Picture(machine)) == []
-        assert world.names(machine)["links"] == []
+    def look(host: Host) -> None:
+        assert before[0].lost(Picture(host)) == []
+        repaired(host)
+        host.do("uuidfs convert --all && uuidfs check")
+        assert before[0].lost(Picture(host)) == []
+        metadata(host, "cold", "web")
+        host.do("uuidfs revert --all")
+        assert before[0].lost(Picture(host)) == []
+        assert world.names(host)["links"] == []
+
+    after_cuts(new_host, prepare, "python3 /root/loop.py", look, pause=4)
 
 
 def test_domrename_with_snapshots_and_checkpoints(new_host: NewMachine) -> None:
-    print(f"\nseed {SEED}")
     before: list[Picture] = []
 
     def prepare(machine: Machine) -> None:
         before[:] = [Picture(machine, COLD)]
 
-    for machine in after_cuts(new_host, prepare, RENAME):
-        repaired(machine)
-        (name,) = {*COLD} & {*world.domains(machine)}
+    def look(host: Host) -> None:
+        repaired(host)
+        (name,) = {*COLD} & {*world.domains(host)}
         print(f", called {name}", end="")
-        assert before[0].lost(Picture(machine, COLD)) == []
-        metadata(machine, name, "web")
+        assert before[0].lost(Picture(host, COLD)) == []
+        metadata(host, name, "web")
+
+    after_cuts(new_host, prepare, RENAME, look, pause=4)
 
 
 def test_a_domrename_on_a_plain_host_for_comparison(image: Path) -> None:
     """Without uuidfs: only recorded."""
-    print(f"\nseed {SEED}")
     before: list[Picture] = []
-    make = states.maker(image, states.ready(image))
 
     def prepare(machine: Machine) -> None:
         before[:] = [Picture(machine, COLD)]
 
-    for machine in after_cuts(make, prepare, RENAME):
-        for name in sorted({*COLD} & {*world.domains(machine)}):
+    def look(host: Host) -> None:
+        for name in sorted({*COLD} & {*world.domains(host)}):
             for kind in "snapshot", "checkpoint":
-                known = machine.run(f"virsh -q {kind}-list {name} --name").out.split()
+                known = host.run(f"virsh -q {kind}-list {name} --name").out.split()
                 print(f", {name} {kind}s {' '.join(known) or 'none'}", end="")
-        print(f", lost {before[0].lost(Picture(machine, COLD))}", end="")
+        print(f", lost {before[0].lost(Picture(host, COLD))}", end="")
+
+    after_cuts(states.maker(image, states.ready(image)), prepare, RENAME, look, pause=4)
 
 
 def test_a_local_migration(new_host: NewMachine) -> None:
-    print(f"\nseed {SEED}")
     before: list[Picture] = []
 
     def prepare(machine: Machine) -> None:
         before[:] = [Picture(machine)]
 
-    work = "while uuidfs local-migrate web; do :; done"
-    for machine in after_cuts(new_host, prepare, work):
-        machine.until("virsh -q domstate web | grep running")  # autostart
-        world.goes_on(machine, "web")
-        repaired(machine)
-        assert before[0].lost(Picture(machine)) == []
-        metadata(machine, "cold", "web")
-        machine.do("uuidfs local-migrate web")
-        world.goes_on(machine, "web")
+    def look(host: Host) -> None:
+        host.until("virsh -q domstate web | grep running")  # autostart
+        world.goes_on(host, "web")
+        repaired(host)
+        assert before[0].lost(Picture(host)) == []
+        metadata(host, "cold", "web")
+        host.do("uuidfs local-migrate web")
+        world.goes_on(host, "web")
+
+    work = f"echo '{PHASE}local-migrate'; while uuidfs local-migrate web; do :; done"
+    after_cuts(new_host, prepare, work, look)
 
 
 @pytest.mark.parametrize("what", ["upgrade", "install and remove"])
-def test_dpkg(image: Path, deb: Path, newer_deb: Path, what: str) -> None:
-    print(f"\nseed {SEED}")
+def test_apt(image: Path, deb: Path, newer_deb: Path, tmp_path: Path, what: str) -> None:
+    """`apt upgrade` to this version from a lower one, and the way down; or install and remove."""
     before: list[Picture] = []
-    old, new = (f"dpkg -i /root/deb/{each.name}" for each in (deb, newer_deb))
-    state = states.installed(image, deb) if what == "upgrade" else states.ready(image)
-    other = old if what == "upgrade" else "dpkg --remove uuidfs"
+    old, new = (each.name.split("_")[1] for each in (deb, newer_deb))
+    index = packages(tmp_path, deb, newer_deb)
 
     def prepare(machine: Machine) -> None:
         before[:] = [Picture(machine)]
-        machine.put([deb, newer_deb], "/root/deb")
-        machine.do("sync")
+        machine.put([deb, newer_deb], "/srv/deb")
+        machine.do("cat >/srv/deb/Packages", data=index)
+        machine.do(ARCHIVE)
 
-    work = f"while {new} && {other}; do :; done"
-    for machine in after_cuts(states.maker(image, state), prepare, work):
-        assert before[0].lost(Picture(machine)) == []
-        machine.run("dpkg --configure -a")
-        machine.do(new)
-        assert "ii" in machine.do("dpkg -l uuidfs")
-        repaired(machine)
-        assert machine.do("systemctl is-active uuidfs").strip() == "active"
-        assert before[0].lost(Picture(machine)) == []
-        machine.do("dpkg --purge uuidfs")
-        assert before[0].lost(Picture(machine)) == []
-        assert world.names(machine)["links"] == []
+    def look(host: Host) -> None:
+        assert before[0].lost(Picture(host)) == []
+        print(f", {state(host)}", end="")
+        host.run("dpkg --configure -a")
+        host.do(f"{APT} --allow-downgrades install uuidfs={new}")  # as an administrator goes on
+        assert state(host) == f"ii {new}"
+        repaired(host)
+        assert host.do("systemctl is-active uuidfs").strip() == "active"
+        assert before[0].lost(Picture(host)) == []
+        metadata(host, "cold", "web")
+        host.do(f"{APT} purge uuidfs")
+        assert before[0].lost(Picture(host)) == []
+        assert world.names(host)["links"] == []
+
+    if what == "upgrade":
+        begin = states.installed(image, deb)
+        there, back = f"{APT} upgrade", f"{APT} --allow-downgrades install uuidfs={old}"
+        names = "upgrade", "downgrade"
+    else:
+        begin = states.ready(image)
+        there, back = f"{APT} install uuidfs", f"{APT} remove uuidfs"
+        names = "install", "remove"
+    work = (
+        f"while echo '{PHASE}{names[0]}' && {there} && dpkg -s uuidfs | grep -q 'ersion: {new}'"
+        f" && echo '{PHASE}{names[1]}' && {back}; do :; done"
+    )
+    after_cuts(states.maker(image, begin), prepare, work, look)
+
+
+def state(host: Host) -> str:
+    """What dpkg says of the package: its flags, and its version."""
+    return host.run("dpkg-query -W -f '${db:Status-Abbrev}${Version}' uuidfs").out or "not there"
+
+
+def packages(directory: Path, *debs: Path) -> bytes:
+    """The index of an archive with these packages."""
+    for deb in debs:
+        shutil.copy(deb, directory)
+    return run("dpkg-scanpackages", "--multiversion", ".", cwd=directory).ok().out.encode()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.host import world
-from tests.host.machine import Machine
+from tests.host.host import Host
 
 pytestmark = pytest.mark.host
 
@@ -37,7 +37,7 @@ def step(what: str) -> Iterator[None]:
     print(f"{what}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def test_a_host_from_installation_to_purge(host: Machine, deb: Path) -> None:  # noqa: PLR0915 - a life
+def test_a_host_from_installation_to_purge(host: Host, deb: Path) -> None:  # noqa: PLR0915 - a life
     before, read = world.listing(host), world.names(host)["files"]
     host.put([deb], "/root/deb")
 
@@ -106,10 +106,10 @@ def test_a_host_from_installation_to_purge(host: Machine, deb: Path) -> None:  #
         assert "\n".join(added(after, before)) == ""
 
 
-def all_is_well(host: Machine) -> None:
+def all_is_well(host: Host) -> None:
     """Nothing failed, nothing refused, and every promise kept."""
     assert host.do("systemctl --failed --no-legend --plain") == ""
-    assert host.run("aa-status --enabled").code == 0
+    assert not host.confined or host.run("aa-status --enabled").code == 0
     assert world.denials(host) == []
     host.do("uuidfs check")
 

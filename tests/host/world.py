@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.host.machine import Machine
+from tests.host.host import Host
 from tests.live import guest
 
 RUNNING = ("web", "db")  # and started at boot
@@ -62,7 +62,7 @@ print(json.dumps(found))
 """
 
 
-def populate(machine: Machine) -> None:
+def populate(machine: Host) -> None:
     """Define all domains, give some of them snapshots and a checkpoint, and start two."""
     with tempfile.TemporaryDirectory() as directory:
         files = Path(directory)
@@ -83,31 +83,31 @@ def populate(machine: Machine) -> None:
     machine.do("set -e\n" + "\n".join(script))
 
 
-def names(machine: Machine) -> dict[str, Any]:
+def names(machine: Host) -> dict[str, Any]:
     """What libvirt would read by name: ``files`` (path -> hash, or "! " and an error), ``logs``
     (path -> size), and which of them are ``links``."""
     return json.loads(machine.do("python3 -", data=_LOOK.encode()))  # type: ignore[no-any-return] # _LOOK's
 
 
-def listing(machine: Machine) -> dict[str, Any]:
+def listing(machine: Host) -> dict[str, Any]:
     """Every name on the machine, with its kind and mode, its owner, and where a link leads."""
     return json.loads(machine.do("python3 -", data=_LIST.encode()))  # type: ignore[no-any-return] # _LIST's
 
 
-def domains(machine: Machine) -> dict[str, str]:
+def domains(machine: Host) -> dict[str, str]:
     """Name -> state, as libvirt tells: "running", "shut off", "paused"."""
     lines = machine.do("virsh -q list --all").splitlines()
     return {name: state for _, name, state in (line.split(maxsplit=2) for line in lines)}
 
 
-def goes_on(machine: Machine, name: str, number: int | None = None) -> None:
+def goes_on(machine: Host, name: str, number: int | None = None) -> None:
     """The guest prints: wait until its console has grown."""
     console = f"{IMAGES}/{number or ALL[name]}.console"
     size = machine.do(f"stat -c %s {console}").strip()
     machine.until(f"test $(stat -c %s {console}) -gt {size}")
 
 
-def denials(machine: Machine) -> list[str]:
+def denials(machine: Host) -> list[str]:
     """What AppArmor has refused since the machine was installed, but for what is not ours: the
     kernel's log and the audit log."""
     said = machine.do(

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import guest, moved
-from tests.live.able import missing
-from tests.live.private_host import PrivateHost, uuidfs_command
+from tests.live.private_host import PrivateHost, missing, uuidfs_command
 
 MakeHost = Callable[..., PrivateHost]
 

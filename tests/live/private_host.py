@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from xml.sax.saxutils import escape
 
+from tests.live import stuck
 from tests.support.process import PATIENCE, REPOSITORY, Done, run, wait_for
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -24,6 +26,7 @@ KEEPER = Path(__file__).with_name("keeper.py")
 PROGRAM = os.environ.get("UUIDFS_LIVE_DAEMON", "libvirtd")
 DAEMON = Path(PROGRAM).name
 DAEMON_LOG = f"/var/log/libvirt/{DAEMON}.log"
+PROGRAMS = (PROGRAM, "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -45,6 +48,28 @@ BINDS = {
     "cache": "/var/cache/libvirt",
     "run": "/run",
 }
+
+
+# What changes nothing and waits for no job of the domain; seconds.
+LOOKS = ("dominfo", "dumpxml", "domuuid", "domstate", "list")
+LOOK_PATIENCE = 60.0
+
+
+def missing() -> str | None:
+    """Say what this machine lacks for a private host, or None."""
+    if os.geteuid() != 0:
+        return "not root"
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    for program in PROGRAMS:
+        if shutil.which(program, path=path) is None:
+            return f"no {program}"
+    probe = subprocess.run(
+        ["unshare", "--mount", "--pid", "--net", "--fork", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"unshare: {probe.stderr.strip()}" if probe.returncode else None
 
 
 class PrivateHost:
@@ -151,8 +176,19 @@ class PrivateHost:
         return ["nsenter", "-m", "-p", "-n", "-t", str(self.keeper_pid), "--", *command]
 
     def virsh(self, *words: str, env: dict[str, str] | None = None) -> Done:
-        """Run one virsh command."""
-        return self.run("virsh", *words, env=env)
+        """Run one virsh command; a start again where QEMU came before swtpm listened, and a look
+        that hangs (docs/libvirt-defects.md)."""
+        try:
+            patience = LOOK_PATIENCE if words[0] in LOOKS else PATIENCE
+            done = self.run("virsh", *words, env=env, timeout=patience)
+        except subprocess.TimeoutExpired:
+            warnings.warn(f"virsh {words} hung:\n{stuck.threads('virsh', DAEMON)}", stacklevel=2)
+            if words[0] not in LOOKS:
+                raise
+            done = self.run("virsh", *words, env=env)
+        if words[0] == "start" and "swtpm.sock': Connection refused" in done.err:
+            done = self.run("virsh", *words, env=env)
+        return done
 
     def uuidfs(self, *words: str, env: dict[str, str] | None = None) -> Done:
         """Run uuidfs as it is installed, or from this repository."""

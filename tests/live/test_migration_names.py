@@ -47,3 +47,30 @@ def test_names_that_no_uri_and_no_xml_has_as_they_are(host: PrivateHost, name: s
     uuidfs(host, "local-migrate", "--", name).ok()
     at_home(host, name)
     went_on(counts(host))
+
+
+def test_the_beginning_of_a_uuid_is_enough_and_a_mistyped_name_is_asked_about(
+    host: PrivateHost,
+) -> None:
+    host.install_hook()
+    for number, name in ((1, "web"), (2, "mail"), (3, guest.uuid(1)[:8])):
+        host.path("/run/a.xml").write_text(guest.domain(name, number))
+        host.virsh("define", "/run/a.xml").ok()
+    wrong = uuidfs(host, "rename", "wbe", "c")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "libvirt has no domain 'wbe'; did you mean 'web'?" in wrong.err
+    beginning = guest.uuid(1)[:-1]
+    assert all(guest.uuid(number).startswith(beginning) for number in (1, 2, 3))
+    several = uuidfs(host, "rename", beginning, "c")
+    assert (several.code, len(several.err.splitlines())) == (2, 1)
+    for number, name in ((1, "web"), (2, "mail")):
+        assert f"{guest.uuid(number)} ({name})" in several.err
+    moved = uuidfs(host, "local-migrate", "--json", "wbe").json["domains"]
+    assert "did you mean 'web'?" in moved[0]["error"]
+    uuidfs(host, "rename", guest.uuid(1)[:8], "three").ok()  # a name comes before a beginning
+    assert host.virsh("domuuid", "three").ok().out.strip() == guest.uuid(3)
+    xml = guest.domain("four", 4).replace(guest.uuid(4), "4e26ce7e-8807-561b-9b95-3ab2d3c535f6")
+    host.path("/run/a.xml").write_text(xml)
+    host.virsh("define", "/run/a.xml").ok()
+    uuidfs(host, "rename", "4e26ce7e", "five").ok()
+    assert host.virsh("domname", "4e26ce7e-8807-561b-9b95-3ab2d3c535f6").ok().out.strip() == "five"

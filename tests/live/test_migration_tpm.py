@@ -43,6 +43,16 @@ def test_the_chain_is_unbroken_over_trips(host: PrivateHost) -> None:
     unbroken(lines(host), boots=2)
 
 
+def test_a_swtpm_that_does_not_listen_yet_costs_a_second_try(host: PrivateHost) -> None:
+    start(host, xml("a", 1))
+    goes_on(host)
+    tpm_guest.slow_once(host)
+    move(host, "a")
+    goes_on(host)
+    assert not any(host.path(f"{tpm_guest.IMAGES}/late").iterdir())
+    unbroken(lines(host))
+
+
 def test_a_state_is_written_where_the_guest_arrives(host: PrivateHost) -> None:
     """Also when the guest writes nothing: so what was written last is the newest state."""
     guest.add_disks(host, guest.make_disk_template(host.root))

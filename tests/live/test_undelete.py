@@ -105,7 +105,7 @@ def listed(host: PrivateHost) -> list[dict[str, object]]:
 
 def tidy(host: PrivateHost) -> None:
     """Nothing is left in the trash, nothing can come back, and all promises hold."""
-    assert host.uuidfs("trash", "list").ok().out == ""
+    assert host.uuidfs("trash", "list").ok().out == "the trash is empty\n"
     assert listed(host) == []
     host.uuidfs("check").ok()
 

@@ -15,6 +15,8 @@ TPM = "<tpm model='tpm-tis'><backend type='emulator' version='2.0'/></tpm>"
 
 ACPI = "<features><acpi/></features>"
 
+IMAGES = "/var/lib/libvirt/images"
+
 STATES = "/var/lib/libvirt/swtpm"
 
 _EXTENDED = b"\x5a" * 32
@@ -36,6 +38,29 @@ def directories(host: PrivateHost) -> None:
     for place, mode in (("/var/lib/swtpm-localca", "0777"), ("/var/log/swtpm", "0711")):
         host.run("mkdir", "-p", place).ok()
         host.run("mount", "-t", "tmpfs", "-o", f"mode={mode}", "none", place).ok()
+
+
+_SLOW = """#!/bin/sh
+case $* in *--print-capabilities*) exec SWTPM "$@" ;; esac
+rmdir DIRECTORY/late/once 2>/dev/null || exec SWTPM "$@"
+for word do case $word in type=unixio,*) word=${word#*path=} && socket=${word%%,*} ;; esac done
+exec python3 -c 'if True:
+    import socket, sys, time
+    late = socket.socket(socket.AF_UNIX)
+    late.bind(sys.argv[1])
+    time.sleep(60)' "$socket"
+"""
+
+
+def slow_once(host: PrivateHost) -> None:
+    """The next swtpm has its socket's name, and does not listen yet when QEMU comes."""
+    host.run("cp", "/usr/bin/swtpm", f"{IMAGES}/swtpm").ok()
+    slow = host.path(f"{IMAGES}/slow")
+    text = _SLOW.replace("DIRECTORY", IMAGES).replace("SWTPM", f"{IMAGES}/swtpm")
+    slow.write_text(text)
+    slow.chmod(0o755)
+    host.run("install", "-d", "-m", "0777", f"{IMAGES}/late", f"{IMAGES}/late/once").ok()
+    host.run("mount", "--bind", f"{IMAGES}/slow", "/usr/bin/swtpm").ok()
 
 
 def _raw(directory: Path) -> Path:

@@ -42,7 +42,7 @@ class Place:
 @pytest.fixture
 def place(deb: Path, tmp_path: Path) -> Place:
     subprocess.run(
-        ["dpkg-deb", "--extract", next(deb.glob("*.deb")), tmp_path / "package"], check=True
+        ["dpkg-deb", "--extract", next(deb.glob("uuidfs_*.deb")), tmp_path / "package"], check=True
     )
     names = (*WORDS, "db", "web$(touch x)", "we b")
     build(tmp_path / "host", [Domain(name, uuid_for(name)) for name in names])

@@ -54,6 +54,8 @@ SCRIPTS = [
     REPOSITORY / "packaging/virtiofsd/uuidfs-virtiofsd",
     REPOSITORY / "packaging/completions",
     REPOSITORY / "packaging/export",
+    REPOSITORY / "packaging/cockpit/install",
+    REPOSITORY / "packaging/cockpit/po/update",
     REPOSITORY / "packaging/build-deb",
     REPOSITORY / "packaging/build-rpm",
     REPOSITORY / "tests/package/run",
@@ -63,6 +65,9 @@ SCRIPTS = [
     REPOSITORY / "tests/package/piuparts.d/post_setup_domains",
     REPOSITORY / "tests/package/piuparts.d/post_install_domains",
     REPOSITORY / "tests/chroot/run",
+    REPOSITORY / "tests/host/build",
+    REPOSITORY / "tests/modular/build-virtqemud",
+    REPOSITORY / "tests/support/own-mirror",
     REPOSITORY / "hooks/qemu",
 ]
 
@@ -122,3 +127,15 @@ def test_the_selinux_module_is_cil_that_a_policy_takes(tmp_path: Path) -> None:
     policy = (tmp_path / "policy").read_bytes()
     assert b"virtlogd_t" in policy
     assert b"virtqemud_t" not in policy
+
+
+def test_libvirts_daemons_may_use_links_of_every_label_that_they_have() -> None:
+    """A snapshot's link comes by an exchange, with the label that it was made with in by-uuid:
+    virt_var_lib_t. Found on Debian 13 with its policy, permissive."""
+    text = (REPOSITORY / "packaging/selinux/uuidfs.cil").read_text()
+    found = re.findall(r"\(allow (\w+) (\w+) \(lnk_file \(getattr read rename unlink\)\)\)", text)
+    labels = ["virt_etc_rw_t", "virt_log_t", "virt_var_lib_t", "qemu_var_run_t", "svirt_runtime_t"]
+    assert sorted(found) == sorted(
+        [("virtlogd_t", "virt_log_t")]
+        + [(daemon, label) for daemon in ("virtd_t", "virtqemud_t") for label in labels]
+    )

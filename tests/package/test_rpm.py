@@ -189,3 +189,46 @@ def test_erased_while_it_was_killed_and_erased_again(root: Root, packages: list[
     root.rpm("--erase", "uuidfs")
     assert not tree.host.config_of("vm0003").is_symlink()
     assert facts(tree.host) == before
+
+
+@pytest.mark.parametrize("policy", ["targeted", "minimum"])
+def test_the_selinux_module_is_in_the_policy_while_its_package_is_there(
+    root: Root, packages: list[Path], policy: str
+) -> None:
+    """As Fedora's macros do it: with priority 200, and for the policy of the package only."""
+    (root.upper / "etc/selinux").mkdir(parents=True)
+    (root.upper / "etc/selinux/config").write_text(f"SELINUX=enforcing\nSELINUXTYPE={policy}\n")
+    (root.upper / "usr/sbin").mkdir(parents=True)
+    for name in ("semodule", "load_policy", "selinuxenabled"):
+        program = root.upper / "usr/sbin" / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>/run/systemd.log\n')
+        program.chmod(0o755)
+    old, new = (next(each.parent.glob("uuidfs-selinux-*.noarch.rpm")) for each in packages)
+    module = "/usr/share/selinux/packages/targeted/uuidfs.cil"
+    installs = [f"semodule -n -s targeted -X 200 -i {module}", "selinuxenabled ", "load_policy "]
+    removes = ["semodule -n -X 200 -s targeted -r uuidfs", "selinuxenabled ", "load_policy "]
+    ours = policy == "targeted"
+
+    root.rpm("--install", old)
+    assert root.calls() == (installs if ours else [])
+    assert (root.upper / module[1:]).is_file()
+    root.rpm("--upgrade", new)
+    assert root.calls() == (installs if ours else [])
+    root.rpm("--erase", "uuidfs-selinux")
+    assert root.calls() == (removes if ours else [])
+
+
+def test_the_selinux_package_comes_where_the_policy_is(packages: list[Path]) -> None:
+    def tell(package: Path, what: str) -> list[str]:
+        done = subprocess.run(
+            ["rpm", "-qp", f"--{what}", package], capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()
+
+    extra = next(packages[0].parent.glob("uuidfs-selinux-*.noarch.rpm"))
+    release = extra.name.removeprefix("uuidfs-selinux-").removesuffix(".noarch.rpm")
+    wanted = f"(uuidfs-selinux = {release} if selinux-policy-targeted)"
+    assert wanted in tell(packages[0], "requires")
+    assert "selinux-policy-targeted" in tell(extra, "requires")
+    assert not [path for path in tell(packages[0], "list") if "selinux/" in path]
+    assert "/var/lib/selinux/targeted/active/modules/200/uuidfs" in tell(extra, "list")

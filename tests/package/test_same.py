@@ -14,7 +14,8 @@ PLACES = (
     (r"^/usr/lib/python3[.0-9]*/(dist|site)-packages/", "/SITE/"),
     (r"^(/usr)?/lib/systemd/system/", "/UNITS/"),
     (r"^/usr/share/zsh/(vendor-completions|site-functions)/", "/ZSH/"),
-    (r"^/usr/share/doc/uuidfs(-[\d.]+)?/", "/DOC/"),
+    (r"^/usr/share/doc/(cockpit-)?uuidfs(-[\d.]+)?/", "/DOC/"),
+    (r"^/DOC/examples/", "/DOC/"),
     (r"(/DOC/.*|/man/.*)\.gz$", r"\1"),
 )
 OWN = re.compile(
@@ -60,12 +61,37 @@ def files(directory: Path) -> dict[str, File]:
     return dict(each())
 
 
-def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
+def unpacked(deb: Path, rpm: Path, name: str, tmp_path: Path) -> tuple[Path, Path]:
+    """Both packages of a name."""
     one, other = tmp_path / "deb", tmp_path / "rpm"
     other.mkdir()
-    run("dpkg-deb", "--extract", next(deb.glob("*.deb")), one)
-    package = next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
+    run("dpkg-deb", "--extract", next(deb.glob(f"{name}_*.deb")), one)
+    package = next(rpm.glob(f"{name}-[0-9]*.noarch.rpm"))
     subprocess.run(f"rpm2cpio '{package}' | cpio --quiet -idm", shell=True, check=True, cwd=other)
+    return one, other
+
+
+def test_the_page_of_cockpit_is_the_same_and_goes_with_one_version(
+    deb: Path, rpm: Path, tmp_path: Path
+) -> None:
+    one, other = (files(each) for each in unpacked(deb, rpm, "cockpit-uuidfs", tmp_path))
+    assert one == other
+    page = {path for path in one if path.startswith("/usr/share/cockpit/uuidfs/")}
+    assert {f"/usr/share/cockpit/uuidfs/{n}" for n in ("index.html", "po.de.js")} <= page
+    assert set(one) - page == {
+        "/usr/share/metainfo/org.uuidfs.cockpit.metainfo.xml",
+        "/DOC/cockpit.md",
+    }
+    fields = run("dpkg-deb", "-f", next(deb.glob("cockpit-uuidfs_*.deb")), "Depends", "Version")
+    version = re.search(r"Version: (.*)", fields)
+    assert version is not None
+    assert f"uuidfs (= {version[1]})" in fields
+    requires = run("rpm", "-qpR", next(rpm.glob("cockpit-uuidfs-[0-9]*.noarch.rpm")))
+    assert re.search(r"^uuidfs = [\d.]+$", requires, re.MULTILINE)
+
+
+def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
+    one, other = unpacked(deb, rpm, "uuidfs", tmp_path)
     from_deb, from_rpm = files(one), files(other)
     assert sorted(from_deb) == sorted(from_rpm)
     assert [path for path in from_deb if from_deb[path] != from_rpm[path]] == []
@@ -81,6 +107,8 @@ def test_the_files_are_the_same(deb: Path, rpm: Path, tmp_path: Path) -> None:
         "/SITE/uuidfs/data/qemu",
         "/ZSH/_uuidfs",
         "/usr/share/man/man8/uuidfs.8",
+        "/DOC/uuidfs.json",
+        "/DOC/uuidfs.rules.yml",
     ):
         assert path in from_deb, path
 
@@ -99,7 +127,7 @@ def test_all_modules_of_the_rpm_are_compiled(rpm: Path) -> None:
 
 
 def test_the_configuration_files_are_the_same(deb: Path, rpm: Path) -> None:
-    conffiles = run("dpkg-deb", "-I", next(deb.glob("*.deb")), "conffiles").split()
+    conffiles = run("dpkg-deb", "-I", next(deb.glob("uuidfs_*.deb")), "conffiles").split()
     flagged = run(
         "rpm",
         "-qp",
@@ -113,7 +141,7 @@ def test_the_configuration_files_are_the_same(deb: Path, rpm: Path) -> None:
 
 
 def test_the_requirements_are_the_same(deb: Path, rpm: Path) -> None:
-    depends = run("dpkg-deb", "-f", next(deb.glob("*.deb")), "Depends")
+    depends = run("dpkg-deb", "-f", next(deb.glob("uuidfs_*.deb")), "Depends")
     requires = run("rpm", "-qpR", next(rpm.glob("uuidfs-[0-9]*.noarch.rpm")))
     assert set(re.findall(r"python3-(\w+)", depends)) == set(
         re.findall(r"python3dist\((\w+)\)", requires)
@@ -138,7 +166,7 @@ def actions(script: str) -> list[str]:
 
 
 def test_what_is_done_to_a_host_is_the_same(deb: Path, rpm: Path) -> None:
-    package, other = next(deb.glob("*.deb")), next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
+    package, other = next(deb.glob("uuidfs_*.deb")), next(rpm.glob("uuidfs-[0-9]*.noarch.rpm"))
     scripts = {
         name: run("dpkg-deb", "-I", package, name)
         for name in ("preinst", "postinst", "prerm", "postrm")
@@ -179,7 +207,7 @@ def test_every_document_that_a_document_of_the_packages_links_to_is_in_them() ->
     }
     spec = (ROOT / "packaging/rpm/uuidfs.spec").read_text().split("%files selinux")[0]
     listed = " ".join(re.findall(r"^%doc (.*)$", spec, re.MULTILINE)).split()
-    assert documents | {"CHANGELOG.md"} == set(listed)
+    assert documents | {"CHANGELOG.md"} == {word for word in listed if word.endswith(".md")}
     for document in documents:
         for link in re.findall(r"\]\(([\w/-]+\.md)[)#]", (ROOT / document).read_text()):
             target = ((ROOT / document).parent / link).resolve().relative_to(ROOT)

@@ -70,6 +70,11 @@ TABLE = (
     Row(r"packaging/ansible/README\.md", _ANY, "YAML, and what is printed: tests/package/fleet"),
     Row(r"docs/update-qemu\.md", r"virsh shutdown gpu .*", "the tests' guest has no system to end"),
     Row(r"docs/update-qemu\.md", _ANY, "a loop over hosts, by ssh"),
+    Row(
+        r"docs/cockpit\.md",
+        r"apt install .*",
+        "tests/page has a real Cockpit; packages: test_same.py",
+    ),
     # What no chroot has.
     Row(_ANY, r"dnf .*|make rpm(-needs)?", "Fedora; nobody has tried it there"),
     Row(_ANY, r"semodule .*|setsebool .*", "needs a host that enforces SELinux"),

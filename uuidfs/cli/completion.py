@@ -40,6 +40,13 @@ def gone_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(n for n in names if n.startswith(incomplete) and _PLAIN.fullmatch(n))
 
 
+def states(incomplete: str) -> list[str]:
+    """States that a domain can be in."""
+    from uuidfs.status import DOMAIN_STATES
+
+    return [state for state in DOMAIN_STATES if state.startswith(incomplete)]
+
+
 def _directory(ctx: typer.Context) -> str:
     """The config directory of --root and --connect, before or behind the command's name."""
     return _layout(ctx).names[Kind.CONFIG].path

@@ -16,11 +16,12 @@ def history_command(
 ) -> None:
     """Show a domain's former names, renames, conversions, trash and trips, with their times."""
     from uuidfs.cli.render import history as render
+    from uuidfs.cli.terminal import look
     from uuidfs.history.of_domain import history
 
     result = history(layout_of(ctx, root, connect), domain)
     if as_json:
         say([render.history_json(result)])
     else:
-        say(render.history_lines(result), render.history_errors(result))
+        say(render.history_lines(result, look()), render.history_errors(result))
     raise typer.Exit(EXIT_FAILED if result.problems else EXIT_OK)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +24,7 @@ from uuidfs.cli.options import (
 )
 from uuidfs.cli.output import say
 from uuidfs.cli.render import migration
-from uuidfs.errors import EXIT_BUSY, EXIT_OK, UsageError
+from uuidfs.errors import EXIT_BUSY, EXIT_OK, UsageError, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.runtime import sessions
 from uuidfs.survey.resolve import resolve
@@ -67,6 +68,12 @@ MAX_FAILURES = typer.Option(
     help="Begin no other trip once so many have failed; 0 for never stop.",
 )
 
+PROGRESS = typer.Option(
+    False,
+    "--progress",
+    help="With --json: an object a line for how far trips are; the last is the result.",
+)
+
 STARTED_BEFORE = typer.Option(
     None,
     "--started-before",
@@ -90,6 +97,7 @@ def local_migrate_command(
     recover: bool = RECOVER,
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
+    progress: bool = PROGRESS,
     lock_timeout: float = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
@@ -108,6 +116,8 @@ def local_migrate_command(
         None,
         threading.Event(),
     )
+    if progress and (not as_json or recover):
+        raise UsageError("--progress is for moves with --json")
     if recover:
         if started_before is not None:
             raise UsageError("--recover finishes every trip: leave --started-before out")
@@ -117,7 +127,7 @@ def local_migrate_command(
     if only_outdated and started_before is not None:
         raise UsageError("--outdated leaves out by itself what has moved, without --started-before")
     wanted = _outdated(layout) if only_outdated else _wanted(layout, domains or (), started_before)
-    _operate(layout, wanted, options, jobs, max_failures, as_json=as_json)
+    _operate(layout, wanted, options, jobs, max_failures, as_json=as_json, live=progress)
 
 
 class Wanted(NamedTuple):
@@ -168,6 +178,7 @@ def _operate(
     max_failures: int,
     *,
     as_json: bool,
+    live: bool,
 ) -> NoReturn:
     """Move those that are wanted, and tell what came of it."""
     from uuidfs.cli import operation
@@ -188,7 +199,7 @@ def _operate(
     with contextlib.ExitStack() as stack:
         journal = None if options.dry_run else stack.enter_context(Journal())
         teller = operation.Teller(
-            len(guests), options.cancelled, journal, as_json=as_json, whole=whole
+            len(guests), options.cancelled, journal, as_json=as_json, whole=whole, live=live
         )
         result = operation.trips(
             guests,
@@ -199,7 +210,8 @@ def _operate(
             wanted.needed,
         )
     if as_json:
-        operation.finish(result, teller, [migration.operation_json(result)])
+        last = migration.result_line if live else migration.operation_json
+        operation.finish(result, teller, [last(result)])
     lines = migration.summary_lines(result, dry_run=options.dry_run) if whole else []
     left = migration.stopped_lines(result, resumes=wanted.resumes)
     operation.finish(result, teller, lines, left)
@@ -266,7 +278,11 @@ def moment(text: str) -> float:
 
 
 def system(layout: Layout) -> Layout:
-    """The layout itself. Raises UsageError where it is not this host's own."""
+    """The layout itself. Raises UsageError where it is not this host's own, and UuidfsError for who
+    is not root: QEMU's processes, locks and sessions are closed to all others, also to the members
+    of libvirt's group."""
     if layout.uri != "qemu:///system" or not layout.live:
         raise UsageError("local migration is for qemu:///system on this host")
+    if os.geteuid() != 0:
+        raise UuidfsError("this needs the rights of root: run as root")
     return layout

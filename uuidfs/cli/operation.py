@@ -12,6 +12,7 @@ import typer
 
 from uuidfs.cli.output import say
 from uuidfs.cli.progress import HopBar
+from uuidfs.cli.progress_lines import ProgressLines
 from uuidfs.cli.render import migration
 from uuidfs.cli.trips_view import TripsView, possible
 from uuidfs.errors import EXIT_FAILED
@@ -37,8 +38,10 @@ class Teller(Observer):
         *,
         as_json: bool = False,
         whole: bool = False,
+        live: bool = False,
     ) -> None:
-        """``cancelled``: set by a signal. ``whole``: this is an operation, not one trip alone."""
+        """``cancelled``: set by a signal. ``whole``: this is an operation, not one trip alone.
+        ``live``: with JSON lines of how far it is."""
         self.progress: Callable[[str, HopProgress], None] | None = None
         self._guests = guests
         self._cancelled = cancelled
@@ -48,7 +51,10 @@ class Teller(Observer):
         self._warned = False
         self._gone: set[int] = set()  # streams that nobody reads: a closed pipe, a lost terminal
         self._view: TripsView | None = None
-        if guests > 1 and possible():
+        self._lines = ProgressLines() if live else None
+        if self._lines is not None:
+            self.progress = self._lines.progress
+        elif guests > 1 and possible():
             self._view = TripsView(guests)
             self.progress = self._view.progress
         elif guests == 1 and sys.stderr.isatty():
@@ -56,6 +62,8 @@ class Teller(Observer):
 
     def starts(self, began: float) -> None:
         """A line in the journal."""
+        if self._lines is not None:
+            self.say(self._lines.begun(self._guests))
         if self._journal is not None and self._whole:
             self._journal.begins(self._guests, migration.moment(began))
 
@@ -65,6 +73,8 @@ class Teller(Observer):
             self._journal.trip(trip)
         if self._view is not None:
             self._view.ended(trip)
+        if self._lines is not None:
+            self.say(self._lines.ended(trip))
         # In an operation those that are up to date are counted: they may be nearly all.
         if not self._as_json and not (self._whole and trip.outcome == UP_TO_DATE):
             self.say(migration.trip_lines([trip]), migration.trip_errors([trip]))
@@ -83,6 +93,8 @@ class Teller(Observer):
         if self._view is not None:
             with self._writing(2):
                 self._view.draw(under_way, waiting)
+        if self._lines is not None and (lines := self._lines.lines(under_way, waiting)):
+            self.say(lines)
 
     def say(self, lines: Sequence[str], errors: Sequence[str] = ()) -> None:
         """Print above the view."""

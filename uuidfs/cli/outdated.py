@@ -1,5 +1,6 @@
 """``uuidfs outdated``, and what ``uuidfs local-migrate --outdated`` moves."""
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,12 @@ import typer
 from uuidfs.cli.options import CONNECT, DOMAINS, JSON, ROOT, layout_of
 from uuidfs.cli.output import say
 from uuidfs.cli.render.outdated import outdated_errors, outdated_json, outdated_lines
+from uuidfs.cli.terminal import look as look_at_terminal
 from uuidfs.errors import UsageError, UuidfsError
 from uuidfs.layout.places import Layout
 from uuidfs.outdated import look, record
 from uuidfs.runtime.sessions import path_of
-from uuidfs.survey.resolve import resolve
+from uuidfs.survey.resolve import known_uuids, resolve
 
 if TYPE_CHECKING:
     from uuidfs.localmigration.choice import Needed
@@ -39,7 +41,11 @@ def outdated_command(
     if as_json:
         say([outdated_json(found)])
     else:
-        say(outdated_lines(found), outdated_errors(found.problems))
+        known: list[str] = []
+        if found.domains:
+            with contextlib.suppress(UuidfsError):  # whole UUIDs are as true
+                known = known_uuids(layout)
+        say(outdated_lines(found, known, look_at_terminal()), outdated_errors(found.problems))
     raise typer.Exit(found.exit_code)
 
 

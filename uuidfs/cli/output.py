@@ -1,5 +1,6 @@
 """How a command ends: what it says, and its exit code. Never with a traceback for bad input."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -8,7 +9,15 @@ from typing import TYPE_CHECKING, NoReturn
 from uuidfs.cli.render import text
 from uuidfs.cli.render.runs import run_errors, run_json, run_lines
 from uuidfs.convert.results import Options, RunResult
-from uuidfs.errors import EXIT_BUSY, EXIT_FAILED, EXIT_OK, UsageError, UuidfsError, show
+from uuidfs.errors import (
+    EXIT_BUSY,
+    EXIT_FAILED,
+    EXIT_OK,
+    SystemCallFailed,
+    UsageError,
+    UuidfsError,
+    show,
+)
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
@@ -18,6 +27,11 @@ if TYPE_CHECKING:
     from uuidfs.settings import Loaded
     from uuidfs.settings_keys import Configuration
 
+
+_STDOUT = "standard output"
+
+# What write(2) says of a file without room and of a lost terminal.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 EXIT_INTERRUPTED = 130  # as a shell says of a command that SIGINT ended
 
@@ -78,12 +92,34 @@ def carry_out(
 
 
 def say(lines: Iterable[str], errors: Iterable[str] = ()) -> None:
-    """Print results to stdout and complaints to stderr."""
+    """Print results to stdout and complaints to stderr.
+
+    Raises OSError where standard output takes nothing, BrokenPipeError where nobody reads it any
+    more. Complaints that nobody can take are dropped.
+    """
+    failed: OSError | None = None
     for stream, texts in ((sys.stdout, lines), (sys.stderr, errors)):
-        if stream is None:  # Python has none where it was closed
+        whole = "".join(f"{text}\n" for text in texts)
+        if stream is None or not whole:  # Python has none where it was closed
             continue
-        stream.write("".join(f"{text}\n" for text in texts))
-        stream.flush()
+        try:
+            stream.write(whole)
+            stream.flush()
+        except OSError as error:
+            nowhere(stream.fileno())
+            if stream is sys.stdout:
+                failed = error
+    if failed is not None:
+        failed.filename = _STDOUT
+        raise failed
+
+
+def nowhere(fd: int) -> None:
+    """Let what is still to be written there go nowhere: Python tries again at its end, and would
+    complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, fd)
+    os.close(null)
 
 
 def fail(message: str, exit_code: int) -> NoReturn:
@@ -102,17 +138,34 @@ def guarded(call: Callable[[], object]) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
+        code = _called(call)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what typer itself printed
+    except BrokenPipeError:
+        nowhere(1)  # nothing more can be said there
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        nowhere(1)
+        say([], [f"uuidfs: {SystemCallFailed('write to', _STDOUT, error)}"])
+        sys.exit(EXIT_FAILED)
+    sys.exit(code)
+
+
+def _called(call: Callable[[], object]) -> int:
+    """The exit code. Raises OSError where standard output does not take what is said."""
+    try:
         code = call()
     except UuidfsError as error:
         fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         fail("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be said there
-        sys.exit(EXIT_FAILED)
     except OSError as error:
+        if error.filename == _STDOUT or isinstance(error, BrokenPipeError):
+            raise
+        if error.filename is None and error.errno in _UNWRITABLE:  # typer printed help
+            raise
         fail(str(error), EXIT_FAILED)
-    sys.exit(code if isinstance(code, int) else EXIT_OK)
+    return code if isinstance(code, int) else EXIT_OK
 
 
 def loaded_settings(layout: "Layout") -> "Loaded":

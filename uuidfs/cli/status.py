@@ -1,8 +1,12 @@
 """``uuidfs status``, ``uuidfs check`` and ``uuidfs path``."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import typer
 
 from uuidfs.check import check, repair
+from uuidfs.cli.completion import states
 from uuidfs.cli.options import (
     CONNECT,
     DOMAIN,
@@ -15,12 +19,43 @@ from uuidfs.cli.options import (
 )
 from uuidfs.cli.output import say
 from uuidfs.cli.render.runs import run_errors
-from uuidfs.cli.render.status import check_json, check_lines, status_json, status_lines
+from uuidfs.cli.render.status import (
+    NONE,
+    check_json,
+    check_lines,
+    former_errors,
+    former_lines,
+    status_json,
+    status_lines,
+)
+from uuidfs.cli.terminal import look
 from uuidfs.convert.results import Options
+from uuidfs.errors import EXIT_FAILED, UsageError, show
 from uuidfs.layout.places import Kind
-from uuidfs.status import status_of, uuid_path
+from uuidfs.status import DOMAIN_STATES, FileState, in_state, status_of, with_problems
+from uuidfs.uuid_path import uuid_path
+
+if TYPE_CHECKING:
+    from uuidfs.history.former import Former
 
 KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
+
+STATE = typer.Option(
+    None,
+    "--state",
+    metavar="STATE",
+    show_default=False,
+    help="Only domains that are plain, converted, partial or conflict; may be given repeatedly.",
+    autocompletion=states,
+)
+
+PROBLEMS = typer.Option(False, "--problems", help="Only what needs a look, with each file of it.")
+
+WIDE = typer.Option(False, "--wide", help="Whole UUIDs and paths, however long the lines get.")
+
+FORMER = typer.Option(
+    False, "--former", help="Also the names that domains had before: this reads all their logs."
+)
 
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
 
@@ -28,16 +63,46 @@ REPAIR = typer.Option(False, "--repair", help="Do what can be done about the fin
 def status_command(
     ctx: typer.Context,
     domains: list[str] = DOMAINS,
+    wanted: list[str] = STATE,
+    problems: bool = PROBLEMS,
+    wide: bool = WIDE,
+    former_wanted: bool = FORMER,
     as_json: bool = JSON,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
     """Show domains, UUIDs and the state of each kind of file."""
-    result = status_of(layout_of(ctx, root, connect), tuple(domains) if domains else None)
+    chosen = _states(wanted or ())
+    layout = layout_of(ctx, root, connect)
+    result = status_of(layout, tuple(domains) if domains else None)
+    empty = NONE
+    if chosen:
+        result = in_state(result, chosen)
+        empty = f"no domain is {' or '.join(wanted)}"
+    if problems:
+        result = with_problems(result)
+        empty = "no problems found"
+    former: Former | None = None
+    if former_wanted:
+        from uuidfs.history.former import former_of
+
+        former = former_of(layout, [d.uuid for d in (*result.domains, *result.undefined)])
     if as_json:
-        say([status_json(result)])
+        say([status_json(result, former)])
+        return
+    lines = status_lines(result, look(wide=wide), details=problems, empty=empty)
+    if former is None:
+        say(lines)
     else:
-        say(status_lines(result))
+        say([*lines, *former_lines(result, former)], former_errors(former))
+
+
+def _states(wanted: Iterable[str]) -> set[FileState]:
+    for state in wanted:
+        if state not in DOMAIN_STATES:
+            known = ", ".join(DOMAIN_STATES)
+            raise UsageError(f"--state {show(state)}: there is no such state; known are {known}")
+    return {FileState(state) for state in wanted}
 
 
 def check_command(
@@ -61,7 +126,7 @@ def check_command(
     if as_json:
         say([check_json(result)])
     else:
-        say(check_lines(result), errors)
+        say(check_lines(result, look()), errors)
     raise typer.Exit(result.exit_code)
 
 
@@ -72,6 +137,10 @@ def path_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Print the UUID path of a domain's files, for scripts."""
-    layout = layout_of(ctx, root, connect)
-    say([uuid_path(layout, domain, kind)])
+    """Print the UUID path of a domain's files, for scripts; exit code 1 when nothing is there."""
+    found = uuid_path(layout_of(ctx, root, connect), domain, kind)
+    if not found.missing:
+        say([found.path])
+        return
+    say([found.path], [f"uuidfs: {show(found.path)} does not exist: {found.missing}"])
+    raise typer.Exit(EXIT_FAILED)

@@ -35,24 +35,30 @@ OLDER_THAN = typer.Option(
 )
 
 
+WIDE = typer.Option(False, "--wide", help="Whole UUIDs and IDs, with file, size and who did it.")
+
+
 @trash_app.command("list")
 def trash_list(
     ctx: typer.Context,
     domains: list[str] = DOMAINS,
+    wide: bool = WIDE,
     as_json: bool = JSON,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
     """List what is in the trash, newest last."""
     from uuidfs.cli.render import trash
-    from uuidfs.trash import entries
+    from uuidfs.cli.terminal import look
+    from uuidfs.trash.listing import listing
 
     layout = layout_of(ctx, root, connect)
-    result = entries.listing(layout, tuple(domains) if domains else None)
+    result = listing(layout, tuple(domains) if domains else None)
     if as_json:
         say([trash.listing_json(layout, result)])
     else:
-        say(trash.listing_lines(result), trash.problem_lines(result.strangers))
+        lines = trash.listing_lines(result, look(wide=wide), tuple(domains or ()))
+        say(lines, trash.problem_lines(result.strangers))
     raise typer.Exit(EXIT_FAILED if result.strangers else EXIT_OK)
 
 

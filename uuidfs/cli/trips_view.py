@@ -6,10 +6,10 @@ It is drawn in one thread, the one that prints results; trips tell how far they 
 import os
 import sys
 import time
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from uuidfs.cli.render.columns import clipped, padded
 from uuidfs.cli.render.migration import clock
 from uuidfs.errors import show
 from uuidfs.localmigration.results import BUSY, COUNTED, FAILED, MOVED, NOT_BEGUN, REFUSED
@@ -72,7 +72,7 @@ class TripsView:
         self._drawn = len(lines)
 
     def _line(self, name: str) -> str:
-        label = clipped(show(name), _NAME).ljust(_NAME)
+        label = padded(clipped(show(name), _NAME), _NAME)
         hop = self._hops.get(name)
         if hop is None:
             return f"{label}  begins"
@@ -107,19 +107,3 @@ def _size() -> tuple[int, int]:
     except OSError:
         columns, rows = 0, 0
     return columns or 80, rows or 24
-
-
-def clipped(text: str, columns: int) -> str:
-    """As much of a text as fits into so many columns of a terminal."""
-    used = 0
-    for at, letter in enumerate(text):
-        used += _width(letter)
-        if used > columns:
-            return text[:at]
-    return text
-
-
-def _width(letter: str) -> int:
-    if unicodedata.combining(letter):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1

@@ -31,6 +31,7 @@ def undelete_command(
 ) -> None:
     """Bring a domain back that was undefined, with all that belongs to it, or list such domains."""
     from uuidfs.cli.render import undelete as render
+    from uuidfs.cli.terminal import look
     from uuidfs.firmware.plan import Mode
     from uuidfs.undelete.candidates import find
     from uuidfs.undelete.run import How, undelete
@@ -43,7 +44,7 @@ def undelete_command(
         if as_json:
             say([render.listing_json(found)])
         else:
-            say(render.listing_lines(found), render.problem_lines(found.problems))
+            say(render.listing_lines(found, look()), render.problem_lines(found.problems))
         raise typer.Exit(EXIT_FAILED if found.problems else EXIT_OK)
     configuration = configured(layout)
     how = How(

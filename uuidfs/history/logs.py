@@ -129,6 +129,7 @@ class Logs:
         self.dirs = TrustedDirs(layout)
         self.documents = Documents(self.dirs, reader)
         self.reader = reader
+        self._lists: dict[tuple[int, int], tuple[int, list[str]]] = {}
 
     def __enter__(self) -> "Logs":
         return self
@@ -191,7 +192,9 @@ class Logs:
     ) -> Iterator[LogFile]:
         """Names come first: what one leads to has the name's number, whatever the store's is."""
         at_names, store = self.dirs.names(Kind.LOG), self.dirs.store(Kind.LOG)
-        for entry in at_names.list() if at_names is not None and names else ():
+        for entry in self._list(at_names) if at_names is not None and names else ():
+            if not entry.startswith(names):
+                continue  # much faster than taking all apart
             parts = split_log(entry)
             if parts is None or parts[0] not in names or at_names is None:
                 continue
@@ -207,11 +210,29 @@ class Logs:
                 yield from _opened(store, stored, parts[1], Source.NAME, problems)
         if subject.uuid is None or store is None:
             return
-        for entry in store.list():
+        for entry in self._list(store):
+            if not entry.startswith(subject.uuid):
+                continue
             parts = split_log(entry)
             if parts is not None and parts[0] == subject.uuid:
                 yield from _opened(store, entry, parts[1], Source.STORE, problems)
         yield from self._trashed(subject.uuid, problems)
+
+    def _list(self, directory: Directory) -> list[str]:
+        """What is in a directory; of many domains it is listed once, until something changes there.
+
+        A change within the tick in which the list was made might show in no time stamp: such a
+        list is not kept.
+        """
+        now, status = time.time_ns(), directory.status()
+        key, changed = (status.st_dev, status.st_ino), status.st_mtime_ns
+        kept = self._lists.get(key)
+        if kept is not None and kept[0] == changed:
+            return kept[1]
+        entries = directory.list()
+        if now - changed > _TICK:
+            self._lists[key] = (changed, entries)
+        return entries
 
     def _trashed(self, uuid: str, problems: list[Problem]) -> Iterator[LogFile]:
         for kind, name, label, _ in labels(self.dirs, []):

@@ -2,23 +2,24 @@
 
 from collections.abc import Iterable
 
-from uuidfs.errors import NoSuchDomain, UsageError, UuidfsError, show
+from uuidfs.errors import AmbiguousDomain, NoSuchDomain, UsageError, UuidfsError, show
 from uuidfs.history.log_events import starts
 from uuidfs.history.logs import Logs, Subject
 from uuidfs.history.read_log import chunks
 from uuidfs.layout.names import log_target, normal_uuid
 from uuidfs.layout.places import Kind
+from uuidfs.layout.words import beginning_so
 from uuidfs.survey.resolve import resolve
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.trash.entries import TrashEntry, named, survey
 
 
 def find(logs: Logs, word: str) -> Subject:
-    """The domain of a name, a UUID or a former name.
+    """The domain of a name, a UUID, how a UUID begins, or a former name.
 
     A domain that has the name now comes first, then the one whose log the name still leads to.
     A former name that several domains had is refused: UsageError, with their UUIDs. Raises
-    NoSuchDomain, SystemCallFailed and Refused.
+    NoSuchDomain, AmbiguousDomain, SystemCallFailed and Refused.
     """
     try:
         return Subject(*resolve(logs.layout, word))
@@ -43,6 +44,10 @@ def find(logs: Logs, word: str) -> Subject:
             f"{show(word)!r} is a former name of several domains; give one of their UUIDs: "
             + ", ".join(sorted(owners))
         )
+    if not owners:
+        owners = set(beginning_so({entry.uuid for entry in trashed}, word))
+        if len(owners) > 1:
+            raise AmbiguousDomain(word, [(uuid, None) for uuid in sorted(owners)])
     if not owners:
         raise unknown
     return _subject(scan, owners.pop())

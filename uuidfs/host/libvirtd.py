@@ -46,6 +46,17 @@ def name_of(layout: Layout, uuid: str) -> str | None:
     return _ask(layout, "the domain's name", "domname", uuid)
 
 
+def has_name(layout: Layout, name: str) -> bool:
+    """Whether libvirt knows a domain of this name; False when no daemon runs for this layout.
+
+    A number is no question: virsh 9.0 takes it for the ID of a running domain. Raises
+    NoAnswerError, also where libvirt knows none.
+    """
+    if name.isdecimal():
+        return False
+    return bool(_ask(layout, "a domain of this name", "domuuid", f"--domain={name}"))
+
+
 def checkpoints_of(layout: Layout, uuid: str) -> KnownCheckpoints | None:
     """The checkpoints that libvirt knows of a domain, or None when no daemon runs for this layout.
 

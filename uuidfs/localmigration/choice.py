@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from uuidfs.errors import UuidfsError
+from uuidfs.errors import UsageError, UuidfsError
 from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Layout
 from uuidfs.localmigration import domain_xml, memory
-from uuidfs.localmigration.connection import connect, doing, lookup, module
+from uuidfs.localmigration.connection import connect, doing, find, module
 from uuidfs.localmigration.preflight import pid_file
 from uuidfs.localmigration.processes import process_of
 from uuidfs.localmigration.results import Guest
@@ -55,8 +55,9 @@ def look(layout: Layout, wanted: Sequence[str], *, by_size: bool) -> Choice:
     host = connect(layout.uri)
     try:
         for word in wanted:
-            domain = lookup(host, word)
-            if domain is None:
+            try:
+                domain = find(host, word)
+            except UsageError:
                 guests.setdefault(word, Guest(word, word, word if is_uuid(word) else ""))
                 continue
             name, uuid = str(domain.name()), str(domain.UUIDString())

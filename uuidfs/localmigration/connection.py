@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from uuidfs.errors import UuidfsError
+from uuidfs.errors import AmbiguousDomain, UsageError, UuidfsError, show
+from uuidfs.layout.words import alike, beginning_so
 
 KEEPALIVE = (2, 6)  # seconds between two questions, and how many may stay without an answer
 
@@ -134,3 +135,29 @@ def lookup(connection: Any, domain: str) -> Any | None:
             }:
                 raise LibvirtRefused(f"look for {domain}", error) from error
     return None
+
+
+def find(connection: Any, word: str) -> Any:
+    """The domain that a word on the command line means: also one whose UUID alone begins so.
+
+    Raises LibvirtRefused, UsageError where the daemon has none, with names that are like it, and
+    AmbiguousDomain for a beginning of several.
+    """
+    domain = lookup(connection, word)
+    if domain is not None:
+        return domain
+    known = _known(connection)
+    found = beginning_so(known, word)
+    if len(found) > 1:
+        raise AmbiguousDomain(word, [(uuid, str(known[uuid].name())) for uuid in found])
+    if found:
+        return known[found[0]]
+    near = alike(word, [str(each.name()) for each in known.values()])
+    names = [repr(show(name)) for name in near]
+    hint = f"; did you mean {' or '.join(names)}?" if names else ""
+    raise UsageError(f"libvirt has no domain {show(word)!r}{hint}")
+
+
+def _known(connection: Any) -> dict[str, Any]:
+    with doing("list the domains"):
+        return {str(each.UUIDString()): each for each in connection.listAllDomains()}

@@ -61,6 +61,15 @@ class HopFailed(UuidfsError):
         self.why = why
         self.code = code
 
+    @property
+    def passes(self) -> bool:
+        """Whether it may go well the next time.
+
+        libvirt starts QEMU once swtpm's socket has its name, which may be before swtpm listens
+        there (9.0 to 12.8, swtpm 0.7: bind, chmod, listen).
+        """
+        return "swtpm.sock': Connection refused" in self.why
+
 
 class Hop(NamedTuple):
     """One migration: ``domain`` goes to the daemon at ``uri``, as ``name``.

@@ -11,7 +11,7 @@ from uuidfs.errors import Busy, Refused, UsageError, UuidfsError, show
 from uuidfs.layout.names import is_uuid, refusal
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import set_aside as asides
-from uuidfs.localmigration.connection import connect, doing, lookup
+from uuidfs.localmigration.connection import connect, doing, find, lookup
 from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import BY
@@ -55,11 +55,9 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
     began = time.monotonic()
     host = connect(layout.uri)
     try:
-        domain = lookup(host, wanted)
-        if domain is None:
-            if is_uuid(wanted):
-                sessions.guard(layout, wanted)  # a transient one is not known while it is away
-            raise UsageError(f"libvirt has no domain {show(wanted)!r}")
+        if is_uuid(wanted) and lookup(host, wanted) is None:
+            sessions.guard(layout, wanted)  # a transient one is not known while it is away
+        domain = find(host, wanted)
         name, uuid = str(domain.name()), str(domain.UUIDString())
         trip: Trip | None = None
         try:
@@ -210,9 +208,7 @@ def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResul
         raise UsageError(f"{show(new)!r}: {why}")
     host = connect(layout.uri)
     try:
-        domain = lookup(host, old)
-        if domain is None:
-            raise UsageError(f"libvirt has no domain {show(old)!r}")
+        domain = find(host, old)
         uuid = str(domain.UUIDString())
         with Locks(layout, lock_timeout).hold(uuid), doing(f"rename {old}"):
             if domain.isActive():

@@ -134,9 +134,9 @@ class Trip:
             try:
                 autostart = hop.move(self.session, self.options, way)
                 break
-            except HopFailed:
+            except HopFailed as error:
                 # Somebody's snapshot came in between: libvirt moves no domain that has one.
-                if tried + 1 == OUT_TRIES or not asides.has_metadata(domain):
+                if tried + 1 == OUT_TRIES or not (error.passes or asides.has_metadata(domain)):
                     raise
                 asides.put_back(domain, kept)  # its parent among them
         if autostart is not None and autostart != kept.autostart:

@@ -23,7 +23,7 @@ class Documents:
     def __init__(self, dirs: TrustedDirs, reader: Reader, cpus: int = 1) -> None:
         self.dirs = dirs
         self.layout = dirs.layout
-        self._reader = reader
+        self.reader = reader
         self._cpus = cpus
         self._read: dict[tuple[int, int], Identity | str] = {}
 
@@ -56,7 +56,7 @@ class Documents:
             data = directory.read(entry, MAX_BYTES, found)
             if data is None:
                 return _MISSING
-            self._read[key] = self._reader(data)
+            self._read[key] = self.reader(data)
         return self._read[key]
 
     def read_ahead(self, directory: Directory, entries: Sequence[str]) -> None:

@@ -28,10 +28,13 @@ _TRIES = 8  # looks at a status XML that the daemon replaces again and again
 def scan_all(documents: Documents) -> Scan:
     """Scan everything. A kind that cannot be handled is a problem, not an exception.
 
-    Raises SystemCallFailed when not even the configs can be listed.
+    Raises SystemCallFailed when this user may not look at all of it (:mod:`uuidfs.survey.rights`).
     """
+    from uuidfs.survey.rights import expect_rights  # the hook, which looks at one, is root
+
+    expect_rights(documents.dirs)
     documents.dirs.look_again()  # a second scan is to find what came since the first
-    return _Scanner(documents, incomplete=False).everything()
+    return _Scanner(documents).everything()
 
 
 def scan_domain(documents: Documents, name: str, uuid: str) -> Scan:
@@ -46,7 +49,7 @@ def scan_domain(documents: Documents, name: str, uuid: str) -> Scan:
 class _Scanner:
     """Fills one Scan."""
 
-    def __init__(self, documents: Documents, *, incomplete: bool) -> None:
+    def __init__(self, documents: Documents, *, incomplete: bool = False) -> None:
         self.documents = documents
         self.dirs = documents.dirs
         self.layout = documents.layout

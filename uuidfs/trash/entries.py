@@ -18,18 +18,16 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from uuidfs.errors import NoSuchDomain, NoSuchEntry, UuidfsError
+from uuidfs.errors import NoSuchEntry, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import normal_uuid
 from uuidfs.layout.places import KEPT, TRASH, Keepsakes, Kind, Layout, Place
 from uuidfs.layout.trash_label import TrashLabel, parse_label
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import MAX_BYTES, Identity, Reader
 from uuidfs.survey.identity_lxml import read_lxml
-from uuidfs.survey.resolve import uuid_of
-from uuidfs.survey.scan import Problem, Scan
+from uuidfs.survey.scan import Problem
 from uuidfs.survey.scanner import scan_all
 
 Bin = Kind | Keepsakes
@@ -58,14 +56,6 @@ class TrashEntry(NamedTuple):
     size: int
     label: str
     id: str
-
-
-class Listing(NamedTuple):
-    """Entries, oldest first; names of the UUIDs that are bound; what is not ours."""
-
-    entries: tuple[TrashEntry, ...]
-    names: dict[str, str]
-    strangers: tuple[Problem, ...] = ()
 
 
 class Shown(NamedTuple):
@@ -100,25 +90,6 @@ def entries(layout: Layout) -> tuple[TrashEntry, ...]:
     """
     with TrustedDirs(layout) as dirs:
         return survey(dirs)[0]
-
-
-def listing(
-    layout: Layout, domains: tuple[str, ...] | None = None, reader: Reader = read_lxml
-) -> Listing:
-    """The entries of some domains or of all, with the names that their UUIDs have now.
-
-    A domain that is gone is known by its UUID, and by the name that its config in the trash
-    says. Raises NoSuchDomain, and as :func:`entries`.
-    """
-    with TrustedDirs(layout) as dirs:
-        found, strangers = survey(dirs)
-        scan = scan_all(Documents(dirs, reader))
-        if domains is not None:
-            wanted = {u for domain in domains for u in _uuids(dirs, scan, found, domain, reader)}
-            found = tuple(entry for entry in found if entry.uuid in wanted)
-            strangers = ()
-        names = {uuid: names[0] for uuid, names in scan.names_of.items() if len(names) == 1}
-        return Listing(found, names, strangers)
 
 
 def show(layout: Layout, wanted: str, reader: Reader = read_lxml) -> Shown:
@@ -272,25 +243,6 @@ def _time(text: str) -> datetime | None:
 def _id(kind: Bin, label: str, file: str) -> str:
     text = os.fsencode(f"{kind.value}/{label}/{file}")
     return sha256(text).hexdigest()[:_ID_LENGTH]
-
-
-def _uuids(
-    dirs: TrustedDirs, scan: Scan, found: Iterable[TrashEntry], domain: str, reader: Reader
-) -> set[str]:
-    """The UUIDs that a domain's name or UUID on the command line means."""
-    try:
-        return {uuid_of(scan, domain)}
-    except NoSuchDomain:
-        plain = normal_uuid(domain)
-        gone = {entry.uuid for entry in found if entry.uuid == plain}
-        gone = gone or {
-            entry.uuid
-            for entry in found
-            if entry.kind is Kind.CONFIG and named(dirs, entry, reader) == domain
-        }
-        if not gone:
-            raise
-        return gone
 
 
 def named(dirs: TrustedDirs, entry: TrashEntry, reader: Reader) -> str | None:

@@ -11,6 +11,7 @@ from uuidfs.keepsakes.sources import AUTOSTART, SAVE
 from uuidfs.layout.names import UNDELETE_MARK, is_uuid
 from uuidfs.layout.places import KEPT, Kind, Layout, Place
 from uuidfs.layout.trash_label import Reason
+from uuidfs.layout.words import alike
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import MAX_BYTES, Reader
 from uuidfs.survey.identity_lxml import read_lxml
@@ -106,7 +107,7 @@ def pick(found: Found, wanted: str) -> Candidate:
     for matches in (
         [one for one in found.candidates if one.uuid == uuid],
         [one for one in found.candidates if one.name == wanted],
-        [one for one in found.candidates if uuid and one.uuid.startswith(uuid)],
+        [one for one in found.candidates if _begins_so(one.uuid, uuid)],
         [one for one in found.candidates if wanted and one.name.startswith(wanted)],
     ):
         if len(matches) == 1:
@@ -116,7 +117,14 @@ def pick(found: Found, wanted: str) -> Candidate:
             raise UsageError(f"{show(wanted)!r} may be each of {uuids}: write the UUID")
     if wanted in found.uuid_of or uuid in found.uuid_of.values():
         raise UsageError(f"the domain {show(wanted)!r} is there; only what is gone can come back")
-    raise NoSuchDomain(wanted, "nothing of it is in the trash; uuidfs undelete lists what is")
+    near = alike(wanted, [one.name for one in found.candidates])
+    why = "nothing of it is in the trash" + ("" if near else "; uuidfs undelete lists what is")
+    raise NoSuchDomain(wanted, why, near)
+
+
+def _begins_so(uuid: str, word: str) -> bool:
+    """With or without hyphens."""
+    return bool(word) and (uuid.startswith(word) or uuid.replace("-", "").startswith(word))
 
 
 class _Look:

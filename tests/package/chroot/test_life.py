@@ -22,6 +22,7 @@ from tests.package.chroot.machine import (
 )
 from tests.support.process import Done, wait_for
 
+CONFFILES = "/var/lib/dpkg/info/uuidfs.conffiles"
 FOREIGN = "#!/bin/sh\n# VFIO, not uuidfs\nexit 0\n"
 
 
@@ -56,7 +57,7 @@ def test_installed_and_purged_leaves_the_system_as_it_was(machine: Machine, syst
     assert run("uuidfs", "hook", "status").code == 0
     if systemd:
         wait_for(lambda: reconciler() is not None, "the reconciler runs")
-    assert run("uuidfs", "check").ok().out == ""
+    assert run("uuidfs", "check").ok().out == "nothing found\n"
     assert machine.domains() == machine.names
 
     apt("remove", "uuidfs")
@@ -132,7 +133,7 @@ def test_a_version_with_another_layout_leaves_it_to_the_next(
     assert "reverted" in said.out
     assert "200 domains converted" in said.out
     assert machine.converted()
-    assert run("uuidfs", "check").ok().out == ""
+    assert run("uuidfs", "check").ok().out == "nothing found\n"
     assert run("uuidfs", "hook", "status").code == 0
     machine.check_names()
     if systemd:
@@ -142,7 +143,7 @@ def test_a_version_with_another_layout_leaves_it_to_the_next(
 
     apt("install", "--allow-downgrades", str(deb("layout")))
     assert machine.converted(OTHER_STORES)
-    assert run("uuidfs", "check").ok().out == ""
+    assert run("uuidfs", "check").ok().out == "nothing found\n"
     machine.check_names()
     assert pids() == before, "domains ran on"
     apt("purge", "uuidfs")
@@ -198,11 +199,21 @@ def test_a_busy_domain_is_left_to_the_reconciler(machine: Machine) -> None:
     assert (CONFIGS / "vm0004.xml").is_symlink()
 
 
+def test_nobody_is_asked_about_configuration_that_nobody_changed(machine: Machine) -> None:
+    apt("install", str(deb("old")))
+    files = [Path(path) for path in run("cat", CONFFILES).ok().out.split()]
+    assert len(files) == 3
+    assert all(path.read_text().startswith("# Of an old version.") for path in files)
+    apt("install", str(deb("new")))  # a question would find the end of its input, and fail
+    assert not any("Of an old version" in path.read_text() for path in files)
+    assert not [left for path in files for left in path.parent.glob(f"{path.name}.dpkg-*")]
+
+
 def test_configuration_files_are_kept_as_debian_says(machine: Machine) -> None:
     toml = Path("/etc/uuidfs/uuidfs.toml")
     apt("install", str(deb("old")))
     toml.write_text('[trash]\nretention = "90d"\n')
-    apt("install", str(deb("new")))
+    apt("-o", "Dpkg::Options::=--force-confold", "install", str(deb("new")))
     assert "90d" in toml.read_text()
     apt("remove", "uuidfs")
     assert "90d" in toml.read_text()

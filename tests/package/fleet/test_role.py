@@ -112,7 +112,7 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def fleet(ansible: Ansible, layer: Path, deb: Path) -> Fleet:
-    found = Fleet(ansible, layer, next(deb.glob("*.deb")))
+    found = Fleet(ansible, layer, next(deb.glob("uuidfs_*.deb")))
     lines = ["[hypervisors]"]
     for host in ("one", "two", "three"):
         for name in (host, f"{host}.work", f"{host}.root"):

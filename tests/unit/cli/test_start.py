@@ -56,7 +56,7 @@ def test_a_repair_says_the_same_the_short_way_and_the_long_way(
     assert uuidfs(root, "convert", "--all").code == 0
     said = []
     for words in (["check", "--repair"], ["check", "--repair", "--lock-timeout", "10"]):
-        assert uuidfs(root, *words).out == ""
+        assert uuidfs(root, *words).out == "nothing found\n"
         libvirt_save(tree.host.config_of("vm0000"), domain_xml("vm0000", uuid_for("vm0000"), "new"))
         (root / "etc/libvirt/qemu/broken.xml").write_text("<domain>")
         done = uuidfs(root, *words)

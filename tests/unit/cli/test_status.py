@@ -55,7 +55,7 @@ def test_check_is_clean_on_a_plain_host_and_finds_and_repairs_a_half_done_one(
     tree = make_tree()
     assert uuidfs(tree.host.root, "check").code == 0
     uuidfs(tree.host.root, "convert", "--all")
-    assert uuidfs(tree.host.root, "check").out == ""
+    assert uuidfs(tree.host.root, "check").out == "nothing found\n"
     (tree.host.store("config") / f"{uuid_for('vm0001')}~link").symlink_to("nowhere")
     stale = tree.host.config_of("vm0000")
     stale.unlink()

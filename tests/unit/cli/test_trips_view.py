@@ -5,7 +5,8 @@ import re
 import pytest
 
 from uuidfs.cli import trips_view
-from uuidfs.cli.trips_view import TripsView, clipped
+from uuidfs.cli.render.columns import clipped
+from uuidfs.cli.trips_view import TripsView
 from uuidfs.localmigration.hop import HopProgress
 from uuidfs.localmigration.results import FAILED, UP_TO_DATE, Guest, TripResult
 

@@ -256,7 +256,7 @@ start.main()
         assert (done.code, done.out) == (1, "")
         said = done.err.partition("nobody\n")[2]
         assert len(said.splitlines()) == 1, said
-        assert "Permission denied; run as the user that owns these files" in said
+        assert "Permission denied; run as root" in said
 
 
 def test_an_output_that_takes_nothing_is_one_clear_line(host: LogHost) -> None:

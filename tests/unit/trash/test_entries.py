@@ -39,19 +39,18 @@ def test_what_libvirt_deleted_is_listed_with_who_when_and_why(tree: Tree, kind: 
     assert when.tzinfo is not None
     assert before - 1 <= when.timestamp() <= time.time()
     assert fact(Path(entry["path"])) == was, "the trash has another file"
-    text = run(tree, "trash", "list").out
-    assert text.splitlines()[0].split() == [
-        "WHEN",
-        "UUID",
-        "NAME",
-        "KIND",
-        "FILE",
-        "REASON",
-        "BY",
-        "SIZE",
-        "ID",
-    ]
-    assert entry["id"] in text
+    assert entry["last_name"] == NAME
+    head, *lines = run(tree, "trash", "list").out.splitlines()
+    assert head.split() == ["ID", "WHEN", "(UTC)", "DOMAIN", "WHY", "WHAT"]
+    (line,) = (each for each in lines if entry["id"].startswith(each.split()[0]))
+    what = {"config": "config", "log": "log", "snapshot": "snapshot base", "checkpoint": "chk1"}
+    assert f" {NAME} " in line
+    assert what[kind] in line
+    assert max(map(len, lines)) <= 80
+    wide = run(tree, "trash", "list", "--wide").out
+    assert wide.splitlines()[0].split()[:3] == ["WHEN", "UUID", "NAME"]
+    assert entry["id"] in wide
+    assert UUID in wide
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_what_an_older_version_put_there_is_listed_too(tree: Tree) -> None:
     inner.rename(inner.with_name(inner.name.replace("~convert", "~2")))
     (old,) = (e for e in listed(tree) if e["kind"] == "config")
     assert (old["reason"], old["by"], old["uuid"]) == ("undefined", None, UUID)
-    assert " - " in run(tree, "trash", "list").out
+    assert " - " in run(tree, "trash", "list", "--wide").out
 
 
 def test_the_newest_entry_is_last_and_domains_can_be_chosen(tree: Tree) -> None:
@@ -85,6 +84,7 @@ def test_the_newest_entry_is_last_and_domains_can_be_chosen(tree: Tree) -> None:
     gone = uuid_for("vm0001")
     assert {e["uuid"] for e in listed(tree, gone)} == {gone}
     assert {e["uuid"] for e in listed(tree, "vm0001")} == {gone}, "its config says its name"
+    assert {e["uuid"] for e in listed(tree, gone[:8])} == {gone}
     assert len(listed(tree, NAME, gone)) == len(listed(tree))
     assert run(tree, "trash", "list", "never-was").code == 1
 
@@ -93,7 +93,7 @@ def test_an_empty_trash_is_no_error(make_tree: Build) -> None:
     tree = make_tree()
     assert listed(tree) == []
     done = run(tree, "trash", "list")
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (0, "the trash is empty\n", "")
     assert run(tree, "trash", "empty", "--older-than", "0s").code == 0
 
 

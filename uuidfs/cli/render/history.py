@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from uuidfs.cli.render.text import as_json, table
+from uuidfs.cli.render.columns import PLAIN, Look, table
+from uuidfs.cli.render.text import as_json
 from uuidfs.errors import show
 from uuidfs.history.events import Event, History
 
@@ -31,7 +32,7 @@ def _event_json(event: Event) -> dict[str, Any]:
     }
 
 
-def history_lines(result: History) -> list[str]:
+def history_lines(result: History, look: Look = PLAIN) -> list[str]:
     """Who it is, its former names, and a table of events, oldest first."""
     lines = [f"{show(result.name or '-')}  {result.uuid or '-'}"]
     if result.former:
@@ -47,7 +48,9 @@ def history_lines(result: History) -> list[str]:
             )
             for event in result.events
         ]
-        lines += table([("WHEN", "EVENT", "NAME", "ORIGIN", "WHAT"), *rows])
+        lines += table([("WHEN", "EVENT", "NAME", "ORIGIN", "WHAT"), *rows], look, shrink=2)
+    else:
+        lines.append("no events")
     return lines
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from uuidfs.cli.render.text import as_json, count, table
+from uuidfs.cli.render.columns import table
+from uuidfs.cli.render.text import as_json, as_json_line, count
 from uuidfs.errors import show
 from uuidfs.localmigration.results import (
     CAN_MOVE,
@@ -11,10 +13,16 @@ from uuidfs.localmigration.results import (
     MOVED,
     NOT_BEGUN,
     UP_TO_DATE,
+    Guest,
     OperationResult,
     TripResult,
 )
 from uuidfs.runtime.sessions import Session
+
+if TYPE_CHECKING:
+    from uuidfs.localmigration.hop import HopProgress
+
+_WAYS = {1: "out", 2: "home"}
 
 
 def trip_lines(results: Sequence[TripResult]) -> list[str]:
@@ -77,6 +85,39 @@ def stopped_lines(result: OperationResult, *, resumes: bool) -> list[str]:
 
 def operation_json(result: OperationResult) -> str:
     """local-migrate."""
+    return as_json(**_operation(result))
+
+
+def result_line(result: OperationResult) -> str:
+    """The last line of local-migrate --progress: the same object, with its event."""
+    return as_json_line(event="result", **_operation(result))
+
+
+def begun_json(pid: int, guests: int) -> str:
+    """The first line of local-migrate --progress."""
+    return as_json_line(event="begun", pid=pid, guests=guests)
+
+
+def progress_json(guest: Guest, hop: "HopProgress | None", waiting: int) -> str:
+    """How far a guest is; "begins" until there is a hop. Sizes in bytes, ``downtime`` in ms."""
+    figures = hop._asdict() if hop is not None else {}
+    number = figures.pop("number", 0)
+    return as_json_line(
+        event="progress",
+        name=guest.name,
+        uuid=guest.uuid,
+        way=_WAYS.get(number, "begins"),
+        waiting=waiting,
+        **figures,
+    )
+
+
+def ended_json(trip: TripResult) -> str:
+    """One trip of local-migrate --progress is over."""
+    return as_json_line(event="ended", domain=trip._asdict())
+
+
+def _operation(result: OperationResult) -> dict[str, Any]:
     counts = {outcome: result.count(outcome) for outcome in COUNTED}
     summary = {
         **counts,
@@ -85,7 +126,7 @@ def operation_json(result: OperationResult) -> str:
         "longest_downtime": result.longest_downtime,
         "stopped": result.stopped or None,
     }
-    return as_json(domains=[r._asdict() for r in result.trips], summary=summary)
+    return {"domains": [r._asdict() for r in result.trips], "summary": summary}
 
 
 def clock(seconds: float) -> str:
@@ -113,7 +154,7 @@ def session_lines(sessions: list[Session]) -> list[str]:
         f"{s.uuid}  {show(s.name)}  {s.phase}  pid {s.pid} "
         f"({'running' if s.alive else 'dead'})  {show(s.tool)}"
         for s in sessions
-    ]
+    ] or ["no sessions"]
 
 
 def sessions_json(sessions: list[Session]) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
-from uuidfs.cli.render.text import as_json, count, problems_json, table
+from uuidfs.cli.render.columns import PLAIN, Look, table, wrapped
+from uuidfs.cli.render.text import as_json, count, problems_json
 from uuidfs.errors import show
+from uuidfs.layout.words import short_uuids
 from uuidfs.outdated.results import Looked, Reason, ReasonKind
 from uuidfs.survey.scan import Problem
 
@@ -19,15 +21,23 @@ _TEXTS = {
 ADVICE = "to move them to what is on disk, run: uuidfs local-migrate --outdated"
 
 
-def outdated_lines(found: Looked) -> list[str]:
-    """A table of the outdated guests, and what to do; nothing when there are none."""
+def outdated_lines(found: Looked, known: Iterable[str] = (), look: Look = PLAIN) -> list[str]:
+    """A table of the outdated guests, and what to do. ``known``: the UUIDs of all domains; without
+    these UUIDs are whole."""
     if not found.domains:
-        return []
+        if found.problems:
+            return []  # nobody can say that there is none
+        if not found.looked:
+            return ["no guest runs"]
+        return [f"none of {count(found.looked, 'running guest')} is outdated"]
+    short = short_uuids(known)
     rows = [
-        (show(one.name), one.uuid, str(one.pid), _reasons(one.reasons)) for one in found.domains
+        (show(one.name), short.get(one.uuid, one.uuid), str(one.pid), _reasons(one.reasons))
+        for one in found.domains
     ]
     of = f"{len(found.domains)} of {count(found.looked, 'running guest')}"
-    return [*table([("NAME", "UUID", "PID", "REASON"), *rows]), f"{of} outdated; {ADVICE}"]
+    summary = wrapped(f"{of} outdated; {ADVICE}", look.width)
+    return [*table([("NAME", "UUID", "PID", "REASON"), *rows], look), *summary]
 
 
 def _reasons(reasons: tuple[Reason, ...]) -> str:

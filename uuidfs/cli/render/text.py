@@ -1,4 +1,4 @@
-"""What all renderers share: one JSON object, tables, numbers with nouns."""
+"""What all renderers share: one JSON object, numbers with nouns. Tables are in columns."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +15,13 @@ def as_json(**fields: Any) -> str:
     return json.dumps({"version": VERSION, **fields}, indent=2)
 
 
+def as_json_line(**fields: Any) -> str:
+    """The same on one line, for a stream of them."""
+    import json
+
+    return json.dumps({"version": VERSION, **fields})
+
+
 def error_json(message: str, exit_code: int) -> str:
     """What ``--json`` prints instead of a result."""
     return as_json(error=message, exit_code=exit_code)
@@ -22,15 +29,6 @@ def error_json(message: str, exit_code: int) -> str:
 
 def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     return [{"path": p.path, "reason": p.reason, "name": p.name} for p in problems]
-
-
-def table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns, each as wide as its widest cell."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def count(number: int, noun: str) -> str:

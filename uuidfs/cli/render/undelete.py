@@ -3,10 +3,12 @@
 import shlex
 from typing import Any
 
-from uuidfs.cli.render.text import as_json, count, table
-from uuidfs.cli.render.trash import problem_lines, when_text
+from uuidfs.cli.render.columns import PLAIN, Look, table
+from uuidfs.cli.render.text import as_json, count
+from uuidfs.cli.render.trash import minute_text, problem_lines, when_text
 from uuidfs.errors import show
 from uuidfs.layout.places import KEPT, Kind
+from uuidfs.layout.words import short_uuids
 from uuidfs.survey.scan import Problem
 from uuidfs.undelete.candidates import Candidate, Found
 from uuidfs.undelete.results import Action, Step, UndeleteResult
@@ -46,20 +48,21 @@ def _problems(problems: tuple[Problem, ...]) -> list[dict[str, Any]]:
     return [{"path": p.path, "reason": p.reason} for p in problems]
 
 
-def listing_lines(found: Found) -> list[str]:
-    """A table, the last undefined last; nothing where nothing can come back."""
+def listing_lines(found: Found, look: Look = PLAIN) -> list[str]:
+    """A table, the last undefined last."""
     if not found.candidates:
-        return []
+        return [] if found.problems else ["no domain can come back"]
+    uuids = short_uuids([*found.uuid_of.values(), *(one.uuid for one in found.candidates)])
     rows = [
         (
-            when_text(one.when) if one.when is not None else "just now",
-            one.uuid,
+            minute_text(one.when) if one.when is not None else "just now",
             show(one.name),
+            one.uuid if look.wide else uuids[one.uuid],
             _parts(one),
         )
         for one in found.candidates
     ]
-    return table([("UNDEFINED", "UUID", "NAME", "WHAT THERE IS"), *rows])
+    return table([("UNDEFINED (UTC)", "DOMAIN", "UUID", "WHAT THERE IS"), *rows], look, shrink=1)
 
 
 def _parts(one: Candidate) -> str:
