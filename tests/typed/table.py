@@ -65,16 +65,12 @@ TABLE = (
     Row(r"docs/packaging\.md", r"autopkgtest .*", "needs a machine of its own"),
     Row(r"docs/testing\.md", _ANY, "a test itself, due before a release"),
     Row(r"docs/performance\.md", _ANY, "a synopsis; make bench runs it"),
+    Row(r"docs/cockpit\.md", r"apt-get .*", "tests/page has Cockpit, as its session alone"),
     Row(r"docs/firmware\.md", r"virsh .*", "tests/live/test_firmware.py does it, with UEFI"),
     Row(r"(packaging/ansible/README|docs/update-qemu)\.md", r"ansible-.*", "tests/package/fleet"),
     Row(r"packaging/ansible/README\.md", _ANY, "YAML, and what is printed: tests/package/fleet"),
     Row(r"docs/update-qemu\.md", r"virsh shutdown gpu .*", "the tests' guest has no system to end"),
     Row(r"docs/update-qemu\.md", _ANY, "a loop over hosts, by ssh"),
-    Row(
-        r"docs/cockpit\.md",
-        r"apt install .*",
-        "tests/page has a real Cockpit; packages: test_same.py",
-    ),
     # What no chroot has.
     Row(_ANY, r"dnf .*|make rpm(-needs)?", "Fedora; nobody has tried it there"),
     Row(_ANY, r"semodule .*|setsebool .*", "needs a host that enforces SELinux"),
