@@ -6,8 +6,8 @@
 # make test-packages  both packages in clean Debians 12 and 13, every kill; half an hour
 # make test-piuparts  the deb in minimal Debians 12 and 13, by piuparts; root, network, ten minutes
 # make test-power  the power cut between any two writes to a disk; root, loop devices, FUSE; long
+# make test-host [SUITE=trixie]  a booted Debian with AppArmor, or trixie-selinux; root, network; an hour
 # make test-page  the page of Cockpit, in a real Cockpit and a headless Chromium; root
-# make test-host [SUITE=trixie]  a booted Debian with systemd and AppArmor; root, network; an hour
 # make test-exhaustion  every interleaving of some operations, the long scenarios too
 # make facts  what shows a row of docs/libvirt-facts.md, on this machine's libvirt; root
 # make test-typed [SUITE=trixie]  every line that README and docs say to type, in clean chroots; root, network

@@ -84,7 +84,7 @@ def of_error(
     promise: str, error: UuidfsError, uuid: str | None = None, name: str | None = None
 ) -> Finding:
     """What could not be looked at, or mended."""
-    command = f"ls -ld {_quoted(error.path)}" if error.path else ""
+    command = f"ls -ld {quoted(error.path)}" if error.path else ""
     advice = getattr(error, "advice", "") or (f"look: {command}" if command else "run it again")
     reason = error.reason.removesuffix(f"; {advice}")
     return Finding(promise, error.path, reason, advice, False, uuid, name, command)
@@ -98,14 +98,14 @@ def of_scan(layout: Layout, problem: Problem) -> Finding:
         command = from_libvirt(layout, name)
         advice = _KNOWN + command
         return Finding("P1", problem.path, problem.reason, advice, False, None, name, command)
-    command = f"mv -- {_quoted(problem.path)} /root/"
+    command = f"mv -- {quoted(problem.path)} /root/"
     advice = f"put it right, or if nobody needs it: {command}"
     return Finding("P1", problem.path, problem.reason, advice, False, None, problem.name, command)
 
 
 def stranger(path: str) -> Finding:
     """Something in a store that uuidfs did not put there."""
-    command = f"mv -- {_quoted(path)} /root/"
+    command = f"mv -- {quoted(path)} /root/"
     advice = f"find out who did, then: {command}"
     return Finding(
         "P3", path, "uuidfs did not put this into its store", advice, False, command=command
@@ -117,7 +117,7 @@ def left_alone(problem: Problem, uuid: str, name: str | None, *, rivals: bool) -
     if rivals:
         advice = f"run: {REPAIR}"
         return Finding("P6", problem.path, problem.reason, advice, True, uuid, name, REPAIR)
-    command = f"ls -ld {_quoted(problem.path)}"
+    command = f"ls -ld {quoted(problem.path)}"
     advice = f"only you can tell what belongs there; look: {command}"
     return Finding("P1", problem.path, problem.reason, advice, False, uuid, name, command)
 
@@ -132,8 +132,8 @@ def damaged(
         command = from_libvirt(layout, known)
         advice = _KNOWN + command
     else:
-        command = f"install -m 600 BACKUP {_quoted(path)}"
-        older = f"uuidfs trash list {_quoted(name or uuid)}"
+        command = f"install -m 600 BACKUP {quoted(path)}"
+        older = f"uuidfs trash list {quoted(name or uuid)}"
         advice = f"no running libvirt knows it; older ones: {older}; or with a backup: {command}"
     return Finding(promise, path, problem, advice, False, uuid, name, command)
 
@@ -157,7 +157,7 @@ def shared(layout: Layout, uuid: str, name: str | None, inode: int, other: str) 
 def misnamed(layout: Layout, path: str, uuid: str, link: str, inside: str) -> Finding:
     """A link that is called otherwise than its config says."""
     above = layout.names[Kind.CONFIG].path
-    command = f"mv -n -- {_quoted(f'{above}/{link}.xml')} {_quoted(f'{above}/{inside}.xml')}"
+    command = f"mv -n -- {quoted(f'{above}/{link}.xml')} {quoted(f'{above}/{inside}.xml')}"
     return Finding(
         "P2",
         path,
@@ -172,8 +172,8 @@ def misnamed(layout: Layout, path: str, uuid: str, link: str, inside: str) -> Fi
 
 def from_libvirt(layout: Layout, name: str) -> str:
     """The command by which libvirt writes its config anew from memory, and uuidfs files it."""
-    uri = "" if layout.uri == "qemu:///system" else f" -c {_quoted(layout.uri)}"
-    word = _quoted(name)
+    uri = "" if layout.uri == "qemu:///system" else f" -c {quoted(layout.uri)}"
+    word = quoted(name)
     return (
         f"virsh{uri} dumpxml --inactive --security-info {word} | virsh{uri} define /dev/stdin "
         f"&& uuidfs{uri} convert {word}"
@@ -201,5 +201,9 @@ def _knows(layout: Layout, *, uuid: str = "", name: str = "") -> str | None:
         return None
 
 
-def _quoted(text: str) -> str:
-    return shlex.quote(show(text))
+def quoted(text: str) -> str:
+    """One word for a shell; with control characters for bash and zsh only, which read $'...'."""
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{show(escaped)}'"

@@ -38,14 +38,18 @@ export function button(label, onclick, { key = null, more = null, kind = "second
     return el("button", { type: "button", class: `button ${kind}`, "data-key": key, onclick, "aria-label": name }, label);
 }
 
-// columns: texts. rows: lists of cells, the first of which names the row.
+// columns: texts. rows: lists of cells, the first of which names the row. The roles are a table's own:
+// on a narrow screen its parts are drawn as blocks, and browsers would take it for no table then.
 export function table(caption, columns, rows) {
     return el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0", "data-key": `table:${caption}` },
-              el("table", {},
+              el("table", { role: "table" },
                  el("caption", {}, caption),
-                 el("thead", {}, el("tr", {}, columns.map(column => el("th", { scope: "col" }, column)))),
-                 el("tbody", {}, rows.map(cells => el("tr", {}, cells.map((cell, number) =>
-                     el(number ? "td" : "th", { scope: number ? null : "row", "data-label": columns[number] }, cell)))))));
+                 el("thead", { role: "rowgroup" },
+                    el("tr", { role: "row" }, columns.map(column => el("th", { scope: "col", role: "columnheader" }, column)))),
+                 el("tbody", { role: "rowgroup" }, rows.map(cells => el("tr", { role: "row" }, cells.map((cell, number) =>
+                     number
+                         ? el("td", { role: "cell", "data-label": columns[number] }, cell)
+                         : el("th", { scope: "row", role: "rowheader" }, cell)))))));
 }
 
 // state: good, info, warning or danger. The word says it; mark and colour say it again. The marks are

@@ -12,9 +12,14 @@ export function findingsView(refresh) {
     const promise = finding => [
         el("strong", {}, data(finding.promise)), promiseOf(finding.promise) ? ` ${promiseOf(finding.promise)}` : ""];
 
+    // uuidfs's advice ends with the command to run, where there is one.
+    function advice({ advice: text, command }) {
+        return command && text.endsWith(command) ? [data(text.slice(0, -command.length)), code(command)] : data(text);
+    }
+
     function list(caption, findings) {
-        return table(caption, [_("What"), _("Path"), _("Promise"), _("What to do"), _("Repair")], findings.map(one => [
-            data(one.problem), code(one.path), promise(one), data(one.advice),
+        return table(caption, [_("What"), _("Domain"), _("Path"), _("Promise"), _("What to do"), _("Repair")], findings.map(one => [
+            data(one.problem), one.name ? data(one.name) : "", code(one.path), promise(one), advice(one),
             one.repairable ? badge("info", _("can be repaired here")) : badge("warning", _("by hand"))]));
     }
 

@@ -78,7 +78,7 @@ export function trashView(refresh) {
     }
 
     // A domain's last known name, where the trash itself does not tell.
-    const nameOf = (entry, names) => entry.name ?? names.get(entry.uuid) ?? null;
+    const nameOf = (entry, names) => entry.last_name ?? entry.name ?? names.get(entry.uuid) ?? null;
 
     function domainsTable(domains) {
         if (!domains.length)

@@ -14,7 +14,7 @@ SHOWN = (
     "none: it is lost",
     "formerly: web",
     "shop is gone",
-    "Exit code 0: nothing found.",
+    "Exit code 0: each name leads to its own domain's file.",
 )
 
 

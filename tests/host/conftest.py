@@ -1,23 +1,24 @@
 """Real hosts: emulated Debians with systemd and AppArmor. `make test-host` runs these tests.
 
-`UUIDFS_HOST` names the release (trixie); without it no test of here runs. With `UUIDFS_HOST_AS`
-"container" the tests that cut no power run in containers of its disk (container.py)."""
+`UUIDFS_HOST` names the release (trixie, or trixie-selinux); without it no test of here runs.
+With `UUIDFS_HOST_AS` "container" they run in containers of its disk (container.py)."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.host import states
 from tests.host.host import Host
-from tests.host.machine import Machine
+from tests.host.states import NewHost
 from tests.package.conftest import DEB_TOOLS, build, need
 
 SUITE = os.environ.get("UUIDFS_HOST", "trixie")
-CONTAINERS = os.environ.get("UUIDFS_HOST_AS") == "container"
-NewMachine = Callable[[], AbstractContextManager[Machine]]
+if SUITE.endswith("-selinux"):
+    collect_ignore_glob = ["test_[!s]*.py", "test_scenario.py", "test_service.py"]
+else:
+    collect_ignore_glob = ["test_selinux.py"]
 
 
 @pytest.fixture(scope="session")
@@ -45,30 +46,26 @@ def _build(tmp_path_factory: pytest.TempPathFactory, release: str) -> Path:
 
 
 @pytest.fixture
-def host(image: Path) -> Iterator[Host]:
-    """A running host with domains, some of them running, without uuidfs."""
-    if CONTAINERS:
-        with states.container(states.ready_disk(image)) as container:
-            container.boot()
-            yield container
-    else:
-        with states.maker(image, states.ready(image))() as machine:
-            yield machine
+def new_plain_host(image: Path) -> NewHost:
+    """Makes running hosts with domains, some of them running, without uuidfs."""
+    return states.hosts(image)
 
 
 @pytest.fixture
-def new_host(image: Path, deb: Path) -> NewMachine:
-    """Makes running machines with domains, and with the package."""
-    return states.maker(image, states.installed(image, deb))
+def new_host(image: Path, deb: Path) -> NewHost:
+    """Makes running hosts with domains, and with the package."""
+    return states.hosts(image, deb)
 
 
 @pytest.fixture
-def uuidfs_host(image: Path, deb: Path) -> Iterator[Host]:
-    """A running host with domains, and with the package."""
-    if CONTAINERS:
-        with states.container(states.installed_disk(image, deb)) as container:
-            container.boot()
-            yield container
-    else:
-        with states.maker(image, states.installed(image, deb))() as machine:
-            yield machine
+def host(new_plain_host: NewHost) -> Iterator[Host]:
+    """A running host without uuidfs."""
+    with new_plain_host() as one:
+        yield one
+
+
+@pytest.fixture
+def uuidfs_host(new_host: NewHost) -> Iterator[Host]:
+    """A running host with the package."""
+    with new_host() as one:
+        yield one

@@ -8,7 +8,9 @@ daemon, cron, logins, and the network card.
 
 import contextlib
 import io
+import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
@@ -16,13 +18,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.host.host import PATIENCE, Host, HostError
+from tests.host.host import PATIENCE, Host, HostError, copy_while_stopped
 from tests.support.process import Done
 from tests.support.process import run as run_here
 
 _MASKED = (
     *("card.service", "audit-rules.service", "auditd.service", "ssh.service", "ssh.socket"),
     *("cron.service", "console-getty.service", "systemd-logind.service"),
+    # Of root's inotify instances a kernel gives 128 to all containers together.
+    *("systemd-ask-password-console.path", "systemd-ask-password-wall.path"),
 )
 _ENVIRONMENT = (
     *("HOME=/root", "LC_ALL=C.UTF-8"),
@@ -40,13 +44,18 @@ qemu-storage-daemon --blockdev driver=qcow2,node-name=d,file.driver=file,file.fi
 daemon=$!
 while [ "$(stat -c %s export)" = 0 ]; do kill -0 $daemon; sleep 0.02; done
 mount -t ext4 -o loop export root
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit \
-    --private-network --resolv-conf=off --link-journal=no --timezone=off --console=pipe \
-    --machine "${cgroup##*/}" --directory root --boot "$@" || true
+export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+code=133 # a reboot
+while [ $code = 133 ]; do
+    code=0
+    systemd-nspawn --quiet --register=no --keep-unit --private-network --resolv-conf=off \
+        --link-journal=no --timezone=off --console=pipe \
+        --machine "${cgroup##*/}" --directory root --boot "$@" || code=$?
+done
 umount root
+echo 0 >"$top/cgroup.procs" # now only the daemon is in there
 kill $daemon
 wait $daemon || true
-echo 0 >"$top/cgroup.procs"
 find "$cgroup" -depth -type d -exec rmdir {} \;
 """
 
@@ -74,11 +83,12 @@ def _control_groups() -> Path | None:
 class Container(Host):
     """One container, on a layer over the disk ``base``, which nothing writes to."""
 
-    confined = False
+    emulated = False
 
-    def __init__(self, directory: Path, base: Path) -> None:
+    def __init__(self, image: Path, directory: Path, base: Path) -> None:
         top = _control_groups()
         assert top
+        self.image = image
         self._directory = directory
         self.disk = directory / "disk.qcow2"
         # Also the machine's name, which has letters, digits and "-" (systemd-nspawn).
@@ -106,15 +116,20 @@ class Container(Host):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         if self._init:
-            # nspawn ends with it, and the script then unmounts.
-            subprocess.run(["kill", "-KILL", str(self._init)], check=False)
+            with contextlib.suppress(ProcessLookupError):
+                # nspawn ends with it, and the script then unmounts.
+                os.kill(self._init, signal.SIGKILL)
         if self._process:
             try:
                 self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            self._process, self._init = None, 0
 
     def boot(self) -> float:
         """Start systemd and wait until all units have started; the seconds that took."""
@@ -146,6 +161,23 @@ class Container(Host):
         self._process.wait(PATIENCE)
         self._init = 0
 
+    def copy_disk(self, to: Path) -> None:
+        """Copy the disk as a cut at this moment would leave it; the container then goes on.
+
+        What the kernel has not written out to qemu-storage-daemon by now is not in the copy."""
+        for pid in (self._group / "cgroup.procs").read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text().startswith("qemu-storage"):
+                copy_while_stopped(int(pid), self.disk, to)
+                return
+        raise HostError("no qemu-storage-daemon")
+
+    def cut(self) -> None:
+        """Cut the power: what the disk has not got by now is lost."""
+        left = self._directory / "left"
+        self.copy_disk(left)
+        self._end()
+        left.replace(self.disk)
+
     def _wait_for_systemd(self, began: float) -> None:
         """Wait for another process 1 than there was, and until it has nothing to start any more."""
         before = self._init
@@ -167,9 +199,21 @@ class Container(Host):
 
     def run(self, command: str, *, data: bytes = b"", timeout: float = PATIENCE) -> Done:
         """Run a command in the container's shell, as root."""
+        return run_here(*self._inside(command), data=data, timeout=timeout)
+
+    def start(self, command: str, said: Path) -> "subprocess.Popen[bytes]":
+        """Start a command and do not wait for it; what it prints goes to a file. A cut ends it."""
+        with said.open("wb") as out:
+            return subprocess.Popen(
+                self._inside(command),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _inside(self, command: str) -> list[str]:
         enter = ["nsenter", "-m", "-u", "-i", "-n", "-p", "-C", "-t", str(self._init), "--"]
-        words = [*enter, "env", "-i", *_ENVIRONMENT, "bash", "-c", f"cd; {command}"]
-        return run_here(*words, data=data, timeout=timeout)
+        return [*enter, "env", "-i", *_ENVIRONMENT, "bash", "-c", f"cd; {command}"]
 
     def put(self, files: Sequence[Path], directory: str) -> None:
         """Copy files into a directory of the container, which is made."""

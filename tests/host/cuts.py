@@ -2,7 +2,8 @@
 
 Of each machine's cuts the last one is QEMU killed, and its disk boots in QEMU. The others are
 copies of the disk, made while QEMU is stopped between two system calls: what a kill there leaves.
-They boot as containers (container.py) where this machine can, unless UUIDFS_HOST_BOOT is "all"."""
+They boot as containers (container.py) where this machine can. UUIDFS_HOST_BOOT says which cuts boot
+in QEMU: "killed" ones (the default), "all", "none"."""
 
 import os
 import random
@@ -15,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.host import container, states, world
-from tests.host.conftest import NewMachine
 from tests.host.host import Host
-from tests.host.machine import Machine
+from tests.host.states import NewHost
 
 CUTS = int(os.environ.get("UUIDFS_HOST_CUTS", "3"))
 SEED = int(os.environ.get("UUIDFS_HOST_SEED") or time.time_ns() % 100_000)
 AT_ONCE = int(os.environ.get("UUIDFS_HOST_AT_ONCE", "5"))  # cuts of one machine
 KEEP = os.environ.get("UUIDFS_HOST_KEEP")  # a directory for disks after whose boot something failed
-IN_CONTAINERS = os.environ.get("UUIDFS_HOST_BOOT") != "all" and container.missing() is None
+BOOT = os.environ.get("UUIDFS_HOST_BOOT", "killed") if container.missing() is None else "all"
 PHASE = "phase: "  # before the name of what the work does from now on, in what it prints
 
 
@@ -35,12 +35,12 @@ class Cut:
     disk: Path
     phase: str
     after: float
-    killed: bool
+    how: str
 
 
 def after_cuts(
-    make: NewMachine,
-    prepare: Callable[[Machine], None],
+    make: NewHost,
+    prepare: Callable[[Host], None],
     work: str,
     look: Callable[[Host], None],
     *,
@@ -66,7 +66,7 @@ def after_cuts(
     assert not failed, f"after {failed} of {CUTS} cuts something was not as promised"
 
 
-def _cut(machine: Machine, work: str, disks: Path, first: int, pauses: list[float]) -> list[Cut]:
+def _cut(machine: Host, work: str, disks: Path, first: int, pauses: list[float]) -> list[Cut]:
     """Start the work, and copy the disk again and again; at the end kill the machine."""
     said = disks / "said"
     process = machine.start(work, said)
@@ -77,29 +77,31 @@ def _cut(machine: Machine, work: str, disks: Path, first: int, pauses: list[floa
     for number, pause in enumerate(pauses, first):
         time.sleep(pause)
         assert process.poll() is None, f"the work has ended: {said.read_text()}"
-        disk, killed = disks / str(number), number == first + len(pauses) - 1
+        disk, last = disks / str(number), number == first + len(pauses) - 1
         after = time.monotonic() - began
-        if killed:
+        if last:
             machine.cut()
         else:
             machine.copy_disk(disk)
         phase = re.findall(f"{PHASE}(.*)", said.read_text(errors="replace"))[-1]
-        cuts.append(Cut(number, disk, phase, after, killed))
+        how = "a container's disk copied"
+        if machine.emulated:
+            how = "QEMU killed" if last else "disk copied"
+        cuts.append(Cut(number, disk, phase, after, how))
     machine.disk.rename(cuts[-1].disk)
     process.wait()
     return cuts
 
 
 def _looks_well(image: Path, cut: Cut, look: Callable[[Host], None]) -> bool:
-    how = "QEMU killed" if cut.killed else "disk copied"
-    print(f"cut {cut.number}, {how} in {cut.phase} after {cut.after:.1f} s", end="", flush=True)
+    print(f"cut {cut.number}, {cut.how} in {cut.phase} after {cut.after:.1f} s", end="", flush=True)
     try:
-        if cut.killed or not IN_CONTAINERS:
+        if BOOT == "all" or (cut.how == "QEMU killed" and BOOT != "none"):
             with states.machine(image, cut.disk) as machine:
                 print(f", booted in {machine.boot():.0f} s", end="", flush=True)
                 look(machine)
         else:
-            with states.container(cut.disk) as one:
+            with states.container(image, cut.disk) as one:
                 print(f", booted as a container in {one.boot():.0f} s", end="", flush=True)
                 look(one)
     except Exception:

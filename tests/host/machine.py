@@ -6,7 +6,6 @@ seconds. Commands go in by ssh, through a port of the loopback; the machine reac
 
 import contextlib
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tests.host.host import PATIENCE, Host, HostError
+from tests.host.host import PATIENCE, Host, HostError, copy_while_stopped
 from tests.support.process import Done
 from tests.support.process import run as run_here
 
@@ -34,6 +33,8 @@ class Machine(Host):
 
     ``image`` is what tests/host/build made. ``base`` is the disk that this one's is a layer over:
     the image's own, or that of a saved state. Nothing writes to either."""
+
+    emulated = True
 
     def __init__(self, image: Path, directory: Path, base: Path | None = None) -> None:
         self.image = image
@@ -103,16 +104,9 @@ class Machine(Host):
         self._ended()
 
     def copy_disk(self, to: Path) -> None:
-        """Copy the disk as a cut at this moment would leave it; the machine then goes on.
-
-        SIGSTOP stops QEMU's threads between two system calls, as SIGKILL does."""
+        """Copy the disk as a cut at this moment would leave it; the machine then goes on."""
         assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            self._wait_until_stopped()
-            subprocess.run(["cp", "--sparse=always", self.disk, to], check=True)
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        copy_while_stopped(self._process.pid, self.disk, to)
 
     def reboot(self) -> float:
         """Reboot in good order and wait until all units have started; the seconds it took."""
@@ -137,7 +131,7 @@ class Machine(Host):
         net = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"
         command: list[str | Path] = [
             *("setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", *HARDWARE),
-            *("-drive", drive, "-netdev", net, "-append", _KERNEL),
+            *("-drive", drive, "-netdev", net, "-append", f"{_KERNEL} {self._words()}"),
             *("-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd"),
             *("-serial", f"file:{self.directory}/console"),
             *("-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", *more),
@@ -151,6 +145,10 @@ class Machine(Host):
             self._alive()
             time.sleep(0.05)
 
+    def _words(self) -> str:
+        """What more the image's kernel is to be told."""
+        return (self.image / "kernel-words").read_text()
+
     def _alive(self) -> None:
         if self._process is None or self._process.poll() is not None:
             log = (self.directory / "qemu.log").read_text(errors="replace")
@@ -161,12 +159,6 @@ class Machine(Host):
             self._process.wait()
             self._process = None
         self._hang_up()
-
-    def _wait_until_stopped(self) -> None:
-        assert self._process
-        tasks = Path(f"/proc/{self._process.pid}/task")
-        while any(_state(task) != "T" for task in tasks.iterdir()):
-            time.sleep(0.001)
 
     # --- QEMU's and the machine's word -----------------------------------------------------
 
@@ -244,10 +236,3 @@ class Machine(Host):
         words = ["ssh", *self._ssh(), "-O", "exit", "host"]
         subprocess.run(words, capture_output=True, check=False)
         (self.directory / "ssh").unlink(missing_ok=True)
-
-
-def _state(task: Path) -> str:
-    """The state of a thread, a letter; T also for one that is gone (proc(5))."""
-    with contextlib.suppress(OSError):
-        return (task / "stat").read_text().rpartition(")")[2].split()[0]
-    return "T"

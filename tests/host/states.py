@@ -26,6 +26,8 @@ from tests.live import guest
 HERE = Path(__file__).parent
 _WORLD = (inspect.getsource(world.populate) + inspect.getsource(guest) + repr(world.ALL)).encode()
 _held: list[int] = []
+NewHost = Callable[[], AbstractContextManager[Host]]
+CONTAINERS = os.environ.get("UUIDFS_HOST_AS") == "container"
 CACHE = Path(os.environ.get("UUIDFS_HOSTS", "/var/cache/uuidfs-hosts"))
 
 
@@ -58,9 +60,9 @@ def machine(image: Path, base: Path | None = None) -> Iterator[Machine]:
 
 
 @contextmanager
-def container(base: Path) -> Iterator[Container]:
+def container(image: Path, base: Path) -> Iterator[Container]:
     """A container that is not running yet, and is gone afterwards: on a layer over ``base``."""
-    with directory() as own, Container(own, base) as one:
+    with directory() as own, Container(image, own, base) as one:
         yield one
 
 
@@ -102,6 +104,19 @@ def installed(image: Path, deb: Path) -> Path:
     return _state(image, "installed", [str(before).encode(), deb.read_bytes()], before, make)
 
 
+def guarded(image: Path, modules: list[Path]) -> Path:
+    """The machine of ready(), whose SELinux policy has some modules more."""
+    before = ready(image)
+
+    def make(one: Machine) -> None:
+        one.resume(before)
+        one.put(modules, "/root/modules")
+        one.do("semodule -X 200 -i /root/modules/*.cil")
+
+    texts = [module.read_bytes() for module in modules]
+    return _state(image, "guarded", [str(before).encode(), *texts], before, make)
+
+
 def ready_disk(image: Path) -> Path:
     """The disk of a host with domains, but not uuidfs, for a container."""
     return _disk(image, "disk", [_WORLD], image / "base.raw", world.populate)
@@ -132,6 +147,23 @@ def maker(image: Path, state: Path) -> Callable[[], AbstractContextManager[Machi
     return make
 
 
+def hosts(image: Path, deb: Path | None = None) -> NewHost:
+    """Makes running hosts with domains, and with the package: machines, or containers."""
+
+    @contextmanager
+    def resumed() -> Iterator[Host]:
+        with maker(image, installed(image, deb) if deb else ready(image))() as one:
+            yield one
+
+    @contextmanager
+    def booted() -> Iterator[Host]:
+        with container(image, installed_disk(image, deb) if deb else ready_disk(image)) as one:
+            one.boot()
+            yield one
+
+    return booted if CONTAINERS else resumed
+
+
 def _state(
     image: Path, name: str, made_of: list[bytes], base: Path | None, make: Callable[[Machine], None]
 ) -> Path:
@@ -152,7 +184,7 @@ def _disk(
     """A disk for containers."""
 
     def save(state: Path) -> None:
-        with container(base) as one:
+        with container(image, base) as one:
             one.boot()
             make(one)
             one.power_off()

@@ -20,7 +20,7 @@ OURS, NEW = 51, 52
 @pytest.fixture
 def uefi_host(uuidfs_host: Host) -> Host:
     """A machine that has OVMF."""
-    if not uuidfs_host.confined:
+    if not uuidfs_host.emulated:
         pytest.skip("AppArmor is not in force there")
     if not all(path.exists() for path in FIRMWARE):
         pytest.skip(f"needs {firmware.CODE} (package ovmf)")
@@ -33,7 +33,7 @@ def test_a_renamed_uefi_domain_and_a_new_one_of_its_name_run_side_by_side(
 ) -> None:
     host, ours = uefi_host, path_of(OURS)
     former = f"{firmware.NVRAM}/alpha_VARS.fd"
-    assert not host.confined or host.run("aa-status --enabled").code == 0
+    assert not host.emulated or host.run("aa-status --enabled").code == 0
     define(host, "alpha", OURS)
     host.do("virsh -q start alpha")
     assert former in rules(host, OURS), "virt-aa-helper's own rule"

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.host import states, world
-from tests.host.conftest import NewMachine
 from tests.host.cuts import PHASE, Picture, after_cuts
 from tests.host.host import Host
-from tests.host.machine import Machine
+from tests.host.states import NewHost
 from tests.support.process import run
 
 pytestmark = pytest.mark.host
@@ -67,10 +66,10 @@ def _known(host: Host, domains: tuple[str, ...]) -> bool:
     )
 
 
-def test_convert_and_revert(new_host: NewMachine) -> None:
+def test_convert_and_revert(new_host: NewHost) -> None:
     before: list[Picture] = []
 
-    def prepare(machine: Machine) -> None:
+    def prepare(machine: Host) -> None:
         before[:] = [Picture(machine)]
         machine.do(
             "systemctl disable -q --now uuidfs; cat >/root/loop.py; sync", data=CONVERT.encode()
@@ -89,10 +88,10 @@ def test_convert_and_revert(new_host: NewMachine) -> None:
     after_cuts(new_host, prepare, "python3 /root/loop.py", look, pause=4)
 
 
-def test_domrename_with_snapshots_and_checkpoints(new_host: NewMachine) -> None:
+def test_domrename_with_snapshots_and_checkpoints(new_host: NewHost) -> None:
     before: list[Picture] = []
 
-    def prepare(machine: Machine) -> None:
+    def prepare(machine: Host) -> None:
         before[:] = [Picture(machine, COLD)]
 
     def look(host: Host) -> None:
@@ -105,11 +104,11 @@ def test_domrename_with_snapshots_and_checkpoints(new_host: NewMachine) -> None:
     after_cuts(new_host, prepare, RENAME, look, pause=4)
 
 
-def test_a_domrename_on_a_plain_host_for_comparison(image: Path) -> None:
+def test_a_domrename_on_a_plain_host_for_comparison(new_plain_host: NewHost) -> None:
     """Without uuidfs: only recorded."""
     before: list[Picture] = []
 
-    def prepare(machine: Machine) -> None:
+    def prepare(machine: Host) -> None:
         before[:] = [Picture(machine, COLD)]
 
     def look(host: Host) -> None:
@@ -119,13 +118,13 @@ def test_a_domrename_on_a_plain_host_for_comparison(image: Path) -> None:
                 print(f", {name} {kind}s {' '.join(known) or 'none'}", end="")
         print(f", lost {before[0].lost(Picture(host, COLD))}", end="")
 
-    after_cuts(states.maker(image, states.ready(image)), prepare, RENAME, look, pause=4)
+    after_cuts(new_plain_host, prepare, RENAME, look, pause=4)
 
 
-def test_a_local_migration(new_host: NewMachine) -> None:
+def test_a_local_migration(new_host: NewHost) -> None:
     before: list[Picture] = []
 
-    def prepare(machine: Machine) -> None:
+    def prepare(machine: Host) -> None:
         before[:] = [Picture(machine)]
 
     def look(host: Host) -> None:
@@ -141,14 +140,15 @@ def test_a_local_migration(new_host: NewMachine) -> None:
     after_cuts(new_host, prepare, work, look)
 
 
-@pytest.mark.parametrize("what", ["upgrade", "install and remove"])
+@pytest.mark.parametrize("what", ["upgrade", "install", "remove"])
 def test_apt(image: Path, deb: Path, newer_deb: Path, tmp_path: Path, what: str) -> None:
-    """`apt upgrade` to this version from a lower one, and the way down; or install and remove."""
+    """`apt upgrade` to this version from a lower one, and the way down; install, and remove, or the
+    other way about: on an emulated machine one of them takes longer than some cuts do."""
     before: list[Picture] = []
     old, new = (each.name.split("_")[1] for each in (deb, newer_deb))
     index = packages(tmp_path, deb, newer_deb)
 
-    def prepare(machine: Machine) -> None:
+    def prepare(machine: Host) -> None:
         before[:] = [Picture(machine)]
         machine.put([deb, newer_deb], "/srv/deb")
         machine.do("cat >/srv/deb/Packages", data=index)
@@ -158,7 +158,8 @@ def test_apt(image: Path, deb: Path, newer_deb: Path, tmp_path: Path, what: str)
         assert before[0].lost(Picture(host)) == []
         print(f", {state(host)}", end="")
         host.run("dpkg --configure -a")
-        host.do(f"{APT} --allow-downgrades install uuidfs={new}")  # as an administrator goes on
+        # As an administrator goes on. A package that dpkg was unpacking is unpacked again.
+        host.do(f"{APT} --allow-downgrades --reinstall install uuidfs={new}")
         assert state(host) == f"ii {new}"
         repaired(host)
         assert host.do("systemctl is-active uuidfs").strip() == "active"
@@ -168,19 +169,16 @@ def test_apt(image: Path, deb: Path, newer_deb: Path, tmp_path: Path, what: str)
         assert before[0].lost(Picture(host)) == []
         assert world.names(host)["links"] == []
 
-    if what == "upgrade":
-        begin = states.installed(image, deb)
-        there, back = f"{APT} upgrade", f"{APT} --allow-downgrades install uuidfs={old}"
-        names = "upgrade", "downgrade"
-    else:
-        begin = states.ready(image)
-        there, back = f"{APT} install uuidfs", f"{APT} remove uuidfs"
-        names = "install", "remove"
-    work = (
-        f"while echo '{PHASE}{names[0]}' && {there} && dpkg -s uuidfs | grep -q 'ersion: {new}'"
-        f" && echo '{PHASE}{names[1]}' && {back}; do :; done"
-    )
-    after_cuts(states.maker(image, begin), prepare, work, look)
+    ways = {
+        "upgrade": f"{APT} upgrade && dpkg -s uuidfs | grep -q 'ersion: {new}'",
+        "downgrade": f"{APT} --allow-downgrades install uuidfs={old}",
+        "install": f"{APT} install uuidfs",
+        "remove": f"{APT} remove uuidfs",
+    }
+    back = {"upgrade": "downgrade", "install": "remove", "remove": "install"}[what]
+    steps = " && ".join(f"echo '{PHASE}{way}' && {ways[way]}" for way in (what, back))
+    make = states.hosts(image, None if what == "install" else deb)
+    after_cuts(make, prepare, f"while {steps}; do :; done", look)
 
 
 def state(host: Host) -> str:

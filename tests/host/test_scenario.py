@@ -61,6 +61,9 @@ def test_a_host_from_installation_to_purge(host: Host, deb: Path) -> None:  # no
         assert "vm19" in host.do("uuidfs trash list") or host.do("uuidfs trash list --json")
         all_is_well(host)
 
+    # Each guest takes a third of an emulated CPU. With three of them, on a machine with a load of
+    # 13, a trip was given up once: no byte had moved for 120 s.
+    host.do("virsh -q destroy cold")
     with step("a trip, and a rename of a running guest"):
         pid = host.do("cat /run/libvirt/qemu/web.pid")
         host.do("uuidfs local-migrate web")
@@ -81,7 +84,7 @@ def test_a_host_from_installation_to_purge(host: Host, deb: Path) -> None:  # no
         all_is_well(host)
 
     with step("back to what was there"):
-        host.do("virsh -q destroy cold || true; virsh -q domrename renamed vm10")
+        host.do("virsh -q domrename renamed vm10")
         host.do("virsh -q snapshot-delete vm11 c; virsh -q destroy base")
         host.do(
             "virsh -q domrename base db; virsh -q start db; virsh -q define /root/world/vm19.xml"
@@ -109,7 +112,7 @@ def test_a_host_from_installation_to_purge(host: Host, deb: Path) -> None:  # no
 def all_is_well(host: Host) -> None:
     """Nothing failed, nothing refused, and every promise kept."""
     assert host.do("systemctl --failed --no-legend --plain") == ""
-    assert not host.confined or host.run("aa-status --enabled").code == 0
+    assert not host.emulated or host.run("aa-status --enabled").code == 0
     assert world.denials(host) == []
     host.do("uuidfs check")
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from tests.live import guest
 from tests.live.migration import SESSIONS, UUID, at_home, begin, counts, phase, uuidfs, went_on
-from tests.live.private_host import ENVIRONMENT, PrivateHost
+from tests.live.private_host import DAEMON, ENVIRONMENT, SOCKET, PrivateHost
 from tests.support.process import PATIENCE, Done, wait_for
 
 ATTACKERS = Path(__file__).with_name("attackers.py")
 PEER = f"{SESSIONS}/peer-{UUID}"
-PEER_URI = f"qemu+unix:///system?socket={PEER}/run/libvirt-sock"
+PEER_URI = f"qemu+unix:///system?socket={PEER}/run/{SOCKET}"
 STOP = "/run/attack"
 
 PHASES = ("begin", "out", "peer", "back", "home")
@@ -26,7 +26,7 @@ PHASES = ("begin", "out", "peer", "back", "home")
 # Who takes part, by the file that has its process id.
 VICTIMS = {
     "peer daemon": f"{PEER}/peer.pid",
-    "host daemon": "/run/libvirtd.pid",
+    "host daemon": f"/run/{DAEMON}.pid",
     "QEMU in the peer": f"{PEER}/run/qemu/a-incoming.pid",
     "QEMU at home": "/run/libvirt/qemu/a.pid",
 }
@@ -51,7 +51,7 @@ class Attack:
         for role in self._roles:
             self._running.append(
                 subprocess.Popen(
-                    self.host.inside("/usr/bin/python3", str(ATTACKERS), role, STOP, UUID),
+                    self.host.inside("/usr/bin/python3", str(ATTACKERS), role, STOP, UUID, SOCKET),
                     env=ENVIRONMENT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

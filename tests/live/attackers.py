@@ -1,8 +1,10 @@
 """Runs inside a private host, on libvirt-python alone: starts a domain again and again, or looks
 whether it runs twice. Prints one line of JSON when the file STOP is gone.
 
-    attackers.py start STOP UUID     how often a start was refused, and why; how often it was not
-    attackers.py look STOP UUID      every moment in which two processes ran
+    attackers.py start STOP UUID SOCKET   how often a start was refused, and why, and how often not
+    attackers.py look STOP UUID SOCKET    every moment in which two processes ran
+
+SOCKET is the name of the peer's, in its directory.
 """
 
 import collections
@@ -20,7 +22,7 @@ RUNNING = libvirt.VIR_DOMAIN_RUNNING
 Seen = tuple[int, int] | None
 
 
-def attack(stop: str, uuid: str) -> dict[str, Any]:
+def attack(stop: str, uuid: str, _socket: str) -> dict[str, Any]:
     """Start it, without a pause, until the file is gone; daemons may come and go."""
     heard: collections.Counter[str] = collections.Counter()
     connection = None
@@ -49,11 +51,11 @@ def kind(text: str) -> str:
     return text[:120]
 
 
-def look(stop: str, uuid: str) -> dict[str, Any]:
+def look(stop: str, uuid: str, socket: str) -> dict[str, Any]:
     """Host, peer, host again: who runs before and after runs in between as well."""
     uris = (
         HOST,
-        f"qemu+unix:///system?socket=/run/uuidfs/local-migration/peer-{uuid}/run/libvirt-sock",
+        f"qemu+unix:///system?socket=/run/uuidfs/local-migration/peer-{uuid}/run/{socket}",
     )
     sides: list[Any] = [None, None]
     twice = []

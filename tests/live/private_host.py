@@ -25,6 +25,8 @@ KEEPER = Path(__file__).with_name("keeper.py")
 # libvirt's daemon for QEMU: a program's name or path, libvirtd or virtqemud.
 PROGRAM = os.environ.get("UUIDFS_LIVE_DAEMON", "libvirtd")
 DAEMON = Path(PROGRAM).name
+# Its socket below /run/libvirt.
+SOCKET = "libvirt-sock" if DAEMON == "libvirtd" else f"{DAEMON}-sock"
 DAEMON_LOG = f"/var/log/libvirt/{DAEMON}.log"
 PROGRAMS = (PROGRAM, "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "nsenter")
 ENVIRONMENT = {

@@ -53,6 +53,11 @@ def test_a_converted_domain_keeps_its_checkpoints_when_it_is_renamed(
         assert not list((converted.root / "lib/qemu/snapshot" / new).glob("*"))
     assert MISFILED not in errors(converted)
     converted.uuidfs("check").ok()
+    # As docs/faq.md says: libvirt does not undefine a domain that has some.
+    refused = converted.virsh("undefine", "a")
+    assert refused.code != 0
+    assert "cannot delete inactive domain with 2 checkpoints" in refused.err
+    converted.virsh("undefine", "a", "--checkpoints-metadata", "--snapshots-metadata").ok()
 
 
 def test_a_checkpoint_that_was_deleted_after_a_rename_does_not_come_back(

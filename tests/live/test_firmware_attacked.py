@@ -8,7 +8,7 @@ import pytest
 
 from tests.live import firmware
 from tests.live.firmware import NVRAM, define, path_of, run, uuid, write
-from tests.live.private_host import PrivateHost, uuidfs_command
+from tests.live.private_host import DAEMON, PrivateHost, uuidfs_command
 from tests.support.process import Done
 
 FULL = os.environ.get("UUIDFS_FULL_MATRIX") == "1"
@@ -142,13 +142,13 @@ def test_an_error_at_any_call(converted: PrivateHost, error: str) -> None:
     assert not failures
 
 
-VIRSH = """#!/bin/sh
+VIRSH = f"""#!/bin/sh
 n=$(cat /run/virsh-count); n=$((n + 1)); echo $n >/run/virsh-count
 when=$(cat /run/virsh-when)
-[ "$when" != "before $n" ] || kill -9 $(cat /run/libvirtd.pid)
+[ "$when" != "before $n" ] || kill -9 $(cat /run/{DAEMON}.pid)
 /usr/bin/virsh "$@"
 code=$?
-[ "$when" != "after $n" ] || kill -9 $(cat /run/libvirtd.pid)
+[ "$when" != "after $n" ] || kill -9 $(cat /run/{DAEMON}.pid)
 exit $code
 """
 
@@ -174,6 +174,6 @@ def test_the_daemon_is_killed_at_every_question(converted: PrivateHost) -> None:
     for when in [f"{side} {n}" for n in range(1, number + 1) for side in ("before", "after")]:
         done = attacked(when)
         assert "Traceback" not in done.err
-        host.run("sh", "-c", "while kill -0 $(cat /run/libvirtd.pid) 2>/dev/null; do :; done")
+        host.run("sh", "-c", f"while kill -0 $(cat /run/{DAEMON}.pid) 2>/dev/null; do :; done")
         host.libvirtd.start()
         assert [*story.holds(), *story.ends()] == [], when

@@ -143,6 +143,17 @@ def test_the_kernel_follows_no_link_there(host: PrivateHost) -> None:
     at_home(host)
 
 
+def test_the_sockets_have_the_label_of_libvirts_own(host: PrivateHost) -> None:
+    """SELinux lets QEMU make none in a tmpfs as it is mounted. Here it is off: labels are names."""
+    prepare(host)
+    label = "system_u:object_r:qemu_var_run_t:s0"
+    host.run("setfattr", "-n", "security.selinux", "-v", label, "/run/libvirt/qemu").ok()
+    look = f"getfattr --only-values -n security.selinux {hop_sockets.directory_of(UUID)} >/run/seen"
+    uuidfs_at(host, [before("hop.move", look, OUT)], "local-migrate", "a").ok()
+    assert text(host, "/run/seen").rstrip("\0") == label
+    at_home(host)
+
+
 def test_links_among_what_qemu_can_do(host: PrivateHost) -> None:
     """The peer gets a copy of libvirt's cache, which belongs to QEMU's user."""
     prepare(host)

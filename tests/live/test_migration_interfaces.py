@@ -20,7 +20,7 @@ from tests.live.networks import (
     there_and_back_twice,
     traces,
 )
-from tests.live.private_host import PrivateHost
+from tests.live.private_host import SOCKET, PrivateHost
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _able(ready: PrivateHost) -> None:
 
 
 IN_PEER = (
-    f"virsh -c 'qemu+unix:///system?socket={PEER}/run/libvirt-sock' dumpxml a-incoming | "
+    f"virsh -c 'qemu+unix:///system?socket={PEER}/run/{SOCKET}' dumpxml a-incoming | "
     "sed -n '/<interface/,/<.interface/p'"
 )
 PORT_ID = "11111111-2222-3333-4444-555555555555"

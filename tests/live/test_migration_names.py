@@ -3,8 +3,18 @@
 import pytest
 
 from tests.live import guest
-from tests.live.migration import at_home, begin, counts, prepare, uuidfs, wait_for_phase, went_on
+from tests.live.migration import (
+    at_home,
+    begin,
+    command,
+    counts,
+    prepare,
+    uuidfs,
+    wait_for_phase,
+    went_on,
+)
 from tests.live.private_host import PrivateHost
+from tests.support.process import Done
 
 pytestmark = pytest.mark.usefixtures("ready")
 
@@ -49,6 +59,43 @@ def test_names_that_no_uri_and_no_xml_has_as_they_are(host: PrivateHost, name: s
     went_on(counts(host))
 
 
+WITHOUT = (
+    "import sys; sys.modules['libvirt'] = None; sys.argv[0] = 'uuidfs'; "
+    "from uuidfs.cli.start import main; main()"
+)
+
+
+def test_a_domain_that_is_off_is_renamed_without_libvirt_python(host: PrivateHost) -> None:
+    """virsh does it. Neither a new name like an option nor an old one like an ID misleads it."""
+    prepare(host, started=False)
+    host.virsh("autostart", "a").ok()
+    program, env = command()
+
+    def without(*words: str) -> Done:
+        return host.run(program[0], "-c", WITHOUT, *words, env=env)
+
+    before = "a"
+    for name in ("--live", "Büro 10%", "1"):
+        without("rename", "--", before, name).ok()
+        assert host.virsh("domname", guest.uuid(1)).ok().out.strip() == name
+        assert host.path(f"/etc/libvirt/qemu/{name}.xml").is_symlink()
+        before = name
+    taken = host.path("/run/b.xml")
+    taken.write_text(guest.domain("b", 2))
+    host.virsh("define", "/run/b.xml").ok()
+    refused = without("rename", "1", "b")
+    assert refused.code == 1
+    assert "already exists" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    host.virsh("start", "b").ok()
+    without("rename", "1", "a").ok()  # b has ID 1
+    assert sorted(host.virsh("list", "--all", "--name").ok().out.split()) == ["a", "b"]
+    assert without("check").ok()
+    live = without("rename", "b", "c", "--live")
+    assert live.code == 1
+    assert "python3-libvirt" in live.err
+
+
 def test_the_beginning_of_a_uuid_is_enough_and_a_mistyped_name_is_asked_about(
     host: PrivateHost,
 ) -> None:
@@ -58,7 +105,7 @@ def test_the_beginning_of_a_uuid_is_enough_and_a_mistyped_name_is_asked_about(
         host.virsh("define", "/run/a.xml").ok()
     wrong = uuidfs(host, "rename", "wbe", "c")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "libvirt has no domain 'wbe'; did you mean 'web'?" in wrong.err
+    assert "no domain 'wbe'; did you mean 'web'?" in wrong.err
     beginning = guest.uuid(1)[:-1]
     assert all(guest.uuid(number).startswith(beginning) for number in (1, 2, 3))
     several = uuidfs(host, "rename", beginning, "c")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.live import guest
 from tests.live.conftest import MakeHost
-from tests.live.private_host import PrivateHost
+from tests.live.private_host import SOCKET, PrivateHost
 from tests.live.reconciler import Reconciler
 from tests.live.trace import traced
 
@@ -123,11 +123,11 @@ def test_one_domain_one_name_all_snapshots(
 
 
 # What systemd does at boot: it listens on the socket of a daemon that waits for this check.
-SILENT = """
+SILENT = f"""
 import os, socket, time
 os.makedirs("/run/libvirt", exist_ok=True)
 silent = socket.socket(socket.AF_UNIX)
-silent.bind("/run/libvirt/libvirt-sock")
+silent.bind("/run/libvirt/{SOCKET}")
 silent.listen(8)
 print("listening", flush=True)
 time.sleep(60)
@@ -142,7 +142,7 @@ def test_the_check_at_boot_does_not_wait_for_a_daemon_that_waits_for_it(
     new = guest.domain("new", 1)
     host.path("/etc/libvirt/qemu/new.xml").write_text(new)
     host.libvirtd.kill()
-    host.path("/run/libvirt/libvirt-sock").unlink(missing_ok=True)
+    host.path(f"/run/libvirt/{SOCKET}").unlink(missing_ok=True)
     command = [
         "nsenter",
         "-m",
@@ -164,6 +164,6 @@ def test_the_check_at_boot_does_not_wait_for_a_daemon_that_waits_for_it(
             assert time.monotonic() - began < 30  # the daemon would be silent for ever
         finally:
             host.run("pkill", "-f", "silent.listen")
-    host.path("/run/libvirt/libvirt-sock").unlink()
+    host.path(f"/run/libvirt/{SOCKET}").unlink()
     host.libvirtd.start()
     assert seen(host)[0] == ["new"]

@@ -1,5 +1,6 @@
 """packaging/export: what goes into a package is the project's, whatever else lies beside it."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -51,6 +52,18 @@ def test_of_a_checkout_what_git_tracks_goes_into_packages(tmp_path: Path) -> Non
     strew(checkout)
     assert export(checkout, tmp_path / "out") == {"packaging/export", "tracked"}
     assert (tmp_path / "out/tracked").read_text() == "edited, and not committed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+def test_root_builds_in_the_checkout_of_somebody_else(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / "packaging").mkdir(parents=True)
+    shutil.copy(EXPORT, checkout / "packaging/export")
+    subprocess.run(["git", "init", "--quiet"], cwd=checkout, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=checkout, check=True)
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, 1000, 1000)
+    assert export(checkout, tmp_path / "out") == {"packaging/export"}
 
 
 def test_an_unpacked_tarball_without_git_gives_the_same(tarball: Path, tmp_path: Path) -> None:

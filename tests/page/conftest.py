@@ -1,6 +1,7 @@
 """A browser for all tests here, Cockpits with the page, or the reason why there are none."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -76,18 +77,15 @@ def open_page(browser: Chromium) -> Iterator[Open]:
 
 
 @pytest.fixture
-def serve(browser: Chromium, tmp_path: Path) -> Iterator[Callable[..., Cockpit]]:
+def serve(browser: Chromium) -> Iterator[Callable[..., Cockpit]]:
     """A function that starts a Cockpit whose uuidfs is of this checkout."""
     with ExitStack() as stack:
-        count = 0
 
         def start(words: list[str], **options: object) -> Cockpit:
-            nonlocal count
-            count += 1
-            for above in (tmp_path, *tmp_path.parents[:2]):  # for a bridge of somebody else's
-                above.chmod(0o755)
+            # Not below pytest's own directory, which is closed to a bridge of somebody else's.
+            work = stack.enter_context(tempfile.TemporaryDirectory(prefix="uuidfs-page-"))
             one = Cockpit(
-                tmp_path / f"cockpit{count}",
+                Path(work),
                 words,
                 **{"environment": {"PYTHONPATH": str(REPOSITORY)}, **options},  # type: ignore[arg-type] # a test's words
             )

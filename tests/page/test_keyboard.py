@@ -107,6 +107,25 @@ def test_names_headings_tables_and_contrast(shown: Shown, open_page: Open) -> No
     look("the dialog")
 
 
+def test_on_a_narrow_screen_nothing_is_beyond_its_edge_and_a_table_is_still_one(
+    shown: Shown, open_page: Open
+) -> None:
+    cockpit, tree = shown(WEB, DB)
+    tree.host.config_of("db").unlink()
+    uuidfs(tree.host.root, "reconcile", "--once").ok()
+    for path in ("", "trash"):
+        page = open_page(cockpit, path, width=360)
+        beyond = page.eval(  # heads of columns are for those who do not see
+            "[...document.querySelectorAll('main *')].filter(e => !e.closest('thead')"
+            " && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML)"
+        )
+        assert beyond == [], path
+        roles = [node.role for node in page.nodes()]
+        for role in ("table", "columnheader", "rowheader", "cell"):
+            assert role in roles
+        assert complaints(page) == []
+
+
 def test_the_check_finds_what_is_wrong(shown: Shown, open_page: Open) -> None:
     """The tests above would pass with a check that finds nothing."""
     cockpit, _tree = shown(WEB)

@@ -10,13 +10,14 @@ from tests.live import guest
 from tests.live.conftest import able, make_host, shared, uuidfs_works
 from tests.live.migration import counts
 from tests.live.private_host import ENVIRONMENT, PrivateHost
-from tests.support.process import REPOSITORY, wait_for
-from tests.typed.table import FOLLOWS, HOST, lines_at
+from tests.support.process import REPOSITORY, Done, wait_for
+from tests.typed.table import FOLLOWS, HOST, WHOLE, lines_at
 
 __all__ = ["able", "make_host", "shared", "uuidfs_works"]  # fixtures
 pytestmark = pytest.mark.full
 
 BIN = "/run/typed"
+SCRIPTS = sorted({(line.document, line.block) for line in lines_at(WHOLE)})
 DOCUMENTS = sorted({line.document for line in lines_at(HOST, FOLLOWS)})
 # The reader has a domain called web, or has come to call it shop.
 SHOP = "docs/faq.md"
@@ -47,15 +48,35 @@ def _has_libvirt(host: PrivateHost) -> bool:
     return host.run(sys.executable, "-c", "import libvirt").code == 0
 
 
+def shell(host: PrivateHost, text: str) -> Done:
+    return host.run("bash", "-c", text, env={"PATH": f"{BIN}{os.pathsep}{ENVIRONMENT['PATH']}"})
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_line_of_a_document_runs(prepared: PrivateHost, document: str) -> None:
     for line in lines_at(HOST, FOLLOWS):
         if line.document != document:
             continue
         follows = line in lines_at(FOLLOWS)
-        text = f"timeout 3 {line.text}" if follows else line.text
-        done = prepared.run(
-            "bash", "-c", text, env={"PATH": f"{BIN}{os.pathsep}{ENVIRONMENT['PATH']}"}
-        )
+        text = line.text.replace("UUID", guest.uuid(1))
+        done = shell(prepared, f"timeout 3 {text}" if follows else text)
         assert done.code == (124 if follows else 0), f"{document}:{line.number}: {line}\n{done}"
         assert not done.traceback
+
+
+@pytest.mark.parametrize(("document", "block"), SCRIPTS)
+def test_a_block_that_is_one_script_runs(prepared: PrivateHost, document: str, block: int) -> None:
+    """This host is all of the fleet, and the guest, which has no system, ends some seconds after
+    it was told to."""
+    stub = prepared.path(f"{BIN}/ssh")
+    stub.write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    stub.chmod(0o755)
+    script = "\n".join(
+        line.text for line in lines_at(WHOLE) if (line.document, line.block) == (document, block)
+    )
+    ends = "(sleep 3; virsh destroy gpu) >/dev/null 2>&1 &\n" if "shutdown gpu" in script else ""
+    done = shell(prepared, ends + script)
+    assert done.code == 0, f"{script}\n{done}"
+    assert not done.traceback
+    assert "exit code" not in done.out
+    prepared.qemu_pid("gpu")

@@ -16,6 +16,12 @@ def name(path: Path) -> str:
     return str(path.relative_to(REPOSITORY))
 
 
+def anchors(document: Path) -> set[str]:
+    """What #... can lead to: headings, spelled as GitHub does."""
+    headings = re.findall(r"(?m)^#+ (.+)$", document.read_text())
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
 def test_each_line_to_type_is_run_or_has_a_reason() -> None:
     lines = [line for document in documents() for line in typed_lines(document)]
     assert len(lines) > 100
@@ -36,9 +42,12 @@ def test_the_readme_and_the_first_steps_are_run_but_for_fedora() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 def test_links_lead_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)#\s]+)", document.read_text()):
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        path, _, heading = link.partition("#")
         if "://" not in link:
-            assert (document.parent / link).exists(), link
+            there = document.parent / path if path else document
+            assert there.exists(), link
+            assert not heading or heading in anchors(there), link
 
 
 def test_the_index_has_each_document() -> None:
@@ -68,6 +77,7 @@ def test_a_removal_has_one_order(document: Path) -> None:
             if (found := re.search(pattern, paragraph))
         ]
         if "hook remove" in paragraph and "revert --all" in paragraph:
+            assert len(places) == 3, f"who stops the reconciler? {paragraph}"
             assert places == sorted(places), paragraph
 
 

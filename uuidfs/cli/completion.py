@@ -1,4 +1,5 @@
-"""Names of domains for the shell's completion: one directory listing, no document is read.
+"""What the shell completes beside commands and options. Names of domains are one directory
+listing: no document is read.
 
 What a shell completes becomes part of a command line, and zsh's script even evaluates it: only
 names that mean the same to every shell, quoted or not, are offered. All others can be typed.
@@ -38,6 +39,46 @@ def gone_names(ctx: typer.Context, incomplete: str) -> list[str]:
         return []
     names = {one.name for one in found}
     return sorted(n for n in names if n.startswith(incomplete) and _PLAIN.fullmatch(n))
+
+
+def trash_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids of files in the trash, newest first, each with what it is of where a shell shows that."""
+    from uuidfs.trash.entries import entries
+
+    try:
+        found = entries(_layout(ctx))
+    except (OSError, UuidfsError):
+        return []
+    return [
+        (entry.id, f"{entry.kind.value} of {entry.uuid}, {entry.when:%Y-%m-%d %H:%M} UTC")
+        for entry in reversed(found)
+        if entry.id.startswith(incomplete)
+    ]
+
+
+def phases(incomplete: str) -> list[str]:
+    """Phases of a session, in their order."""
+    from uuidfs.runtime.sessions import PHASES
+
+    return [phase for phase in PHASES if phase.startswith(incomplete)]
+
+
+def session_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of domains that are in a session."""
+    from uuidfs.runtime.sessions import all_sessions
+
+    try:
+        names = {session.name for session in all_sessions(_layout(ctx))}
+    except (OSError, UuidfsError):
+        return []
+    return sorted(n for n in names if n.startswith(incomplete) and _PLAIN.fullmatch(n))
+
+
+def kinds(incomplete: str) -> list[str]:
+    """What can be written after --kind of convert and revert."""
+    return [
+        kind for kind in (*(each.value for each in Kind), "nvram") if kind.startswith(incomplete)
+    ]
 
 
 def states(incomplete: str) -> list[str]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from uuidfs.cli.completion import kinds as complete_kinds
 from uuidfs.cli.firmware import KIND as FIRMWARE
 from uuidfs.cli.firmware import firmware_run
 from uuidfs.cli.options import (
@@ -29,12 +30,18 @@ from uuidfs.runtime import reconciler_state
 if TYPE_CHECKING:
     from uuidfs.firmware.results import FirmwareRun
 
+VERBOSE = typer.Option(
+    False, "--verbose", "-v", help="Print a line for each domain, however many they are."
+)
+
 KINDS = typer.Option(
     None,
     "--kind",
     metavar="KIND",
     show_default=False,
-    help="Only these files: config, log, snapshot, checkpoint or nvram; may be given repeatedly.",
+    autocompletion=complete_kinds,
+    help="Take only these files: config, log, snapshot, checkpoint or nvram. "
+    "It may be given several times.",
 )
 
 
@@ -43,13 +50,20 @@ def convert_command(
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
     dry_run: bool = DRY_RUN,
+    verbose: bool = VERBOSE,
     as_json: bool = JSON,
     kinds: list[str] = KINDS,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Move files to UUID names, with symlinks under the domains' names."""
+    """Move files to UUID names, and leave links at their own names.
+
+    Examples:
+        uuidfs convert --all --dry-run
+        uuidfs convert --all
+        uuidfs convert web db --kind config --kind log
+    """
     layout = layout_of(ctx, root, connect)
     configuration = configured(layout)
     options = _options(domains, all_domains, dry_run, patience(layout, lock_timeout))
@@ -65,6 +79,7 @@ def convert_command(
         ),
         mode if firmware else "",
         required=bool(kinds),
+        verbose=verbose,
     )
 
 
@@ -73,13 +88,21 @@ def revert_command(
     domains: list[str] = DOMAINS,
     all_domains: bool = ALL,
     dry_run: bool = DRY_RUN,
+    verbose: bool = VERBOSE,
     as_json: bool = JSON,
     kinds: list[str] = KINDS,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Give libvirt's own file names back, exactly as they were."""
+    """Give libvirt's own file names back, exactly as they were.
+
+    It is refused while the reconciler runs, which would convert again.
+
+    Examples:
+        uuidfs revert web
+        systemctl stop uuidfs && uuidfs revert --all
+    """
     layout = layout_of(ctx, root, connect)
     if not dry_run and (running := reconciler_state.read(layout)) is not None:
         raise reconciler_state.RunsError(running.pid)
@@ -88,7 +111,15 @@ def revert_command(
     files, firmware = _chosen_kinds(kinds)
     if files is not None:
         options = options._replace(kinds=files)
-    _run("revert", layout, as_json, options, "all" if firmware else "", required=bool(kinds))
+    _run(
+        "revert",
+        layout,
+        as_json,
+        options,
+        "all" if firmware else "",
+        required=bool(kinds),
+        verbose=verbose,
+    )
 
 
 def _chosen_kinds(kinds: list[str] | None) -> tuple[frozenset[Kind] | None, bool]:
@@ -129,6 +160,7 @@ def _run(
     mode: str,
     *,
     required: bool,
+    verbose: bool,
 ) -> NoReturn:
     def firmware() -> "FirmwareRun | None":
         return firmware_run(
@@ -141,13 +173,13 @@ def _run(
             required=required,
         )
 
-    chosen = with_progress(chosen, Progress("Converting" if action == "convert" else "Reverting"))
-    raise typer.Exit(
-        carry_out(
+    with Progress("Converting" if action == "convert" else "Reverting") as progress:
+        code = carry_out(
             convert if action == "convert" else revert,
             layout,
-            chosen,
+            with_progress(chosen, progress),
             as_json=as_json,
+            verbose=verbose,
             firmware=firmware if mode else None,
         )
-    )
+    raise typer.Exit(code)

@@ -14,7 +14,13 @@ def history_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Show a domain's former names, renames, conversions, trash and trips, with their times."""
+    """Show a domain's former names, and what was done to it.
+
+    That is renames, conversions, what is in the trash, and local migrations, with their times.
+
+    Examples:
+        uuidfs history web
+    """
     from uuidfs.cli.render import history as render
     from uuidfs.cli.terminal import look
     from uuidfs.history.of_domain import history

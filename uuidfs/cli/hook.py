@@ -2,6 +2,7 @@
 
 import typer
 
+from uuidfs.cli.lazy import HelpCommand, group
 from uuidfs.cli.options import CONNECT, JSON, ROOT, layout_of
 from uuidfs.cli.output import say
 from uuidfs.cli.render import text
@@ -9,11 +10,7 @@ from uuidfs.errors import EXIT_FAILED, EXIT_OK, show
 from uuidfs.host import hook_file
 from uuidfs.host.libvirtd import owe, refuse_elsewhere, send_reload
 
-hook_app = typer.Typer(
-    help="Install, remove or inspect the libvirt qemu hook.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+hook_app = group("Install, remove or inspect libvirt's qemu hook.")
 
 
 RELOAD = typer.Option(
@@ -21,11 +18,15 @@ RELOAD = typer.Option(
 )
 
 
-@hook_app.command("install")
+@hook_app.command("install", cls=HelpCommand)
 def hook_install(
     ctx: typer.Context, tell: bool = RELOAD, root: str = ROOT, connect: str = CONNECT
 ) -> None:
-    """Install the hook, beside a foreign one where there is one."""
+    """Install the hook, beside a foreign one where there is one.
+
+    Examples:
+        uuidfs hook install --reload
+    """
     layout = layout_of(ctx, root, connect)
     if tell:
         refuse_elsewhere(layout)
@@ -39,18 +40,28 @@ def hook_install(
         say([], [hook_file.RELOAD])
 
 
-@hook_app.command("remove")
+@hook_app.command("remove", cls=HelpCommand)
 def hook_remove(ctx: typer.Context, root: str = ROOT, connect: str = CONNECT) -> None:
-    """Remove the hook; a foreign one is never touched."""
+    """Remove the hook; a foreign one is never touched.
+
+    Examples:
+        uuidfs hook remove
+    """
     result = hook_file.remove(layout_of(ctx, root, connect))
     say([f"removed {result.path}"] if result.changed else [])
 
 
-@hook_app.command("status")
+@hook_app.command("status", cls=HelpCommand)
 def hook_status(
     ctx: typer.Context, as_json: bool = JSON, root: str = ROOT, connect: str = CONNECT
 ) -> None:
-    """Tell whether and where the hook is installed; exit code 1 when it is not."""
+    """Tell whether and where the hook is installed.
+
+    Exit status 1 says that it is not.
+
+    Examples:
+        uuidfs hook status
+    """
     result = hook_file.status(layout_of(ctx, root, connect))
     if as_json:
         say(

@@ -58,7 +58,16 @@ def log_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Print a domain's QEMU log, through all rotations and former names, oldest first."""
+    """Print a domain's QEMU log, across rotations and renames.
+
+    The oldest line comes first. The log of a domain that is gone is there, too, as long as the
+    trash keeps it.
+
+    Examples:
+        uuidfs log web
+        uuidfs log web --since 2h --grep error
+        uuidfs log web -n 20 --follow
+    """
     from uuidfs.history.lines import Wanted
     from uuidfs.history.logs import Logs
     from uuidfs.history.since import moment

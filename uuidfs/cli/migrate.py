@@ -1,11 +1,9 @@
 """``uuidfs local-migrate``: one guest, or an operation on a host."""
 
 import contextlib
-import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -20,7 +18,9 @@ from uuidfs.cli.options import (
     LOCK_TIMEOUT,
     ROOT,
     layout_of,
+    moment,
     patience,
+    seconds,
 )
 from uuidfs.cli.output import say
 from uuidfs.cli.render import migration
@@ -37,28 +37,36 @@ if TYPE_CHECKING:
 EMULATOR = typer.Option(
     None,
     "--emulator",
-    metavar="PATH",
+    metavar="FILE",
     show_default=False,
-    help="The QEMU binary to move to; it stays the domain's.",
+    help="Move to this QEMU binary; it stays the domain's.",
 )
 
 TIMEOUT = typer.Option(
-    0.0,
+    "0",
     "--timeout",
-    metavar="SECONDS",
-    min=0.0,
-    help="Give the way out up after so long, the guest stays; 0 for never.",
+    metavar="TIME",
+    show_default=False,
+    help="Give a move up after so long, such as 90s or 10min; the guest stays. By default never.",
 )
 
 BANDWIDTH = typer.Option(
-    0, "--bandwidth", metavar="MIB", min=0, help="At most so many MiB a second; 0 for no limit."
+    0,
+    "--bandwidth",
+    metavar="MIB",
+    min=0,
+    help="Copy at most so many MiB a second; 0 for no limit.",
 )
 
-JOBS = typer.Option(1, "--jobs", metavar="N", min=1, help="So many domains at a time.")
+JOBS = typer.Option(1, "--jobs", metavar="N", min=1, help="Move so many domains at a time.")
 
-OUTDATED = typer.Option(False, "--outdated", help="Those that uuidfs outdated shows.")
+OUTDATED = typer.Option(False, "--outdated", help="Take the guests that uuidfs outdated shows.")
 
-RECOVER = typer.Option(False, "--recover", help="Finish what a dead owner began.")
+RECOVER = typer.Option(
+    False,
+    "--recover",
+    help="Finish the moves whose program has died; all of them, or those of DOMAIN.",
+)
 
 MAX_FAILURES = typer.Option(
     1,
@@ -79,7 +87,7 @@ STARTED_BEFORE = typer.Option(
     "--started-before",
     metavar="TIME",
     show_default=False,
-    help="Only guests whose QEMU process is older, such as 2026-11-26T14:30, or @SECONDS.",
+    help="Take only guests whose QEMU is older than a time such as 2026-11-26T14:30, or @SECONDS.",
 )
 
 
@@ -90,7 +98,7 @@ def local_migrate_command(
     only_outdated: bool = OUTDATED,
     started_before: str = STARTED_BEFORE,
     emulator: str = EMULATOR,
-    timeout: float = TIMEOUT,
+    timeout: str = TIMEOUT,
     bandwidth: int = BANDWIDTH,
     jobs: int = JOBS,
     max_failures: int = MAX_FAILURES,
@@ -98,18 +106,26 @@ def local_migrate_command(
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
     progress: bool = PROGRESS,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Move running guests to fresh QEMU processes on this host."""
+    """Move running guests to fresh QEMU processes on this host.
+
+    A guest goes on while it moves. One that cannot move is refused before anything is changed.
+
+    Examples:
+        uuidfs local-migrate web --dry-run   can it move?
+        uuidfs local-migrate web
+        uuidfs local-migrate --outdated --jobs 2
+    """
     from uuidfs.localmigration import hop
 
     layout = system(layout_of(ctx, root, connect))
     options = hop.MigrationOptions(
         emulator,
         None,
-        timeout,
+        seconds("--timeout", timeout),
         bandwidth,
         patience(layout, lock_timeout),
         dry_run,
@@ -258,23 +274,6 @@ def _nothing_to_recover(layout: Layout, *, as_json: bool) -> NoReturn:
     else:
         say(["no migration is left to recover"])
     raise typer.Exit(EXIT_BUSY if at_it else EXIT_OK)
-
-
-def moment(text: str) -> float:
-    """Seconds since the epoch, of a time in ISO 8601 or of @SECONDS as date(1) reads it.
-
-    A time without an offset is the host's. Raises UsageError.
-    """
-    with contextlib.suppress(ValueError, OverflowError):
-        if text.startswith("@"):
-            seconds = float(text[1:])
-            if math.isfinite(seconds):
-                return seconds
-        else:
-            return datetime.fromisoformat(text).timestamp()
-    raise UsageError(
-        f"--started-before {text!r}: write a time such as 2026-11-26T14:30, or @SECONDS"
-    )
 
 
 def system(layout: Layout) -> Layout:

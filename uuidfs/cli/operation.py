@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,7 +56,7 @@ class Teller(Observer):
         elif guests > 1 and possible():
             self._view = TripsView(guests)
             self.progress = self._view.progress
-        elif guests == 1 and sys.stderr.isatty():
+        elif guests == 1 and possible():
             self.progress = HopBar()
 
     def starts(self, began: float) -> None:

@@ -31,7 +31,14 @@ def outdated_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Show running guests whose QEMU was replaced on disk since they started."""
+    """Show running guests whose QEMU was replaced on disk.
+
+    Exit status 3 says that there are such guests.
+
+    Examples:
+        uuidfs outdated
+        uuidfs outdated || uuidfs local-migrate --outdated
+    """
     layout = layout_of(ctx, root, connect)
     if recorded and domains:
         raise UsageError("--record is for a look at all domains")

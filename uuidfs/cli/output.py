@@ -6,9 +6,6 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
-from uuidfs.cli.render import text
-from uuidfs.cli.render.runs import run_errors, run_json, run_lines
-from uuidfs.convert.results import Options, RunResult
 from uuidfs.errors import (
     EXIT_BUSY,
     EXIT_FAILED,
@@ -22,6 +19,7 @@ from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
 if TYPE_CHECKING:
+    from uuidfs.convert.results import Options, RunResult
     from uuidfs.firmware.results import FirmwareRun
     from uuidfs.runtime.known_checkpoints import KnownCheckpoints
     from uuidfs.settings import Loaded
@@ -34,6 +32,28 @@ _STDOUT = "standard output"
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 EXIT_INTERRUPTED = 130  # as a shell says of a command that SIGINT ended
+
+
+class StoppedError(UuidfsError):
+    """Ctrl-C, with what is done so far."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+def draws() -> bool:
+    """Whether progress is drawn: only where a person looks at standard error.
+
+    dpkg gives maintainer scripts a terminal, and apt writes what comes out of it to its log;
+    DPKG_MAINTSCRIPT_PACKAGE is in their environment (dpkg(1), "ENVIRONMENT"). rpm tells its
+    scriptlets nothing: packaging/lifecycle says TERM=dumb for both.
+    """
+    environment = os.environ
+    return (
+        sys.stderr is not None
+        and sys.stderr.isatty()
+        and environment.get("TERM", "dumb") != "dumb"
+        and "DPKG_MAINTSCRIPT_PACKAGE" not in environment
+    )
 
 
 def rooted(root: str) -> Layout:
@@ -70,23 +90,30 @@ def cpus() -> int:
 
 
 def carry_out(
-    action: Callable[[Layout, Options], RunResult],
+    action: "Callable[[Layout, Options], RunResult]",
     layout: Layout,
-    options: Options,
+    options: "Options",
     *,
     as_json: bool = False,
+    verbose: bool = False,
     firmware: "Callable[[], FirmwareRun | None] | None" = None,
 ) -> int:
     """Run convert or revert, say what it did, and return the exit code.
 
     ``firmware`` comes first: libvirt writes the definitions anew, which are files to convert.
     """
+    from uuidfs.cli.render.runs import run_errors, run_json, run_lines
+    from uuidfs.convert.results import Interrupted
+
     changed = firmware() if firmware is not None else None
-    result = action(layout, options)
+    try:
+        result = action(layout, options)
+    except Interrupted as stop:
+        raise StoppedError(f"interrupted: {stop}") from None
     if as_json:
         say([run_json(result, changed)])
     else:
-        say(run_lines(result, changed), run_errors(result, changed))
+        say(run_lines(result, changed, verbose=verbose), run_errors(result, changed))
     codes = {result.exit_code, EXIT_OK if changed is None else changed.exit_code}
     return next(code for code in (EXIT_FAILED, EXIT_BUSY, EXIT_OK) if code in codes)
 
@@ -126,7 +153,9 @@ def fail(message: str, exit_code: int) -> NoReturn:
     """One line on stderr, or a JSON object where ``--json`` was asked for, and the end."""
     message = " ".join(message.split())
     if "--json" in sys.argv[1:]:
-        say([text.error_json(message, exit_code)])
+        from uuidfs.cli.render.text import error_json
+
+        say([error_json(message, exit_code)])
     else:
         say([], [f"uuidfs: {message}"])
     sys.exit(exit_code)

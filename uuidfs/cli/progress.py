@@ -2,9 +2,11 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
+
+from uuidfs.cli.output import draws
 
 if TYPE_CHECKING:
     from uuidfs.localmigration.hop import HopProgress
@@ -52,9 +54,15 @@ class Progress:
         self._bar: Any = None  # click's ProgressBar; typer does not export its type
         self._shown = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
     def __call__(self, done: int, total: int) -> None:
         """Tell that ``done`` of ``total`` are done."""
-        if not sys.stderr.isatty():
+        if not draws():
             return
         if self._bar is None:
             if done >= total or time.monotonic() - self._began < PATIENCE:
@@ -64,5 +72,10 @@ class Progress:
         self._bar.update(done - self._shown)
         self._shown = done
         if done >= total:
+            self._end()
+
+    def _end(self) -> None:
+        """What is said next begins on a line of its own, after a Ctrl-C as well."""
+        if self._bar is not None:
             self._bar.__exit__(None, None, None)
             self._bar = None

@@ -17,7 +17,7 @@ from uuidfs.cli.options import (
 from uuidfs.cli.output import say
 from uuidfs.cli.render import migration
 
-LIVE = typer.Option(False, "--live", help="A running domain, by a local migration.")
+LIVE = typer.Option(False, "--live", help="Rename a running domain, by a local migration.")
 
 NEW = typer.Argument(..., metavar="NEW", help="The new name.")
 
@@ -28,26 +28,31 @@ def rename_command(
     new: str = NEW,
     live: bool = LIVE,
     as_json: bool = JSON,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Rename a domain: one that is shut off, or with --live a running one."""
+    """Rename a domain; with --live, one that is running.
+
+    Examples:
+        uuidfs rename web shop
+        uuidfs rename web shop --live
+    """
+    layout = system(layout_of(ctx, root, connect))
+    wait = patience(layout, lock_timeout)
+    if not live:
+        from uuidfs.localmigration.rename import rename
+
+        done = [rename(layout, old, new, wait)]
+        say([migration.trips_json(done)] if as_json else migration.trip_lines(done))
+        return
     from uuidfs.cli import operation
     from uuidfs.localmigration import hop, migrate
     from uuidfs.localmigration.budget import Budget
     from uuidfs.localmigration.operation import Manner
     from uuidfs.localmigration.results import Guest
 
-    layout = system(layout_of(ctx, root, connect))
-    lock_timeout = patience(layout, lock_timeout)
-    if not live:
-        done = [migrate.rename(layout, old, new, lock_timeout)]
-        say([migration.trips_json(done)] if as_json else migration.trip_lines(done))
-        return
-    options = hop.MigrationOptions(
-        new_name=new, lock_timeout=lock_timeout, cancelled=threading.Event()
-    )
+    options = hop.MigrationOptions(new_name=new, lock_timeout=wait, cancelled=threading.Event())
     teller = operation.Teller(1, options.cancelled, as_json=as_json)
     options = options._replace(progress=teller.progress)
     result = operation.trips(

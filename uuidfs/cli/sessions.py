@@ -5,7 +5,9 @@ import subprocess
 
 import typer
 
-from uuidfs.cli.options import CONNECT, DOMAIN, JSON, ROOT, layout_of
+from uuidfs.cli.completion import phases, session_names
+from uuidfs.cli.lazy import HelpCommand, group
+from uuidfs.cli.options import CONNECT, DOMAIN, JSON, ROOT, layout_of, seconds
 from uuidfs.cli.output import say
 from uuidfs.cli.render import migration
 from uuidfs.errors import NoSuchDomain, UsageError
@@ -14,14 +16,13 @@ from uuidfs.runtime import sessions
 from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT, Locks
 from uuidfs.survey.resolve import resolve
 
-session_app = typer.Typer(
-    help="Sessions of local migrations, for helpers in other languages.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+session_app = group("Sessions of local migrations, for helpers in other languages.")
 
 WAIT = typer.Option(
-    DEFAULT_TIMEOUT, "--timeout", metavar="SECONDS", min=0.0, help="How long to wait for the lock."
+    f"{DEFAULT_TIMEOUT:g}s",
+    "--timeout",
+    metavar="TIME",
+    help="How long to wait for the lock, such as 30s or 2min.",
 )
 
 PID = typer.Option(
@@ -34,27 +35,42 @@ PID = typer.Option(
 
 LOCKED = typer.Option(False, "--locked", help="The caller holds the domain's lock.")
 
-COMMAND = typer.Argument(..., metavar="COMMAND...", help="What to run.")
+SESSION = typer.Argument(
+    ..., metavar="DOMAIN", help="The domain, by its name or UUID.", autocompletion=session_names
+)
 
-PHASE = typer.Argument(..., metavar="PHASE", help="|".join(sessions.PHASES))
+COMMAND = typer.Argument(..., metavar="-- COMMAND...", help="What to run, with its options.")
 
-TOOL = typer.Option("", "--tool", metavar="TEXT", show_default=False, help="What people see.")
+PHASE = typer.Argument(
+    ..., metavar="PHASE", help=f"One of {', '.join(sessions.PHASES)}.", autocompletion=phases
+)
+
+TOOL = typer.Option(
+    "", "--tool", metavar="NAME", show_default=False, help="What people see of the owner."
+)
 
 
 def lock_command(
     ctx: typer.Context,
     domain: str = DOMAIN,
     command: list[str] = COMMAND,
-    timeout: float = WAIT,
+    timeout: str = WAIT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Run a command with a domain's lock held; its exit code is this one's."""
+    """Run a command with a domain's lock held.
+
+    Its exit code becomes this one's. UUIDFS_UUID in its environment is the domain's UUID.
+
+    Examples:
+        uuidfs lock web -- cp -a /etc/libvirt/qemu /srv/backup
+        uuidfs lock web --timeout 2min -- ./snapshot.sh
+    """
     layout = layout_of(ctx, root, connect)
     uuid, _ = resolve(layout, domain)
     session = sessions.read(layout, uuid)
     owner = session is not None and sessions.mine(session)
-    with Locks(layout, timeout, owner=owner).hold(uuid):
+    with Locks(layout, seconds("--timeout", timeout), owner=owner).hold(uuid):
         try:
             done = subprocess.run(command, check=False, env=os.environ | {"UUIDFS_UUID": uuid})  # noqa: S603 - what the user asks for
         except OSError as error:
@@ -62,7 +78,7 @@ def lock_command(
     raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
 
 
-@session_app.command("begin")
+@session_app.command("begin", cls=HelpCommand)
 def session_begin(
     ctx: typer.Context,
     domain: str = DOMAIN,
@@ -72,7 +88,11 @@ def session_begin(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Open a session; prints the peer's UUID and name."""
+    """Open a session, and print the peer's UUID and name.
+
+    Examples:
+        uuidfs session begin web --tool "our mover"
+    """
     layout = layout_of(ctx, root, connect)
     uuid, name = resolve(layout, domain)
     if name is None:
@@ -86,24 +106,32 @@ def session_begin(
     say([f"{session.peer_uuid} {session.peer_name}"])
 
 
-@session_app.command("phase")
+@session_app.command("phase", cls=HelpCommand)
 def session_phase(
     ctx: typer.Context,
-    domain: str = DOMAIN,
+    domain: str = SESSION,
     phase: str = PHASE,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Say how far the session is."""
+    """Say how far the session is.
+
+    Examples:
+        uuidfs session phase web out
+    """
     layout = layout_of(ctx, root, connect)
     sessions.change(layout, _own(layout, domain), phase=phase)
 
 
-@session_app.command("end")
+@session_app.command("end", cls=HelpCommand)
 def session_end(
-    ctx: typer.Context, domain: str = DOMAIN, root: str = ROOT, connect: str = CONNECT
+    ctx: typer.Context, domain: str = SESSION, root: str = ROOT, connect: str = CONNECT
 ) -> None:
-    """Close the session, and bring the domain's files up to date."""
+    """Close the session, and bring the domain's files up to date.
+
+    Examples:
+        uuidfs session end web
+    """
     from uuidfs.localmigration.migrate import catch_up
 
     layout = layout_of(ctx, root, connect)
@@ -123,10 +151,14 @@ def _own(layout: Layout, domain: str) -> sessions.Session:
     return session
 
 
-@session_app.command("list")
+@session_app.command("list", cls=HelpCommand)
 def session_list(
     ctx: typer.Context, as_json: bool = JSON, root: str = ROOT, connect: str = CONNECT
 ) -> None:
-    """Show all sessions."""
+    """Show all sessions.
+
+    Examples:
+        uuidfs session list
+    """
     found = sessions.all_sessions(layout_of(ctx, root, connect))
     say([migration.sessions_json(found)] if as_json else migration.session_lines(found))

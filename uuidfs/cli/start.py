@@ -2,8 +2,9 @@
 
 typer 0.29 brings pydantic, and both need 0.2 s to import: longer than converting a hundred
 domains. ``uuidfs [--root DIR] convert --all`` away from a terminal is what ten thousand hosts
-run at each upgrade, and libvirt waits for ``uuidfs check --repair`` at boot; :mod:`uuidfs.cli`
-knows all the rest, and gives the same results for these.
+run at each upgrade, libvirt waits for ``uuidfs check --repair`` at boot, and monitoring runs
+``uuidfs check`` all day. :mod:`uuidfs.cli` knows all the rest, and gives the same results for
+these.
 """
 
 import gc
@@ -12,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from uuidfs.cli.firmware import firmware_run
 from uuidfs.cli.output import (
     carry_out,
     configured,
     cpus,
+    draws,
     guarded,
     known_checkpoints,
     rooted,
@@ -35,9 +36,9 @@ def main() -> NoReturn:
     """Run the command line and exit with a documented code; never with a traceback."""
     _be_utf8()
     root, words = whole_tree(sys.argv[1:])
-    if words == ["check", "--repair"]:
-        guarded(lambda: _repair(root))
-    if words == ["convert", "--all"] and not sys.stderr.isatty():  # else typer's progress bar
+    if words in (["check"], ["check", "--repair"]):
+        guarded(lambda: _check(root, repair_wanted="--repair" in words))
+    if words == ["convert", "--all"] and not draws():  # else typer's progress bar
         guarded(lambda: _convert_all(root))
     from uuidfs.cli import app
 
@@ -63,6 +64,7 @@ def whole_tree(words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _convert_all(root: str) -> int:
+    from uuidfs.cli.firmware import firmware_run
     from uuidfs.convert.results import Options
     from uuidfs.convert.run import convert
     from uuidfs.keepsakes.tend import keeper
@@ -90,17 +92,18 @@ def _convert_all(root: str) -> int:
     return carry_out(convert, layout, options, firmware=firmware)
 
 
-def _repair(root: str) -> int:
+def _check(root: str, *, repair_wanted: bool) -> int:
     """The configuration is read when there is something to repair, and only then."""
     from uuidfs.check import check, repair
-    from uuidfs.cli.render.runs import run_errors
     from uuidfs.cli.render.status import check_lines
+    from uuidfs.cli.terminal import look
 
     gc.disable()
     layout = _layout(root)
     result = check(layout)
     errors: list[str] = []
-    if result.rivals or result.to_repair:
+    if repair_wanted and (result.rivals or result.to_repair):
+        from uuidfs.cli.render.runs import run_errors
         from uuidfs.convert.results import Options
 
         options = Options(by="check")
@@ -108,7 +111,7 @@ def _repair(root: str) -> int:
             options = options._replace(lock_timeout=found.lock_timeout)
         result, done = repair(layout, options)
         errors = run_errors(done)
-    say(check_lines(result), errors)
+    say(check_lines(result, look()), errors)
     return result.exit_code
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from uuidfs.check import check, repair
 from uuidfs.cli.completion import states
 from uuidfs.cli.options import (
     CONNECT,
@@ -18,43 +17,40 @@ from uuidfs.cli.options import (
     patience,
 )
 from uuidfs.cli.output import say
-from uuidfs.cli.render.runs import run_errors
-from uuidfs.cli.render.status import (
-    NONE,
-    check_json,
-    check_lines,
-    former_errors,
-    former_lines,
-    status_json,
-    status_lines,
-)
-from uuidfs.cli.terminal import look
-from uuidfs.convert.results import Options
 from uuidfs.errors import EXIT_FAILED, UsageError, show
 from uuidfs.layout.places import Kind
-from uuidfs.status import DOMAIN_STATES, FileState, in_state, status_of, with_problems
-from uuidfs.uuid_path import uuid_path
 
 if TYPE_CHECKING:
     from uuidfs.history.former import Former
+    from uuidfs.status import FileState
 
-KIND = typer.Option(Kind.CONFIG.value, "--kind", help="Which of the domain's files.")
+KIND = typer.Option(
+    Kind.CONFIG.value,
+    "--kind",
+    metavar="KIND",
+    help="Which of the domain's files: config, log, snapshot or checkpoint.",
+)
 
 STATE = typer.Option(
     None,
     "--state",
     metavar="STATE",
     show_default=False,
-    help="Only domains that are plain, converted, partial or conflict; may be given repeatedly.",
+    help="Show only domains that are plain, converted, partial or conflict. "
+    "It may be given several times.",
     autocompletion=states,
 )
 
-PROBLEMS = typer.Option(False, "--problems", help="Only what needs a look, with each file of it.")
+PROBLEMS = typer.Option(
+    False, "--problems", help="Show only what needs a look, with each file of it."
+)
 
-WIDE = typer.Option(False, "--wide", help="Whole UUIDs and paths, however long the lines get.")
+WIDE = typer.Option(False, "--wide", help="Show whole UUIDs and paths, however long the lines get.")
 
 FORMER = typer.Option(
-    False, "--former", help="Also the names that domains had before: this reads all their logs."
+    False,
+    "--former",
+    help="Show the names that domains had before, too; this reads all their logs.",
 )
 
 REPAIR = typer.Option(False, "--repair", help="Do what can be done about the findings.")
@@ -71,10 +67,27 @@ def status_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Show domains, UUIDs and the state of each kind of file."""
+    """Show each domain with its UUID and the state of its files.
+
+    Examples:
+        uuidfs status
+        uuidfs status --problems
+        uuidfs status web --wide
+    """
+    from uuidfs.cli.render.status import (
+        NONE,
+        former_errors,
+        former_lines,
+        status_json,
+        status_lines,
+    )
+    from uuidfs.cli.terminal import look
+    from uuidfs.status import in_state, status_of, with_problems
+    from uuidfs.survey.identity_lxml import quick_reader
+
     chosen = _states(wanted or ())
     layout = layout_of(ctx, root, connect)
-    result = status_of(layout, tuple(domains) if domains else None)
+    result = status_of(layout, tuple(domains) if domains else None, quick_reader())
     empty = NONE
     if chosen:
         result = in_state(result, chosen)
@@ -97,7 +110,9 @@ def status_command(
         say([*lines, *former_lines(result, former)], former_errors(former))
 
 
-def _states(wanted: Iterable[str]) -> set[FileState]:
+def _states(wanted: Iterable[str]) -> "set[FileState]":
+    from uuidfs.status import DOMAIN_STATES, FileState
+
     for state in wanted:
         if state not in DOMAIN_STATES:
             known = ", ".join(DOMAIN_STATES)
@@ -109,14 +124,28 @@ def check_command(
     ctx: typer.Context,
     repair_wanted: bool = REPAIR,
     as_json: bool = JSON,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Check every promise that can be checked on disk."""
+    """Check every promise that can be checked on disk.
+
+    Exit status 3 says that something was found.
+
+    Examples:
+        uuidfs check
+        uuidfs check --repair
+    """
+    from uuidfs.check import check, repair
+    from uuidfs.cli.render.status import check_json, check_lines
+    from uuidfs.cli.terminal import look
+
     layout = layout_of(ctx, root, connect)
     errors: list[str] = []
     if repair_wanted:
+        from uuidfs.cli.render.runs import run_errors
+        from uuidfs.convert.results import Options
+
         result, done = repair(
             layout, Options(lock_timeout=patience(layout, lock_timeout), by="check")
         )
@@ -137,8 +166,18 @@ def path_command(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Print the UUID path of a domain's files, for scripts; exit code 1 when nothing is there."""
-    found = uuid_path(layout_of(ctx, root, connect), domain, kind)
+    """Print where a domain's files are by its UUID, for scripts.
+
+    Exit status 1 says that nothing is there.
+
+    Examples:
+        uuidfs path web
+        tail -f "$(uuidfs path web --kind log)"
+    """
+    from uuidfs.survey.identity_lxml import quick_reader
+    from uuidfs.uuid_path import uuid_path
+
+    found = uuid_path(layout_of(ctx, root, connect), domain, kind, quick_reader())
     if not found.missing:
         say([found.path])
         return

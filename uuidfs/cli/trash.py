@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from uuidfs import durations
+from uuidfs.cli.completion import trash_ids
+from uuidfs.cli.lazy import HelpCommand, group
 from uuidfs.cli.options import CONNECT, DOMAINS, DRY_RUN, JSON, ROOT, layout_of
 from uuidfs.cli.output import loaded_settings, say
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, UsageError
@@ -13,17 +15,22 @@ if TYPE_CHECKING:
     from uuidfs.layout.places import Layout
 
 
-trash_app = typer.Typer(
-    help="List, restore or empty what libvirt no longer refers to.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+trash_app = group("List, restore or empty what libvirt no longer refers to.")
+
+
+ID = typer.Argument(
+    ...,
+    metavar="ID",
+    help="As trash list prints it, or how it begins.",
+    autocompletion=trash_ids,
 )
 
-
-ID = typer.Argument(..., metavar="ID", help="As trash list prints it, or how it begins.")
-
 IDS = typer.Argument(
-    None, metavar="[ID]...", show_default=False, help="Remove exactly these, whatever their age."
+    None,
+    metavar="[ID]...",
+    show_default=False,
+    help="Remove exactly these, whatever their age.",
+    autocompletion=trash_ids,
 )
 
 OLDER_THAN = typer.Option(
@@ -38,7 +45,7 @@ OLDER_THAN = typer.Option(
 WIDE = typer.Option(False, "--wide", help="Whole UUIDs and IDs, with file, size and who did it.")
 
 
-@trash_app.command("list")
+@trash_app.command("list", cls=HelpCommand)
 def trash_list(
     ctx: typer.Context,
     domains: list[str] = DOMAINS,
@@ -47,7 +54,12 @@ def trash_list(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """List what is in the trash, newest last."""
+    """List what is in the trash, newest last.
+
+    Examples:
+        uuidfs trash list
+        uuidfs trash list web
+    """
     from uuidfs.cli.render import trash
     from uuidfs.cli.terminal import look
     from uuidfs.trash.listing import listing
@@ -62,7 +74,7 @@ def trash_list(
     raise typer.Exit(EXIT_FAILED if result.strangers else EXIT_OK)
 
 
-@trash_app.command("show")
+@trash_app.command("show", cls=HelpCommand)
 def trash_show(
     ctx: typer.Context,
     wanted: str = ID,
@@ -70,7 +82,11 @@ def trash_show(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Show one entry and where its file is."""
+    """Show one entry and where its file is.
+
+    Examples:
+        uuidfs trash show 3f2a
+    """
     from uuidfs.cli.render import trash
     from uuidfs.trash import entries
 
@@ -79,7 +95,7 @@ def trash_show(
     say([trash.shown_json(layout, result)] if as_json else trash.shown_lines(layout, result))
 
 
-@trash_app.command("restore")
+@trash_app.command("restore", cls=HelpCommand)
 def trash_restore(
     ctx: typer.Context,
     wanted: str = ID,
@@ -87,7 +103,11 @@ def trash_restore(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Put one file back to where libvirt reads it; never over another one."""
+    """Put one file back to where libvirt reads it; never over another one.
+
+    Examples:
+        uuidfs trash restore 3f2a
+    """
     from uuidfs.cli.render import trash
     from uuidfs.trash.restore import restore
 
@@ -97,7 +117,7 @@ def trash_restore(
     say([trash.restored_json(layout, result)] if as_json else trash.restored_lines(result))
 
 
-@trash_app.command("empty")
+@trash_app.command("empty", cls=HelpCommand)
 def trash_empty(
     ctx: typer.Context,
     ids: list[str] = IDS,
@@ -107,7 +127,12 @@ def trash_empty(
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Remove old files from the trash for good, without asking."""
+    """Remove old files from the trash for good, without asking.
+
+    Examples:
+        uuidfs trash empty --dry-run
+        uuidfs trash empty --older-than 30d
+    """
     from uuidfs.cli.render import trash
     from uuidfs.trash import empty
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from uuidfs.cli.output import draws
 from uuidfs.cli.render.columns import clipped, padded
 from uuidfs.cli.render.migration import clock
 from uuidfs.errors import show
@@ -29,7 +30,7 @@ _UP, _ERASE = "\x1b[{}F", "\x1b[J"  # to the beginning of the line so many above
 
 def possible() -> bool:
     """Whether standard error is a terminal that can go back to a line above."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return draws()
 
 
 class TripsView:

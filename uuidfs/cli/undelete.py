@@ -3,7 +3,7 @@
 import typer
 
 from uuidfs.cli.completion import gone_names
-from uuidfs.cli.options import CONNECT, DRY_RUN, JSON, LOCK_TIMEOUT, ROOT, layout_of
+from uuidfs.cli.options import CONNECT, DRY_RUN, JSON, LOCK_TIMEOUT, ROOT, layout_of, seconds
 from uuidfs.cli.output import configured, say
 from uuidfs.errors import EXIT_FAILED, EXIT_OK, UsageError
 
@@ -11,7 +11,7 @@ WANTED = typer.Argument(
     None,
     metavar="[DOMAIN]",
     show_default=False,
-    help="The last name or the UUID of a domain that is gone, or how it begins. "
+    help="The last name or the UUID of a domain that is gone, or how one of them begins. "
     "Without it those that can come back are listed.",
     autocompletion=gone_names,
 )
@@ -25,11 +25,19 @@ def undelete_command(
     name: str = AS,
     dry_run: bool = DRY_RUN,
     as_json: bool = JSON,
-    lock_timeout: float = LOCK_TIMEOUT,
+    lock_timeout: str = LOCK_TIMEOUT,
     root: str = ROOT,
     connect: str = CONNECT,
 ) -> None:
-    """Bring a domain back that was undefined, with all that belongs to it, or list such domains."""
+    """Bring an undefined domain back, with all that belongs to it.
+
+    Without a domain, list those that can come back.
+
+    Examples:
+        uuidfs undelete                 list what can come back
+        uuidfs undelete web
+        uuidfs undelete web --as web-old
+    """
     from uuidfs.cli.render import undelete as render
     from uuidfs.cli.terminal import look
     from uuidfs.firmware.plan import Mode
@@ -50,7 +58,9 @@ def undelete_command(
     how = How(
         name,
         dry_run,
-        configuration.lock_timeout if lock_timeout is None else lock_timeout,
+        configuration.lock_timeout
+        if lock_timeout is None
+        else seconds("--lock-timeout", lock_timeout),
         configuration.keep_secrets,
         configuration.kinds,
         Mode(configuration.firmware),

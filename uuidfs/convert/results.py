@@ -52,8 +52,19 @@ class DomainResult(NamedTuple):
         return self.name if self.name is not None else self.uuid
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: ``done`` of ``total`` domains are handled, and each other one is as it was or can be
+    finished by the next run."""
+
+    def __init__(self, done: int, total: int) -> None:
+        super().__init__(f"{done} of {total} domains are done; the same command does the rest")
+        self.done = done
+        self.total = total
+
+
 class RunResult(NamedTuple):
-    """All that a convert or revert did. ``problems`` belong to no domain that was handled.
+    """All that a convert or revert did. ``problems`` belong to no domain that was handled; one
+    whose ``path`` is "" is about a word that means no domain, its ``name``.
 
     ``names`` are those that each UUID was found bound to, more than one where a rename is in
     flight or was cut in half.

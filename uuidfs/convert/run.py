@@ -1,11 +1,13 @@
 """convert and revert: for each domain lock -> look -> plan -> apply, for all or for some."""
 
+import os
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from uuidfs import workers
 from uuidfs.apply.applier import Applier
 from uuidfs.convert.attempt import attempt
+from uuidfs.convert.handled import Handled
 from uuidfs.convert.remove_stores import remove_stores
 from uuidfs.convert.results import DomainResult, Options, RunResult
 from uuidfs.errors import EXIT_OK, Busy, Changed, UuidfsError
@@ -16,7 +18,7 @@ from uuidfs.plan.revert import plan_revert
 from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
-from uuidfs.survey.resolve import uuid_of
+from uuidfs.survey.resolve import uuids_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
@@ -54,6 +56,7 @@ class _Run:
         self.surveyor = Surveyor(dirs, options.reader, options.cpus)
         self.applier = Applier(dirs, by)
         self.locks = Locks(layout, options.lock_timeout)
+        self.process = os.getpid()  # the one that draws
         self.scan = self._scan()
         self._second_scan: Scan | None = None
         self._misfiled: set[str] = set()  # UUIDs; libvirt has not been asked about them yet
@@ -68,32 +71,40 @@ class _Run:
         return scan
 
     def all(self) -> RunResult:
-        uuids = self._chosen()
-        processes = workers.size(len(uuids), self.options.cpus)
-        retired: list[Problem] = []
-        with self.applier:
-            results: dict[str, DomainResult] = {}
-            for part, done in workers.spread(uuids, partial(self._part, processes), processes):
-                results.update(zip(part, self._again(part) if done is None else done, strict=True))
-            retired = self._retire()
+        uuids, unknown = self._chosen()
+        self.handled = Handled(uuids)
+        try:
+            with self.applier:
+                results = self._spread(uuids)
+                retired = self._retire(uuids)
+        except KeyboardInterrupt:
+            raise self.handled.interrupted() from None
         if self.options.progress is not None:
             self.options.progress(len(uuids), len(uuids))
         return RunResult(
             self.action,
             self.layout,
             tuple(results[uuid] for uuid in uuids),
-            (*self._problems(), *retired),
+            (*unknown, *self._problems(), *retired),
             dry_run=self.options.dry_run,
             names=self.scan.names_of,
         )
 
-    def _part(self, processes: int, uuids: Sequence[str]) -> list[DomainResult]:
-        """Handle some of the domains, in one of ``processes``; durable when it returns."""
+    def _spread(self, uuids: list[str]) -> dict[str, DomainResult]:
+        processes = workers.size(len(uuids), self.options.cpus)
+        results: dict[str, DomainResult] = {}
+        for part, done in workers.spread(uuids, self._part, processes):
+            results.update(zip(part, self._again(part) if done is None else done, strict=True))
+        return results
+
+    def _part(self, uuids: Sequence[str]) -> list[DomainResult]:
+        """Handle some of the domains, maybe in a process of their own; durable when it returns."""
         results = []
-        for number, uuid in enumerate(uuids):
-            if self.options.progress is not None:
-                self.options.progress(number * processes, len(uuids) * processes)
+        for uuid in uuids:
+            if self.options.progress is not None and os.getpid() == self.process:
+                self.options.progress(self.handled.done, self.handled.total)
             results.append(self._tended(self._one(uuid)))
+            self.handled.add(uuid)
         self.applier.sync()
         return results
 
@@ -102,13 +113,12 @@ class _Run:
         for uuid in uuids:
             self.applier.open_dirs.doubt(self.scan.names_of.get(uuid, ()), uuid)
         self.scan = self._scan()
-        return self._part(1, uuids)
+        return self._part(uuids)
 
-    def _chosen(self) -> list[str]:
+    def _chosen(self) -> tuple[list[str], list[Problem]]:
         if self.options.domains is None:
-            return self.scan.uuids()
-        chosen = (uuid_of(self.scan, domain) for domain in self.options.domains)
-        return list(dict.fromkeys(chosen))
+            return self.scan.uuids(), []
+        return uuids_of(self.scan, self.options.domains)
 
     def _problems(self) -> tuple[Problem, ...]:
         """Of the scan; with domains named, only those that no name explains."""
@@ -131,21 +141,21 @@ class _Run:
             return result._replace(error=str(error), failed=True)
         return result
 
-    def _retire(self) -> list[Problem]:
+    def _retire(self, uuids: Sequence[str]) -> list[Problem]:
         """Those of domains that are gone, as two scans agree."""
         if self._keeper is None or self.options.dry_run:
             return []
         problems = []
         try:
-            gone = [uuid for uuid in self._keeper.uuids() if self._is_gone(uuid)]
+            gone = [uuid for uuid in self._keeper.uuids() if self._is_gone(uuid, uuids)]
             for uuid in gone:
                 self._keeper.retire(uuid)
         except UuidfsError as error:
             problems.append(Problem(error.path, error.reason))
         return problems
 
-    def _is_gone(self, uuid: str) -> bool:
-        if self.options.domains is not None and uuid not in self._chosen():
+    def _is_gone(self, uuid: str, chosen: Sequence[str]) -> bool:
+        if self.options.domains is not None and uuid not in chosen:
             return False
         if uuid in self.scan.names_of or self.scan.incomplete:
             return False

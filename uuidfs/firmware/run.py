@@ -19,7 +19,7 @@ from uuidfs.layout.places import Layout
 from uuidfs.runtime.domain_locks import DEFAULT_TIMEOUT, Locks
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity_lxml import read_lxml
-from uuidfs.survey.resolve import uuid_of
+from uuidfs.survey.resolve import uuids_of
 from uuidfs.survey.scanner import scan_all
 
 _TRIES = 5
@@ -114,7 +114,7 @@ class _Run:
         rivals = {uuid for uuid, names in scan.names_of.items() if len(names) > 1}
         chosen = [domain.uuid for domain in domains if domain.uuid not in rivals]
         if self.options.domains is not None:
-            wanted = {uuid_of(scan, domain) for domain in self.options.domains}
+            wanted, _ = uuids_of(scan, self.options.domains)  # convert tells of unknown ones
             chosen = [uuid for uuid in chosen if uuid in wanted]
         defined = None if unread or scan.incomplete else scan.names_of.keys()
         return Views(self.layout, domains, defined), chosen

@@ -12,6 +12,7 @@ from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.files.small import put, read
+from uuidfs.host import selinux
 from uuidfs.host.interpreter import checkout
 from uuidfs.host.shipped import hook_script
 from uuidfs.layout.places import Kind, Layout, Place
@@ -85,7 +86,8 @@ def status(layout: Layout) -> HookState:
 def install(layout: Layout) -> HookState:
     """Put the hook in place, or bring an older one of ours up to date.
 
-    Raises Refused where only foreign files are, SystemCallFailed else; then nothing changed.
+    Raises Refused where only foreign files are, and where SELinux does not let the daemon execute
+    the hook; SystemCallFailed else. Then nothing changed.
     """
     place, _ = _places(layout)
     before = status(layout)
@@ -96,6 +98,13 @@ def install(layout: Layout) -> HookState:
             raise Refused(
                 target, "somebody else's file is in the hook's place", "move it away and run again"
             )
+    daemon = selinux.kept_from(layout, target)
+    if daemon:
+        raise Refused(
+            target,
+            f"SELinux does not let libvirt's daemon, {daemon}, execute it: no domain would start",
+            "the reconciler does the work without it, and uuidfs-hook(8) says what lets it run",
+        )
     data = rendered()
     if before.installed and read(target) == data:
         return status(layout)

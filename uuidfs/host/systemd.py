@@ -40,7 +40,11 @@ class SystemctlError(UuidfsError):
 
 @dataclass(frozen=True)
 class UnitState:
-    """One unit's file: its path, the command in it, and whose it is."""
+    """One unit's file: its path, the command in it, and whose it is.
+
+    ``installed``: by ``uuidfs systemd install`` or, then ``packaged``, by a package. ``foreign``:
+    somebody else's file is where systemd looks first, and that is what it takes.
+    """
 
     name: str
     path: str
@@ -48,6 +52,7 @@ class UnitState:
     command: str | None = None
     foreign: bool = False
     changed: bool = False
+    packaged: bool = False
 
 
 def directory(layout: Layout) -> Place:
@@ -61,7 +66,22 @@ def directory(layout: Layout) -> Place:
 
 
 def status(layout: Layout) -> tuple[UnitState, ...]:
-    """Look where the units are; changes nothing. Raises SystemCallFailed."""
+    """Look where the units are, ours and a package's; changes nothing. Raises SystemCallFailed.
+
+    An administrator's directory comes before the packages': systemd.unit(5), "UNIT FILE LOAD PATH".
+    """
+    place = directory(layout)
+    found = []
+    for unit in _own(layout):
+        packaged = None if unit.installed or unit.foreign else _packaged(place, unit.name)
+        if packaged is not None and (command := _command(read(packaged) or b"")) is not None:
+            unit = UnitState(unit.name, packaged, True, command, packaged=True)  # noqa: PLW2901 - the same unit, better known
+        found.append(unit)
+    return tuple(found)
+
+
+def _own(layout: Layout) -> tuple[UnitState, ...]:
+    """Only what is in the administrator's directory."""
     place = directory(layout)
     return tuple(_look(f"{place.path}/{name}", name) for name in UNITS)
 
@@ -70,8 +90,22 @@ def _look(path: str, name: str) -> UnitState:
     data = read(path)
     if data is None or MARK not in data:
         return UnitState(name, path, False, foreign=data is not None)
-    command = next(x for x in data.splitlines() if x.startswith(b"ExecStart="))
-    return UnitState(name, path, True, os.fsdecode(command.removeprefix(b"ExecStart=")))
+    return UnitState(name, path, True, _command(data))
+
+
+def _command(data: bytes) -> str | None:
+    """What a unit runs."""
+    lines = [line for line in data.splitlines() if line.startswith(b"ExecStart=")]
+    return os.fsdecode(lines[0].removeprefix(b"ExecStart=")) if lines else None
+
+
+def _packaged(place: Place, name: str) -> str | None:
+    """Where a package has a unit."""
+    for directory in PACKAGED:
+        path = f"{place.path.removesuffix('/etc/systemd/system')}/{directory}/{name}"
+        if os.path.exists(path):
+            return path
+    return None
 
 
 def install(layout: Layout) -> tuple[UnitState, ...]:
@@ -81,20 +115,18 @@ def install(layout: Layout) -> tuple[UnitState, ...]:
     then nothing changed.
     """
     place = directory(layout)
-    before = status(layout)
+    before = _own(layout)
     for unit in before:
         if unit.foreign:
             raise Refused(
                 unit.path, "somebody else's unit is in its place", "move it away and run again"
             )
-        for packaged in PACKAGED:
-            path = f"{place.path.removesuffix('/etc/systemd/system')}/{packaged}/{unit.name}"
-            if os.path.exists(path):
-                raise Refused(
-                    path,
-                    "a package has installed the units",
-                    "run: systemctl enable --now uuidfs.service",
-                )
+        if (path := _packaged(place, unit.name)) is not None:
+            raise Refused(
+                path,
+                "a package has installed the units",
+                "run: systemctl enable --now uuidfs.service",
+            )
     wanted = {unit.name: rendered(unit.name, program()) for unit in before}
     done = []
     for unit in before:
@@ -111,7 +143,7 @@ def install(layout: Layout) -> tuple[UnitState, ...]:
 
 def remove(layout: Layout) -> tuple[UnitState, ...]:
     """Remove our units; those of others stay as they are. Raises SystemCallFailed."""
-    before = status(layout)
+    before = _own(layout)
     units = opened(directory(layout))
     if units is None:
         return before

@@ -19,6 +19,8 @@ from uuidfs.localmigration import mounts
 
 HOPS = "/run/libvirt/uuidfs"
 
+_QEMUS = "/run/libvirt/qemu"
+
 _PLACE = Place("/run/libvirt", ("uuidfs",))
 
 _ADDRESS = 107  # bytes of a unix socket's path (unix(7): sun_path has 108)
@@ -53,6 +55,23 @@ def make(uuid: str, owner: tuple[int, int]) -> None:
     try:
         if os.fstat(fd).st_dev == os.stat(HOPS).st_dev:
             mounts.small_tmpfs(fd, owner, path)
+            _label(path)
+    finally:
+        os.close(fd)
+
+
+def _label(path: str) -> None:
+    """Under SELinux, let QEMU make sockets there, as it may in libvirt's own directory for it.
+
+    A tmpfs that is mounted by hand is user_tmpfs_t or tmpfs_t, where svirt_t may make none: seen
+    on Debian 13, and in Fedora's policy of October 2024. Where nothing has a label, or none may be
+    given, all stays as it is.
+    """
+    fd = mounts.trusted(path)
+    try:
+        with contextlib.suppress(OSError):
+            label = os.getxattr(_QEMUS, "security.selinux")
+            os.setxattr(f"/proc/self/fd/{fd}", "security.selinux", label)
     finally:
         os.close(fd)
 

@@ -1,4 +1,4 @@
-"""Moves a domain, recovers what a dead owner began, or renames: one session from end to end."""
+"""Moves a domain, or recovers what a dead owner began: one session from end to end."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from typing import Any
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
 from uuidfs.errors import Busy, Refused, UsageError, UuidfsError, show
-from uuidfs.layout.names import is_uuid, refusal
+from uuidfs.layout.names import is_uuid
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import set_aside as asides
-from uuidfs.localmigration.connection import connect, doing, find, lookup
+from uuidfs.localmigration.connection import connect, find, lookup
 from uuidfs.localmigration.hop import MigrationOptions
 from uuidfs.localmigration.host_daemon import host_daemon
 from uuidfs.localmigration.log_link import BY
@@ -24,7 +24,6 @@ from uuidfs.localmigration.results import (
     FAILED,
     RECOVERED,
     REFUSED,
-    RENAMED,
     TripResult,
 )
 from uuidfs.localmigration.trip import Trip
@@ -94,7 +93,7 @@ def _put_back_earlier(layout: Layout, domain: Any, uuid: str) -> None:
     """What a power cut left aside goes back first: this trip's would take its place."""
     kept = asides.kept(layout, uuid)
     if kept is not None:
-        asides.put_back(domain, kept)
+        asides.put_back(layout, domain, kept)
         asides.drop(layout, uuid)
 
 
@@ -196,31 +195,3 @@ def failure(error: UuidfsError | OSError, name: str, uuid: str = "") -> TripResu
     elif isinstance(error, CannotMove | UsageError):
         outcome = REFUSED
     return TripResult(name, uuid, error=str(error), busy=outcome == BUSY, outcome=outcome)
-
-
-def rename(layout: Layout, old: str, new: str, lock_timeout: float) -> TripResult:
-    """Rename, then bring files and links to the new name.
-
-    Raises UsageError, Busy, or what libvirt says; then the domain has its old name.
-    """
-    began = time.monotonic()
-    if (why := refusal(new)) is not None:
-        raise UsageError(f"{show(new)!r}: {why}")
-    host = connect(layout.uri)
-    try:
-        domain = find(host, old)
-        uuid = str(domain.UUIDString())
-        with Locks(layout, lock_timeout).hold(uuid), doing(f"rename {old}"):
-            if domain.isActive():
-                raise UuidfsError(f"{show(old)} is running: use --live, or shut it down first")
-            if domain.hasManagedSaveImage():
-                raise Refused(
-                    old,
-                    "a domain with a managed save cannot be renamed",
-                    f"start it, or: virsh managedsave-remove {old}",
-                )
-            domain.rename(new)
-    finally:
-        host.close()
-    catch_up(layout, uuid)
-    return TripResult(new, uuid, time.monotonic() - began, where=RENAMED, outcome=RENAMED)

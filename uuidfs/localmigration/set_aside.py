@@ -13,7 +13,7 @@ from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.files.small import write_whole
 from uuidfs.host.redefine import Back, renamed_inside
-from uuidfs.layout.places import Layout
+from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import domain_xml
 from uuidfs.localmigration.connection import doing, module
 from uuidfs.runtime.records import parse_record, record_bytes
@@ -140,7 +140,7 @@ def take_out(layout: Layout, uuid: str, domain: Any, kept: SetAside) -> SetAside
                 _taken(one, kept, gone) for one in _children_first(domain)
             ) and not _children_first(domain):
                 return kept
-        put_back(domain, kept, frozenset(gone))
+        put_back(layout, domain, kept, frozenset(gone))
     raise UuidfsError(f"the metadata of {domain.name()} changes all the time")
 
 
@@ -199,7 +199,9 @@ def _taken(one: _Listed, kept: SetAside, gone: set[str]) -> bool:
     return True
 
 
-def put_back(domain: Any, aside: SetAside, only: frozenset[str] | None = None) -> None:
+def put_back(
+    layout: Layout, domain: Any, aside: SetAside, only: frozenset[str] | None = None
+) -> None:
     """Define again what libvirt does not have; what it has by now is newer.
 
     ``only``: the keys of what was taken out; None for all that is kept.
@@ -208,8 +210,8 @@ def put_back(domain: Any, aside: SetAside, only: frozenset[str] | None = None) -
     with doing(f"put the metadata of {domain.name()} back"):
         # After a rename that failed it has its old name.
         renamed = aside.new_name is not None and domain.name() == aside.new_name
-        _snapshots_back(domain, aside, only, aside.new_name if renamed else None)
-        _checkpoints_back(domain, aside, only, aside.new_name if renamed else None)
+        _snapshots_back(layout, domain, aside, only, aside.new_name if renamed else None)
+        _checkpoints_back(layout, domain, aside, only, aside.new_name if renamed else None)
         # Where the guest did not come to run under the other binary, the config stays as it is.
         if (
             aside.config is not None
@@ -227,33 +229,55 @@ def put_back(domain: Any, aside: SetAside, only: frozenset[str] | None = None) -
             domain.setAutostartOnce(1)
 
 
+def _saved(layout: Layout, kind: Kind, domain: Any, known: dict[str, Any]) -> dict[str, Any]:
+    """Those of ``known`` that libvirt has in a file of their name.
+
+    libvirt writes NAME.xml.new first, and reads every file there when it starts (9.0 to 12.8). So
+    after a crash between the two it may have one that no NAME.xml says: that comes back, too."""
+    directory = opened(layout.name_place(kind, domain.name()))
+    if directory is None:
+        return {}
+    with directory:
+        files = frozenset(directory.list())
+    return {name: one for name, one in known.items() if f"{name}.xml" in files}
+
+
+def _may_fail(known: bool) -> contextlib.AbstractContextManager[None]:
+    """What libvirt has in any case it may refuse: a snapshot, say, where there is a checkpoint."""
+    return contextlib.suppress(module().libvirtError) if known else contextlib.nullcontext()
+
+
 def _snapshots_back(
-    domain: Any, aside: SetAside, only: frozenset[str] | None, name: str | None
+    layout: Layout, domain: Any, aside: SetAside, only: frozenset[str] | None, name: str | None
 ) -> None:
     libvirt = module()
     redefine = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-    there = {str(one.getName()): one for one in domain.listAllSnapshots()}
+    known = {str(one.getName()): one for one in domain.listAllSnapshots()}
+    there = _saved(layout, Kind.SNAPSHOT, domain, known)
     current = domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else None
     back = Back("snapshot", aside.snapshots, there, only)
     # One that somebody made meanwhile stays the current one.
     wanted = aside.current if current is None or current in back.kept else current
     for key, xml in back.missing():
         flags = redefine | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT if key == wanted else 0)
-        domain.snapshotCreateXML(renamed_inside(xml, name), flags)
+        with _may_fail(key in known):
+            domain.snapshotCreateXML(renamed_inside(xml, name), flags)
     for one, xml in back.orphans(aside.current, libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE):
         flags = redefine | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT if one == current else 0)
         domain.snapshotCreateXML(xml, flags)
 
 
 def _checkpoints_back(
-    domain: Any, aside: SetAside, only: frozenset[str] | None, name: str | None
+    layout: Layout, domain: Any, aside: SetAside, only: frozenset[str] | None, name: str | None
 ) -> None:
     libvirt = module()
     redefine = libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
-    there = {str(one.getName()): one for one in domain.listAllCheckpoints()}
+    known = {str(one.getName()): one for one in domain.listAllCheckpoints()}
+    there = _saved(layout, Kind.CHECKPOINT, domain, known)
     back = Back("checkpoint", aside.checkpoints, there, only)
-    for _, xml in back.missing():
-        domain.checkpointCreateXML(renamed_inside(xml, name), redefine)
+    for key, xml in back.missing():
+        with _may_fail(key in known):
+            domain.checkpointCreateXML(renamed_inside(xml, name), redefine)
     newest = list(back.kept)[-1] if back.kept else None
     for _, xml in back.orphans(newest, libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE):
         domain.checkpointCreateXML(xml, redefine)

@@ -138,7 +138,7 @@ class Trip:
                 # Somebody's snapshot came in between: libvirt moves no domain that has one.
                 if tried + 1 == OUT_TRIES or not (error.passes or asides.has_metadata(domain)):
                     raise
-                asides.put_back(domain, kept)  # its parent among them
+                asides.put_back(self.layout, domain, kept)  # its parent among them
         if autostart is not None and autostart != kept.autostart:
             asides.keep(self.layout, self.session.uuid, kept._replace(autostart=autostart))
         disks.close()
@@ -266,7 +266,7 @@ class Trip:
                 with doing(f"define {kept.name} again"):
                     domain = self.host.defineXML(kept.config)
             if domain is not None:
-                asides.put_back(domain, kept)
+                asides.put_back(self.layout, domain, kept)
         runs, defined = self._sides.at_home(self.session), domain is not None
         tpm_state.settle(self.layout, self.session.uuid, runs=runs, defined=defined)
         asides.drop(self.layout, self.session.uuid)

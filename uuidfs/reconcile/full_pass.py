@@ -3,8 +3,9 @@
 It is the ``convert --all`` that people run, and now and then what is past its retention.
 """
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options, RunResult
@@ -14,11 +15,13 @@ from uuidfs.host.libvirtd import checkpoints_of, name_of, starts_once
 from uuidfs.layout.places import Layout
 from uuidfs.outdated import record
 from uuidfs.outdated.record import OutdatedRecord
-from uuidfs.reconcile.interface import ReconcilerOptions
+from uuidfs.reconcile import metrics
+from uuidfs.reconcile.figures import figures_of
+from uuidfs.reconcile.interface import Listener, ReconcilerOptions
 from uuidfs.reconcile.metrics import Figures
 from uuidfs.reconcile.tally import Tally
+from uuidfs.runtime import reconciler_state
 from uuidfs.runtime.reconciler_state import ReconcilerState
-from uuidfs.trash.entries import BINS, Bin, entries
 from uuidfs.trash.retention import expire
 
 BY = "reconciler"
@@ -85,24 +88,7 @@ class FullPass:
 
     def figures(self, result: RunResult, state: ReconcilerState) -> Figures:
         """What there is to tell of a pass. Raises UuidfsError when the trash cannot be listed."""
-        states = {
-            domain.uuid: "busy" if domain.busy else "error" if domain.error else "converted"
-            for domain in result.domains
-            if domain.name is not None
-        }
-        sizes: dict[Bin, tuple[int, int]] = dict.fromkeys(BINS, (0, 0))
-        for entry in entries(self.layout):
-            files, size = sizes[entry.kind]
-            sizes[entry.kind] = files + 1, size + entry.size
-        return Figures(
-            state,
-            result.names,
-            states,
-            self.tally.folds,
-            self.tally.errors,
-            sizes,
-            self._outdated_guests(),
-        )
+        return figures_of(self.layout, result, self.tally, state, self._outdated_guests())
 
     def _outdated_guests(self) -> OutdatedRecord | None:
         """What is left of the last look, and now and then a new one, for the passes to come.
@@ -118,6 +104,28 @@ class FullPass:
             return record.read(self.layout)
         except UuidfsError:
             return None  # one figure less, until the next look writes it anew
+
+
+def write_figures(layout: Layout, result: RunResult, began: float, textfile: str) -> None:
+    """Write the figures of a pass that :func:`once` made since ``began`` (seconds since the epoch).
+
+    A reconciler that runs writes its own, which count since its start. Raises UuidfsError.
+    """
+    if reconciler_state.read(layout) is not None:
+        return
+    tally = Tally(Listener(_nobody, _nobody, lambda _state: None))
+    tally.tell(result)
+    now = time.time()
+    state = ReconcilerState(os.getpid(), began, now, passed=now, took=now - began)
+    try:
+        outdated = record.read(layout)
+    except UuidfsError:
+        outdated = None
+    metrics.write(textfile, figures_of(layout, result, tally, state, outdated))
+
+
+def _nobody(_message: str, _fields: Mapping[str, object]) -> None:
+    """The command itself says what the pass did."""
 
 
 def once(layout: Layout, options: Options) -> RunResult:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from uuidfs import __version__
 from uuidfs.errors import SystemCallFailed, UuidfsError
 from uuidfs.files.small import write_whole
 from uuidfs.files.trusted import trusted_directory
@@ -15,7 +16,7 @@ from uuidfs.outdated.record import OutdatedRecord
 from uuidfs.runtime.reconciler_state import ReconcilerState
 from uuidfs.trash.entries import Bin
 
-STATES = ("converted", "busy", "error")
+STATES = ("converted", "plain", "busy", "error")
 
 
 class Figures(NamedTuple):
@@ -78,8 +79,8 @@ class _Collector:
         families: list[Any] = [
             GaugeMetricFamily(f"uuidfs_{name}", text, value=value)
             for name, text, value in (
-                ("up", "The reconciler has written this file.", 1),
-                ("start_time_seconds", "When the reconciler started.", now.since),
+                ("up", "A reconciler, or reconcile --once, has written this file.", 1),
+                ("start_time_seconds", "When that started.", now.since),
                 ("pending_spots", "Names that wait for a look.", now.pending),
                 ("behind_seconds", "How long the first of them has waited.", now.behind),
                 ("last_pass_timestamp_seconds", "When the last full pass ended.", now.passed),
@@ -97,7 +98,11 @@ class _Collector:
         for uuid, names in found.names.items():
             for name in names:
                 info.add_metric([uuid, _utf8(name)], 1)
-        families += [states, info]
+        build = GaugeMetricFamily(
+            "uuidfs_build_info", "The version that wrote this, always 1.", labels=["version"]
+        )
+        build.add_metric([__version__], 1)
+        families += [states, info, build]
         for title, text, by_uuid in (
             ("uuidfs_folds", "Files that went behind their links.", found.folds),
             ("uuidfs_errors", "What could not be done for a domain.", found.errors),

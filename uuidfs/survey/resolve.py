@@ -1,5 +1,7 @@
 """Which domain a word on the command line means."""
 
+from collections.abc import Iterable
+
 from uuidfs.errors import AmbiguousDomain, NoSuchDomain
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import normal_uuid
@@ -7,7 +9,7 @@ from uuidfs.layout.places import Layout
 from uuidfs.layout.words import alike, beginning_so
 from uuidfs.runtime import peer_uuids
 from uuidfs.survey.identity_lxml import read_lxml
-from uuidfs.survey.scan import Scan
+from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
 
@@ -38,6 +40,23 @@ def _real(layout: Layout, scan: Scan, domain: str, unknown: NoSuchDomain) -> str
         return uuid_of(scan, peer_uuids.exchanged(domain, migration))
     except ValueError:
         raise unknown from None
+
+
+def uuids_of(scan: Scan, domains: Iterable[str]) -> tuple[list[str], list[Problem]]:
+    """The UUIDs that names or UUIDs mean, and what to say of those that mean none.
+
+    Raises NoSuchDomain or AmbiguousDomain where one alone is asked for.
+    """
+    domains = list(domains)
+    uuids, unknown = [], []
+    for domain in domains:
+        try:
+            uuids.append(uuid_of(scan, domain))
+        except (NoSuchDomain, AmbiguousDomain) as error:
+            if len(domains) == 1:
+                raise
+            unknown.append(Problem("", str(error), domain))
+    return list(dict.fromkeys(uuids)), unknown
 
 
 def uuid_of(scan: Scan, domain: str) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.process import REPOSITORY
+from tests.support.libvirt import libvirt_clean_up
+from tests.support.process import REPOSITORY, uuidfs
 from tests.support.trees import Domain, uuid_for
 
 PLAIN = [Domain(name, uuid_for(name)) for name in ("web", "web-2", "db.old")]
@@ -58,3 +59,30 @@ def test_no_libvirt_is_no_names(tmp_path: Path) -> None:
 
 def test_commands_complete(tmp_path: Path) -> None:
     assert complete(tmp_path, "uuidfs conv") == ["convert"]
+
+
+def test_what_is_in_the_trash_completes_by_its_id(make_tree: Build) -> None:
+    tree = make_tree(*PLAIN)
+    root = tree.host.root
+    uuidfs(root, "convert", "--all").ok()
+    libvirt_clean_up(tree.host, "db.old")
+    uuidfs(root, "convert", "--all").ok()
+    ids = [entry["id"] for entry in uuidfs(root, "trash", "list", "--json").json["entries"]]
+    assert ids
+    for command in ("show", "restore", "empty"):
+        assert sorted(complete(root, f"uuidfs --root {root} trash {command} ")) == sorted(ids)
+    assert complete(root, f"uuidfs --root {root} trash show {ids[0][:6]}") == [ids[0]]
+    assert complete(root, f"uuidfs --root {root} trash show x") == []
+    assert complete(root, f"uuidfs --root {root}/nowhere trash show ") == []
+
+
+def test_sessions_complete_by_their_domains_and_phases(make_tree: Build) -> None:
+    root = make_tree(*PLAIN).host.root
+    line = f"uuidfs --root {root} session"
+    assert complete(root, f"{line} phase web ") == ["begin", "out", "peer", "back", "home"]
+    assert complete(root, f"{line} phase web b") == ["begin", "back"]
+    assert complete(root, f"{line} end ") == []
+    uuidfs(root, "session", "begin", "web", "--pid", str(os.getpid())).ok()
+    assert complete(root, f"{line} end ") == ["web"]
+    assert complete(root, f"{line} phase ") == ["web"]
+    assert complete(root, f"uuidfs --root {root} convert --kind c") == ["config", "checkpoint"]

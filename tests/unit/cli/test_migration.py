@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from uuidfs.cli.migrate import moment
+from uuidfs.cli.options import moment
 from uuidfs.cli.render import migration
 from uuidfs.errors import UsageError
 from uuidfs.localmigration.results import (

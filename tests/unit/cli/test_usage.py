@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import Build
 from tests.support.process import uuidfs
 from tests.support.trees import Domain, build, domain_xml, sample, uuid_for
+from uuidfs.cli import options
+from uuidfs.errors import UsageError
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
 
@@ -38,6 +40,33 @@ def test_bad_usage_is_one_line_on_stderr_and_exit_code_2(
     assert done.code == 2
     assert done.out == ""
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["0", "5", "0.5", "300ms", "1s", "2min", "1.5h"])
+def test_lengths_of_time_are_as_in_the_configuration_or_seconds(text: str) -> None:
+    expected = {"300ms": 0.3, "1s": 1.0, "2min": 120.0, "1.5h": 5400.0}
+    assert options.seconds("--timeout", text) == expected.get(text, float(text.strip("msinh")))
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1e3", "nan", "inf", "5 minutes", "forever"])
+def test_what_is_no_length_of_time_is_refused_with_the_options_name(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--timeout: .* is not a length"):
+        options.seconds("--timeout", text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("convert", "--all", "--lock-timeout", "2min"),
+        ("revert", "--all", "--lock-timeout", "300ms"),
+        ("check", "--lock-timeout", "1h"),
+        ("lock", "vm0000", "--timeout", "30s", "--", "true"),
+        ("trash", "empty", "--older-than", "30d"),
+    ],
+    ids=" ".join,
+)
+def test_commands_take_lengths_of_time(make_tree: Build, words: tuple[str, ...]) -> None:
+    uuidfs(make_tree().host.root, *words).ok()
 
 
 def test_a_root_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:

@@ -145,3 +145,27 @@ def test_the_command_tells_where_the_units_are(tmp_path: Path) -> None:
     units = uuidfs(tmp_path, "systemd", "status", "--json").json["units"]
     assert [os.path.basename(unit["path"]) for unit in units] == list(systemd.UNITS)
     assert uuidfs(tmp_path, "systemd", "remove").code == 0
+
+
+def test_status_knows_the_units_of_a_package_and_remove_leaves_them(tmp_path: Path) -> None:
+    packaged = tmp_path / "usr/lib/systemd/system"
+    packaged.mkdir(parents=True)
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    for name in systemd.UNITS:
+        shutil.copy(REPOSITORY / "packaging/systemd" / name, packaged)
+    done = uuidfs(tmp_path, "systemd", "status").ok()
+    assert done.out.splitlines() == [
+        "uuidfs-check.service: of a package, runs /usr/bin/uuidfs check --repair",
+        "uuidfs-recover.service: of a package, runs /usr/bin/uuidfs local-migrate --recover",
+        "uuidfs.service: of a package, runs /usr/bin/uuidfs reconcile",
+    ]
+    units = uuidfs(tmp_path, "systemd", "status", "--json").ok().json["units"]
+    assert [(unit["installed"], unit["packaged"]) for unit in units] == [(True, True)] * 3
+    assert units[0]["path"] == str(packaged / "uuidfs-check.service")
+    uuidfs(tmp_path, "systemd", "remove").ok()
+    assert len(list(packaged.iterdir())) == 3
+    override = tmp_path / "etc/systemd/system/uuidfs.service"
+    override.write_text("[Service]\nExecStart=/bin/true\n")
+    done = uuidfs(tmp_path, "systemd", "status")
+    assert done.code == 1
+    assert done.out.splitlines()[2] == f"uuidfs.service: somebody else's, {override}"

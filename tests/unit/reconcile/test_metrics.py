@@ -10,8 +10,9 @@ import pytest
 
 from tests.conftest import Build
 from tests.support.libvirt import libvirt_clean_up
-from tests.support.process import reconciler, wait_for
+from tests.support.process import reconciler, uuidfs, wait_for
 from tests.support.trees import Domain, uuid_for
+from uuidfs import __version__
 from uuidfs.errors import Refused, SystemCallFailed
 from uuidfs.layout.places import Kind
 from uuidfs.outdated.record import OutdatedRecord
@@ -46,7 +47,9 @@ def test_the_file_can_be_parsed(tmp_path: Path) -> None:
     metrics.write(str(path), FIGURES)
     found = values(path)
     assert found["uuidfs_up[]"] == 1
+    assert found[f"uuidfs_build_info[('version', '{__version__}')]"] == 1
     assert found["uuidfs_domains[('state', 'error')]"] == 1
+    assert found["uuidfs_domains[('state', 'plain')]"] == 0
     assert found["uuidfs_folds_total[('uuid', 'u1')]"] == 7
     assert found["uuidfs_domain_info[('name', 'web'), ('uuid', 'u1')]"] == 1
     assert found["uuidfs_trash_bytes[('kind', 'log')]"] == 4096
@@ -168,3 +171,32 @@ def test_where_they_are_refused_the_reconciler_says_so_once_and_goes_on(make_tre
         assert tree.host.config_of("web").is_symlink()
         assert daemon.said().count("others may write to this directory") == 1
     assert list(there.iterdir()) == []
+
+
+def test_a_single_pass_writes_them_too_where_no_reconciler_runs(make_tree: Build) -> None:
+    pytest.importorskip("prometheus_client")
+    web, db = Domain("web", uuid_for("web")), Domain("db", uuid_for("db"))
+    root = make_tree(web, db).host.root
+    file = root / "uuidfs.prom"
+    settings = root / "etc/uuidfs/uuidfs.toml"
+    settings.parent.mkdir()
+    settings.write_text(f'kinds = ["snapshot"]\n[metrics]\ntextfile = "{file}"\n')
+    uuidfs(root, "convert", "web", "--kind", "config").ok()
+    uuidfs(root, "reconcile", "--once").ok()
+    found = values(file)
+    assert found["uuidfs_domains[('state', 'converted')]"] == 1
+    assert found["uuidfs_domains[('state', 'plain')]"] == 1
+    assert found["uuidfs_last_pass_timestamp_seconds[]"] >= found["uuidfs_start_time_seconds[]"]
+    settings.write_text(f'[metrics]\ntextfile = "{file}"\n')
+    uuidfs(root, "reconcile", "--once").ok()
+    found = values(file)
+    assert found["uuidfs_domains[('state', 'converted')]"] == 2
+    assert found[f"uuidfs_folds_total[('uuid', '{db.uuid}')]"] == 4
+    with reconciler(root):
+        wait_for(lambda: values(file)["uuidfs_inotify_watches[]"] > 0, "the daemon's")
+        uuidfs(root, "reconcile", "--once").ok()
+        assert values(file)["uuidfs_inotify_watches[]"] > 0, "still the daemon's"
+    settings.write_text(f'[metrics]\ntextfile = "{root}/nowhere/uuidfs.prom"\n')
+    done = uuidfs(root, "reconcile", "--once")
+    assert done.code == 1
+    assert done.err.startswith("uuidfs: no metrics: ")

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from uuidfs.firmware.results import FirmwareRun
 
 
+_FEW = 10  # domains; of more a person reads the summary only
+
+
 def run_json(result: RunResult, firmware: "FirmwareRun | None" = None) -> str:
     """convert and revert."""
     return as_json(
@@ -33,11 +36,15 @@ def run_json(result: RunResult, firmware: "FirmwareRun | None" = None) -> str:
     )
 
 
-def run_lines(result: RunResult, firmware: "FirmwareRun | None" = None) -> list[str]:
-    """One line a domain that changed, then a summary; nothing when there was nothing to do."""
+def run_lines(
+    result: RunResult, firmware: "FirmwareRun | None" = None, *, verbose: bool = False
+) -> list[str]:
+    """A summary, below a line for each domain that changed where those are few or ``verbose``, or
+    below the steps of a dry run; nothing when there was nothing to do."""
     lines = firmware_lines(firmware, dry_run=result.dry_run) if firmware is not None else []
     changed = [d for d in result.domains if d.files]
-    for domain in changed:
+    told = changed if result.dry_run or verbose or len(changed) <= _FEW else []
+    for domain in told:
         if result.dry_run:
             lines += [f"{show(domain.label)}: {show(step)}" for step in domain.steps(result.layout)]
         else:
@@ -61,7 +68,9 @@ def run_lines(result: RunResult, firmware: "FirmwareRun | None" = None) -> list[
 def run_errors(result: RunResult, firmware: "FirmwareRun | None" = None) -> list[str]:
     """What goes to stderr after a run."""
     lines = firmware_errors(firmware) if firmware is not None else []
-    lines += [f"uuidfs: {show(p.path)}: {show(p.reason)}" for p in result.problems]
+    lines += [
+        f"uuidfs: {f'{show(p.path)}: ' if p.path else ''}{show(p.reason)}" for p in result.problems
+    ]
     lines += [
         f"uuidfs: {show(d.label)}: {show(d.error)}" for d in result.domains if d.error is not None
     ]
