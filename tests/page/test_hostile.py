@@ -52,7 +52,7 @@ def test_deleted_domains_with_such_names_are_text_in_dialogs_too(
     cockpit, tree = shown(*(Domain(name, uuid_for(name)) for name in (SCRIPT, "--all")))
     for name in (SCRIPT, "--all"):
         tree.host.config_of(name).unlink()
-    uuidfs(tree.host.root, "reconcile", "--once").ok()
+    uuidfs(tree.host.root, "convert", "--all").ok()
     page = open_page(cockpit, "trash")
     page.has("Domains that can come back (2)")
     for name in (SCRIPT, "--all"):

@@ -29,7 +29,7 @@ def test_all_is_done_without_a_mouse(shown: Shown, open_page: Open) -> None:
     snapshot = tree.host.snapshot / "web" / "base.xml"
     snapshot.unlink()
     tree.host.config_of("db").unlink()
-    uuidfs(tree.host.root, "reconcile", "--once").ok()
+    uuidfs(tree.host.root, "convert", "--all").ok()
     page = open_page(cockpit)
     tab_to(page, f"domain:{WEB.uuid}")
     page.press("Enter")
@@ -85,7 +85,7 @@ def test_names_headings_tables_and_contrast(shown: Shown, open_page: Open) -> No
     cockpit, tree = shown(WEB, DB)
     (tree.host.snapshot / "web" / "base.xml").unlink()
     tree.host.config_of("db").unlink()
-    uuidfs(tree.host.root, "reconcile", "--once").ok()
+    uuidfs(tree.host.root, "convert", "--all").ok()
     (tree.host.store("config") / f"{WEB.uuid}.xml").write_text("<domain>damaged")
     page = open_page(cockpit)
 
@@ -112,7 +112,7 @@ def test_on_a_narrow_screen_nothing_is_beyond_its_edge_and_a_table_is_still_one(
 ) -> None:
     cockpit, tree = shown(WEB, DB)
     tree.host.config_of("db").unlink()
-    uuidfs(tree.host.root, "reconcile", "--once").ok()
+    uuidfs(tree.host.root, "convert", "--all").ok()
     for path in ("", "trash"):
         page = open_page(cockpit, path, width=360)
         beyond = page.eval(  # heads of columns are for those who do not see

@@ -100,7 +100,7 @@ def test_a_file_comes_back_from_the_trash_or_goes_for_good(shown: Shown, open_pa
     snapshot = tree.host.snapshot / "web" / "base.xml"
     snapshot.unlink()
     tree.host.config_of("db").unlink()
-    uuidfs(tree.host.root, "reconcile", "--once").ok()
+    uuidfs(tree.host.root, "convert", "--all").ok()
     page = open_page(cockpit, "trash")
     page.has("Domains that can come back (1)")
     page.has("Files in the trash (2)")
@@ -135,7 +135,7 @@ def test_a_file_comes_back_from_the_trash_or_goes_for_good(shown: Shown, open_pa
 def test_undelete_without_libvirt_says_why_and_stays(shown: Shown, open_page: Open) -> None:
     cockpit, tree = shown(WEB, DB)
     tree.host.config_of("db").unlink()
-    uuidfs(tree.host.root, "reconcile", "--once").ok()
+    uuidfs(tree.host.root, "convert", "--all").ok()
     page = open_page(cockpit, "trash")
     page.click(f"[data-key='undelete:{DB.uuid}']")
     page.has("Bring a domain back?")
