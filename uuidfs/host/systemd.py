@@ -4,6 +4,7 @@ They are those of the packages, with the program of this installation in ExecSta
 are not ours are never touched, and where a package's units are, there is nothing to install.
 """
 
+import errno
 import os
 import shutil
 import subprocess
@@ -127,6 +128,7 @@ def install(layout: Layout) -> tuple[UnitState, ...]:
                 "a package has installed the units",
                 "run: systemctl enable --now uuidfs.service",
             )
+    _expect_rights(before[0].path)
     wanted = {unit.name: rendered(unit.name, program()) for unit in before}
     done = []
     for unit in before:
@@ -139,6 +141,16 @@ def install(layout: Layout) -> tuple[UnitState, ...]:
         after = _look(unit.path, unit.name)
         done.append(UnitState(unit.name, unit.path, True, after.command, changed=changed))
     return tuple(done)
+
+
+def _expect_rights(path: str) -> None:
+    """Said before what else is in the way: only root can mend that, too."""
+    directory = os.path.dirname(path)
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(directory)
+    if not os.access(directory, os.W_OK, effective_ids=True):
+        denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise SystemCallFailed("install the unit as", path, denied)
 
 
 def remove(layout: Layout) -> tuple[UnitState, ...]:
