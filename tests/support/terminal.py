@@ -1,5 +1,6 @@
-"""Runs uuidfs on a terminal of 80 columns."""
+"""Runs commands on a terminal."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -7,33 +8,47 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.support.process import PATIENCE, REPOSITORY, Done
 
 COLUMNS = 80
 
 
-def on_a_terminal(root: Path, *words: str, **env: str) -> Done:
-    """What it prints there, and its exit code; what it complains of is dropped."""
-    ours, theirs = pty.openpty()
+def run_on_a_terminal(
+    command: Sequence[str], env: Mapping[str, str], *, errors: bool = True
+) -> tuple[int, bytes]:
+    """The exit code, and what it writes to a terminal of 80 columns, which is all that it has;
+    without ``errors`` what it complains of is dropped. Skips the test where there is none."""
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no pseudo-terminal here: {error}")
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    command = [sys.executable, "-m", "uuidfs", "--root", os.fspath(root), *words]
-    clean = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS"}}
     with subprocess.Popen(
-        command, stdout=theirs, stderr=subprocess.DEVNULL, cwd=REPOSITORY, env=clean | env
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs if errors else subprocess.DEVNULL,
+        cwd=REPOSITORY,
+        env=env,
     ) as process:
         os.close(theirs)
-        data = b""
-        while piece := _read(ours):
-            data += piece
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+            while piece := os.read(ours, 65536):
+                said += piece
         code = process.wait(PATIENCE)
     os.close(ours)
-    return Done(code, data.decode().replace("\r\n", "\n"), "", tuple(command))
+    return code, said.replace(b"\r\n", b"\n")
 
 
-def _read(fd: int) -> bytes:
-    try:
-        return os.read(fd, 65536)
-    except OSError:  # EIO: nobody has the other end any more
-        return b""
+def on_a_terminal(root: Path, *words: str, **env: str) -> Done:
+    """What uuidfs prints there, and its exit code; what it complains of is dropped."""
+    command = [sys.executable, "-m", "uuidfs", "--root", os.fspath(root), *words]
+    clean = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS"}}
+    code, said = run_on_a_terminal(command, clean | env, errors=False)
+    return Done(code, said.decode(), "", tuple(command))

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -11,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Build
-from tests.support.process import PATIENCE, REPOSITORY, uuidfs, uuidfs_words, wait_for
+from tests.support.process import REPOSITORY, uuidfs, uuidfs_words, wait_for
+from tests.support.terminal import run_on_a_terminal
 from tests.support.trees import Domain, Tree, uuid_for
 
 
@@ -104,20 +104,9 @@ def test_ctrl_c_says_how_far_it_got(make_tree: Build, words: list[str]) -> None:
 
 
 def on_terminal(command: list[str], **env: str) -> bytes:
-    """What a command writes to a terminal, which is all that it has."""
-    ours, its = pty.openpty()
+    """What a command writes to a terminal."""
     clean = {k: v for k, v in os.environ.items() if k != "DPKG_MAINTSCRIPT_PACKAGE"}
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, stdin=its, stdout=its, stderr=its, env={**clean, **env}
-    ) as process:
-        os.close(its)
-        said = b""
-        with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
-            while piece := os.read(ours, 4096):
-                said += piece
-        process.wait(PATIENCE)
-    os.close(ours)
-    return said
+    return run_on_a_terminal(command, clean | env)[1]
 
 
 def test_a_maintainer_script_draws_no_bar_into_apts_log(make_tree: Build) -> None:
@@ -133,7 +122,7 @@ def test_a_maintainer_script_draws_no_bar_into_apts_log(make_tree: Build) -> Non
     assert b"\x1b" not in script
     assert b"Converting" not in script
     for said in (person, script):
-        assert b"3 domains converted, 1 busy\r\n" in said
+        assert b"3 domains converted, 1 busy\n" in said
 
 
 def test_the_lifecycle_of_packages_has_a_dumb_terminal() -> None:

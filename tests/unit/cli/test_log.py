@@ -1,36 +1,20 @@
 """uuidfs log on a terminal: what QEMU wrote does nothing to it."""
 
 import os
-import pty
 import subprocess
-
-import pytest
 
 from tests.conftest import Build
 from tests.support.process import REPOSITORY, uuidfs_words
+from tests.support.terminal import run_on_a_terminal
 from tests.support.trees import Domain, Tree, uuid_for
 from uuidfs.cli.render.log import harmless
 
 
 def on_terminal(tree: Tree, *words: str) -> bytes:
     """What a command writes to a terminal, with the terminal's own line ends undone."""
-    try:
-        terminal, end = pty.openpty()
-    except OSError as error:
-        pytest.skip(f"no pseudo-terminal here: {error}")
-    with subprocess.Popen(
-        uuidfs_words(tree.host.root, *words), cwd=REPOSITORY, stdout=end, stderr=end
-    ) as process:
-        os.close(end)
-        out = b""
-        try:
-            while data := os.read(terminal, 65536):
-                out += data
-        except OSError:  # EIO: the other end is closed
-            pass
-        assert process.wait() == 0
-    os.close(terminal)
-    return out.replace(b"\r\n", b"\n")
+    code, said = run_on_a_terminal(uuidfs_words(tree.host.root, *words), os.environ)
+    assert code == 0
+    return said
 
 
 def test_control_characters_come_through_to_a_pipe_only(make_tree: Build) -> None:
