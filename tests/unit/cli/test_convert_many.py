@@ -93,7 +93,7 @@ def test_ctrl_c_says_how_far_it_got(make_tree: Build, words: list[str]) -> None:
             process.send_signal(signal.SIGINT)
             assert process.stderr is not None
             said = process.stderr.read().decode()
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     # Its config is a link a moment before the domain is done.
     assert re.fullmatch(
         r"uuidfs: interrupted: [23] of 6 domains are done; the same command does the rest\n", said
