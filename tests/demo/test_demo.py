@@ -1,13 +1,14 @@
 """``make demo`` plays to its end, and shows what it promises."""
 
+import os
 import re
-import shlex
 import sys
 
 import pytest
 
 from tests.live.private_host import missing
 from tests.support.process import REPOSITORY, run
+from tests.support.terminal import run_on_a_terminal
 
 SHOWN = (
     "← a stranger",
@@ -23,18 +24,14 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def on_a_terminal(command: str, **env: str) -> str:
-    words = [f"{key}={value}" for key, value in env.items()]
-    shell = f"stty cols 80; {command}"
-    return (
-        run("env", "TERM=xterm", *words, "script", "-qec", shell, "/dev/null", cwd=REPOSITORY)
-        .ok()
-        .out
-    )
+def on_a_terminal(*words: str, **env: str) -> str:
+    code, said = run_on_a_terminal([sys.executable, *words], os.environ | {"TERM": "xterm"} | env)
+    assert code == 0, said
+    return said.decode()
 
 
 def test_it_needs_neither_root_nor_libvirt_and_fits_a_terminal_of_80_columns() -> None:
-    out = on_a_terminal(f"{shlex.quote(sys.executable)} -m tests.demo --imitated")
+    out = on_a_terminal("-m", "tests.demo", "--imitated")
     assert "\x1b[" in out
     for text in SHOWN:
         assert text in plain(out)
@@ -44,7 +41,7 @@ def test_it_needs_neither_root_nor_libvirt_and_fits_a_terminal_of_80_columns() -
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_who_wants_no_colour_gets_none(env: dict[str, str]) -> None:
     lines = "from tests.demo import stage; stage.title('Hello')"
-    out = on_a_terminal(f"{shlex.quote(sys.executable)} -c {shlex.quote(lines)}", **env)
+    out = on_a_terminal("-c", lines, **env)
     assert "Hello" in out
     assert "\x1b[" not in out
 

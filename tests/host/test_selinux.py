@@ -88,7 +88,7 @@ def test_enforced_with_the_module_nothing_is_refused_but_trips(
 
     said = host.run("uuidfs local-migrate web")
     assert (said.code, "Permission denied" in said.err) == (1, True), said
-    assert host.run("uuidfs session list").out == ""
+    assert host.run("uuidfs session list").out == "no sessions\n"
     world.goes_on(host, "web")
     host.do("dpkg --purge uuidfs")
     assert not world.names(host)["links"]

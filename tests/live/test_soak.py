@@ -173,11 +173,11 @@ def test_soak(make_host: MakeHost, uuidfs_works: None) -> None:
         # libvirtd was killed in some renames: two names of one UUID until somebody decides.
         wait_for(lambda: host.uuidfs("check", "--json").code == 0, "check is clean")
         after = size(reconciler)
-        text = host.uuidfs("check").out
+        found = host.uuidfs("check", "--json").json["findings"]
     print(f"kills {kills}; descriptors and KiB {before} -> {after}")
     for operator in operators:
         print(dict(sorted(operator.done.items())))
-    assert text == ""
+    assert found == []
     assert after[0] <= before[0] + 2
     assert after[1] <= before[1] * 1.2 + 2048
     uuids = host.virsh("list", "--all", "--uuid").ok().out.split()

@@ -110,7 +110,7 @@ def test_installed_upgraded_and_erased(root: Root, packages: list[Path]) -> None
     assert facts(tree.host) == before
     assert root.calls() == ["install-system-units uuidfs.service uuidfs-check.service"]
     assert "vm0003" in root.uuidfs("status")
-    assert root.uuidfs("check") == ""
+    assert root.uuidfs("check") == "nothing found\n"
     assert "installed as /etc/libvirt/hooks/qemu" in root.uuidfs("hook", "status")
 
     root.uuidfs("revert", "vm0003")

@@ -238,7 +238,7 @@ def fill_trash(machine: Machine) -> None:
     run("uuidfs", "convert", "--all").ok()
     extra.unlink()
     run("uuidfs", "convert", "--all").ok()
-    assert DOOMED in run("uuidfs", "trash", "list").ok().out
+    assert DOOMED in run("uuidfs", "trash", "list", "--json").ok().out
 
 
 def test_a_purge_packs_up_what_is_in_the_trash(machine: Machine) -> None:

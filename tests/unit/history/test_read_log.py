@@ -238,6 +238,7 @@ def test_a_user_without_rights_gets_one_clear_line(host: LogHost) -> None:
     code = """
 import contextlib, os, sys
 import lxml.etree, uuidfs.history.of_domain, uuidfs.history.since, uuidfs.cli.render.history
+import uuidfs.survey.rights
 from uuidfs.cli import start
 words, sys.argv = sys.argv, ["uuidfs", "log", "--help"]
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
