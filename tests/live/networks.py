@@ -179,7 +179,8 @@ class Pinged:
             sh(host, f"ovs-vsctl set port br0 tag={access}")
         self._server = program(host, netboot.SERVER)
         assert self._line(self._server) == "up\n"
-        network = "<boot dev='network'/>"
+        # On a loaded machine iPXE may give up before it has its address; then it begins anew.
+        network = "<boot dev='network'/><bios rebootTimeout='500'/>"
         define(host, domain("a", 1, card + devices, os=network, memory=64))
         host.virsh("start", "a").ok()
 
