@@ -4,6 +4,7 @@ The guest is the boot program of its own network card (iPXE), see netboot.py.
 """
 
 import json
+import os
 import re
 import select
 import shutil
@@ -43,7 +44,7 @@ mkdir /run/nodes /run/dev
 mount -t devtmpfs nodes /run/nodes
 mount -t tmpfs dev /run/dev
 cp -a /dev/. /run/dev
-for number in $(seq 1 99); do ln -s /run/nodes/tap$number /run/dev/tap$number; done
+for number in $(seq 1 299); do ln -s /run/nodes/tap$number /run/dev/tap$number; done
 mount --rbind /dev/pts /run/dev/pts
 mount --move /run/dev /dev
 """
@@ -116,6 +117,11 @@ def lower_device(host: PrivateHost) -> None:
     if host.run("sh", "-c", f"{probe} mode bridge").code:
         pytest.skip("this kernel has no macvtap")
     sh(host, f"ip link del p0; {_NODES}")
+    # The N of /dev/tapN is the card's index in its namespace, and the machine has each node once:
+    # two hosts with equal indices would get each other's cards. So each worker has its own.
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    used = "link add used type bridge\nlink del used\n" * (40 * worker)
+    assert host.run("ip", "-batch", "-", text=used).code == 0
     sh(
         host,
         "ip link add low type veth peer name high; ip link set low up;"
