@@ -236,10 +236,12 @@ def test_a_user_without_rights_gets_one_clear_line(host: LogHost) -> None:
     host.host.log.chmod(0o700)
     # Who becomes nobody may not read Python's own modules any more, so they are loaded before.
     code = """
-import contextlib, os, sys
-import lxml.etree, uuidfs.history.of_domain, uuidfs.history.since, uuidfs.cli.render.history
-import uuidfs.survey.rights
+import contextlib, importlib, os, pkgutil, sys
+import lxml.etree, uuidfs
 from uuidfs.cli import start
+for module in pkgutil.walk_packages(uuidfs.__path__, "uuidfs."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 words, sys.argv = sys.argv, ["uuidfs", "log", "--help"]
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
     start.main()
