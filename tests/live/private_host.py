@@ -12,13 +12,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from xml.sax.saxutils import escape
 
-from tests.live import stuck
 from tests.support.process import PATIENCE, REPOSITORY, Done, run, wait_for
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -50,11 +47,6 @@ BINDS = {
     "cache": "/var/cache/libvirt",
     "run": "/run",
 }
-
-
-# What changes nothing and waits for no job of the domain; seconds.
-LOOKS = ("dominfo", "dumpxml", "domuuid", "domstate", "list")
-LOOK_PATIENCE = 60.0
 
 
 def missing() -> str | None:
@@ -96,12 +88,7 @@ class PrivateHost:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -178,16 +165,9 @@ class PrivateHost:
         return ["nsenter", "-m", "-p", "-n", "-t", str(self.keeper_pid), "--", *command]
 
     def virsh(self, *words: str, env: dict[str, str] | None = None) -> Done:
-        """Run one virsh command; a start again where QEMU came before swtpm listened, and a look
-        that hangs (docs/libvirt-defects.md)."""
-        try:
-            patience = LOOK_PATIENCE if words[0] in LOOKS else PATIENCE
-            done = self.run("virsh", *words, env=env, timeout=patience)
-        except subprocess.TimeoutExpired:
-            warnings.warn(f"virsh {words} hung:\n{stuck.threads('virsh', DAEMON)}", stacklevel=2)
-            if words[0] not in LOOKS:
-                raise
-            done = self.run("virsh", *words, env=env)
+        """Run one virsh command; a start again where QEMU came before swtpm listened
+        (docs/libvirt-defects.md)."""
+        done = self.run("virsh", *words, env=env)
         if words[0] == "start" and "swtpm.sock': Connection refused" in done.err:
             done = self.run("virsh", *words, env=env)
         return done
