@@ -180,12 +180,6 @@ def from_libvirt(layout: Layout, name: str) -> str:
     )
 
 
-def of_name(path: str, problem: str, advice: str, uuid: str | None, name: str | None) -> Finding:
-    """What domains share, or would inherit, by their names."""
-    _, found, command = advice.rpartition("run: ")
-    return Finding("name", path, problem, advice, False, uuid, name, command if found else "")
-
-
 def _knows(layout: Layout, *, uuid: str = "", name: str = "") -> str | None:
     """The name of a domain that a running libvirt knows; None where none runs, or it does not say.
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from uuidfs.cli.output import say
+from uuidfs.cli.output import draws, say
 from uuidfs.cli.progress import HopBar
 from uuidfs.cli.progress_lines import ProgressLines
 from uuidfs.cli.render import migration
-from uuidfs.cli.trips_view import TripsView, possible
+from uuidfs.cli.trips_view import TripsView
 from uuidfs.errors import EXIT_FAILED
 from uuidfs.localmigration.budget import Budget
 from uuidfs.localmigration.operation import Manner, Observer, run
@@ -53,10 +53,10 @@ class Teller(Observer):
         self._lines = ProgressLines() if live else None
         if self._lines is not None:
             self.progress = self._lines.progress
-        elif guests > 1 and possible():
+        elif guests > 1 and draws():
             self._view = TripsView(guests)
             self.progress = self._view.progress
-        elif guests == 1 and possible():
+        elif guests == 1 and draws():
             self.progress = HopBar()
 
     def starts(self, began: float) -> None:

@@ -27,7 +27,7 @@ class HopBar:
                 length=max(hop.total, 1),
                 file=sys.stderr,
                 item_show_func=lambda text: text,
-                label=f"{name} {'out' if hop.number == 1 else 'home'}",
+                label=f"{name} {hop.way}",
             )
             self._bar.__enter__()
         done = max(0, hop.total - hop.remaining)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from uuidfs.cli.output import draws
 from uuidfs.cli.render.columns import clipped, padded
 from uuidfs.cli.render.migration import clock
 from uuidfs.errors import show
@@ -23,14 +22,7 @@ _BAR = 20  # letters
 
 _NAME = 24  # letters of a name at most
 
-_WAYS = {1: "out", 2: "home"}
-
 _UP, _ERASE = "\x1b[{}F", "\x1b[J"  # to the beginning of the line so many above; all below
-
-
-def possible() -> bool:
-    """Whether standard error is a terminal that can go back to a line above."""
-    return draws()
 
 
 class TripsView:
@@ -77,7 +69,7 @@ class TripsView:
         hop = self._hops.get(name)
         if hop is None:
             return f"{label}  begins"
-        way = _WAYS.get(hop.number, "")
+        way = hop.way
         if not hop.total:  # QEMU has not begun to copy
             return f"{label}  {way}"
         done = 1.0 - min(max(hop.remaining / hop.total, 0.0), 1.0)

@@ -72,13 +72,19 @@ def status(layout: Layout) -> tuple[UnitState, ...]:
     An administrator's directory comes before the packages': systemd.unit(5), "UNIT FILE LOAD PATH".
     """
     place = directory(layout)
-    found = []
-    for unit in _own(layout):
-        packaged = None if unit.installed or unit.foreign else _packaged(place, unit.name)
-        if packaged is not None and (command := _command(read(packaged) or b"")) is not None:
-            unit = UnitState(unit.name, packaged, True, command, packaged=True)  # noqa: PLW2901 - the same unit, better known
-        found.append(unit)
-    return tuple(found)
+    return tuple(
+        unit if unit.installed or unit.foreign else _of_package(place, unit)
+        for unit in _own(layout)
+    )
+
+
+def _of_package(place: Place, unit: UnitState) -> UnitState:
+    """The package's, where there is one that runs something."""
+    path = _packaged(place, unit.name)
+    command = _command(read(path) or b"") if path is not None else None
+    if path is None or command is None:
+        return unit
+    return UnitState(unit.name, path, True, command, packaged=True)
 
 
 def _own(layout: Layout) -> tuple[UnitState, ...]:

@@ -35,6 +35,11 @@ class HopProgress(NamedTuple):
     total: int = 0
     downtime: int | None = None
 
+    @property
+    def way(self) -> str:
+        """``out`` or ``home``."""
+        return "out" if self.number == 1 else "home"
+
 
 class MigrationOptions(NamedTuple):
     """``timeout`` in seconds for the way out, 0 for none; ``bandwidth`` in MiB/s, 0 for no limit.

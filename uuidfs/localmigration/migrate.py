@@ -54,9 +54,12 @@ def local_migrate(layout: Layout, wanted: str, options: MigrationOptions) -> Tri
     began = time.monotonic()
     host = connect(layout.uri)
     try:
-        if is_uuid(wanted) and lookup(host, wanted) is None:
-            sessions.guard(layout, wanted)  # a transient one is not known while it is away
-        domain = find(host, wanted)
+        try:
+            domain = find(host, wanted)
+        except UsageError:
+            if is_uuid(wanted):
+                sessions.guard(layout, wanted)  # a transient one is not known while it is away
+            raise
         name, uuid = str(domain.name()), str(domain.UUIDString())
         trip: Trip | None = None
         try:

@@ -31,6 +31,10 @@ class Listing(NamedTuple):
     uuids: tuple[str, ...]
     ids: tuple[str, ...]
 
+    def name_of(self, uuid: str) -> str | None:
+        """What a domain is called, or was; None where nothing says it."""
+        return self.names.get(uuid) or self.last_names.get(uuid)
+
 
 def listing(
     layout: Layout, domains: tuple[str, ...] | None = None, reader: Reader = read_lxml

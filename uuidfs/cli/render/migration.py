@@ -22,8 +22,6 @@ from uuidfs.runtime.sessions import Session
 if TYPE_CHECKING:
     from uuidfs.localmigration.hop import HopProgress
 
-_WAYS = {1: "out", 2: "home"}
-
 
 def trip_lines(results: Sequence[TripResult]) -> list[str]:
     """One line a domain."""
@@ -101,12 +99,12 @@ def begun_json(pid: int, guests: int) -> str:
 def progress_json(guest: Guest, hop: "HopProgress | None", waiting: int) -> str:
     """How far a guest is; "begins" until there is a hop. Sizes in bytes, ``downtime`` in ms."""
     figures = hop._asdict() if hop is not None else {}
-    number = figures.pop("number", 0)
+    figures.pop("number", None)
     return as_json_line(
         event="progress",
         name=guest.name,
         uuid=guest.uuid,
-        way=_WAYS.get(number, "begins"),
+        way=hop.way if hop is not None else "begins",
         waiting=waiting,
         **figures,
     )

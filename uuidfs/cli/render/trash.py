@@ -58,7 +58,7 @@ def listing_json(layout: Layout, result: Listing) -> str:
             {
                 **_entry_json(layout, e),
                 "name": result.names.get(e.uuid),
-                "last_name": result.names.get(e.uuid) or result.last_names.get(e.uuid),
+                "last_name": result.name_of(e.uuid),
             }
             for e in result.entries
         ],
@@ -82,7 +82,7 @@ def listing_lines(result: Listing, look: Look = PLAIN, domains: Sequence[str] = 
         (
             ids[e.id],
             minute_text(e.when),
-            show(result.names.get(e.uuid) or result.last_names.get(e.uuid) or uuids[e.uuid]),
+            show(result.name_of(e.uuid) or uuids[e.uuid]),
             reason_text(e.reason),
             what_text(e.kind, e.file),
         )
@@ -95,11 +95,10 @@ _WIDE = ("WHEN", "UUID", "NAME", "KIND", "FILE", "REASON", "BY", "SIZE", "ID")
 
 
 def _wide_row(result: Listing, entry: TrashEntry) -> tuple[str, ...]:
-    name = result.names.get(entry.uuid) or result.last_names.get(entry.uuid)
     return (
         when_text(entry.when),
         entry.uuid,
-        show(name or "-"),
+        show(result.name_of(entry.uuid) or "-"),
         entry.kind.value,
         show(entry.file),
         show(entry.reason),
@@ -117,7 +116,7 @@ def reason_text(reason: str) -> str:
 def what_text(kind: Bin, file: str) -> str:
     """What of a domain a file is: ``snapshot nightly``, ``log .1``, ``managed save``."""
     if kind is KEPT:
-        return _KEEPSAKES.get(file) or _KEEPSAKES.get(file.split("~", maxsplit=1)[0]) or show(file)
+        return _KEEPSAKES.get(file.split("~", maxsplit=1)[0]) or show(file)
     if kind is Kind.CONFIG:
         return "config"
     if kind is Kind.LOG:
