@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.demo.hosts import CHECKPOINT, Demonstrated
@@ -45,12 +44,7 @@ class Real(Demonstrated):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._host.close()
 
     def virsh(self, *words: str) -> Done:

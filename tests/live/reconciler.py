@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 from tests.live.private_host import ENVIRONMENT, PrivateHost, uuidfs_command
 from tests.live.views import plain_files
@@ -64,12 +63,7 @@ class Killer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
 

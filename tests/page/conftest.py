@@ -48,6 +48,16 @@ def missing() -> str | None:
     return None if PO2JS.exists() else "no python3-polib"
 
 
+def deleted(tree: Tree) -> Path:
+    """The file of web's snapshot "base". libvirt has deleted it, and undefined db; both are in the
+    trash."""
+    snapshot = tree.host.snapshot / "web" / "base.xml"
+    snapshot.unlink()
+    tree.host.config_of("db").unlink()
+    uuidfs(tree.host.root, "convert", "--all").ok()
+    return snapshot
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """One browser; each page has a context of its own."""

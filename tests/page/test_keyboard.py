@@ -2,7 +2,7 @@
 
 from tests.page.accessible import complaints, contrast
 from tests.page.chromium import SHIFT, Page
-from tests.page.conftest import Open, Shown
+from tests.page.conftest import Open, Shown, deleted
 from tests.support.process import uuidfs
 from tests.support.trees import Domain, uuid_for
 
@@ -26,10 +26,7 @@ def tab_to(page: Page, wanted: str) -> None:
 
 def test_all_is_done_without_a_mouse(shown: Shown, open_page: Open) -> None:
     cockpit, tree = shown(WEB, DB)
-    snapshot = tree.host.snapshot / "web" / "base.xml"
-    snapshot.unlink()
-    tree.host.config_of("db").unlink()
-    uuidfs(tree.host.root, "convert", "--all").ok()
+    snapshot = deleted(tree)
     page = open_page(cockpit)
     tab_to(page, f"domain:{WEB.uuid}")
     page.press("Enter")

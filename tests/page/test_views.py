@@ -1,6 +1,6 @@
 """Each view of the page on a tree, in a real Cockpit: what it shows, and what its buttons do."""
 
-from tests.page.conftest import Open, Shown
+from tests.page.conftest import Open, Shown, deleted
 from tests.support.process import uuidfs
 from tests.support.trees import Domain, domain_xml, uuid_for
 from tests.unit.history.host import started
@@ -97,10 +97,7 @@ def test_findings_are_listed_and_repaired_after_a_question(shown: Shown, open_pa
 
 def test_a_file_comes_back_from_the_trash_or_goes_for_good(shown: Shown, open_page: Open) -> None:
     cockpit, tree = shown(WEB, DB)
-    snapshot = tree.host.snapshot / "web" / "base.xml"
-    snapshot.unlink()
-    tree.host.config_of("db").unlink()
-    uuidfs(tree.host.root, "convert", "--all").ok()
+    snapshot = deleted(tree)
     page = open_page(cockpit, "trash")
     page.has("Domains that can come back (1)")
     page.has("Files in the trash (2)")

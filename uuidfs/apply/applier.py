@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from uuidfs.apply import swap
@@ -80,12 +79,7 @@ class Applier:
     def __enter__(self) -> "Applier":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close_domain()
         self.sync()
 

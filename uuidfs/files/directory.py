@@ -6,7 +6,6 @@
 import errno
 import os
 import stat
-from types import TracebackType
 
 from uuidfs.errors import Changed, Refused, SystemCallFailed, Unreadable
 from uuidfs.files.entry import Entry
@@ -39,12 +38,7 @@ class Directory:
     def __enter__(self) -> "Directory":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

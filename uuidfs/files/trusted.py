@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Container
-from types import TracebackType
 
 from uuidfs.errors import Refused
 from uuidfs.files.directory import Directory, opened
@@ -64,12 +63,7 @@ class TrustedDirs:
     def __enter__(self) -> "TrustedDirs":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.forget()
 
     def forget(self) -> None:

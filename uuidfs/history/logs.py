@@ -4,7 +4,6 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import NamedTuple
 
 from uuidfs.errors import SystemCallFailed, UuidfsError, show
@@ -64,12 +63,7 @@ class Chain:
     def __enter__(self) -> "Chain":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -134,12 +128,7 @@ class Logs:
     def __enter__(self) -> "Logs":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.dirs.forget()
 
     def scan(self) -> Scan:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import select
 import signal
-from types import TracebackType
 
 from uuidfs.host.pid_files import holder_of
 
@@ -33,12 +32,7 @@ class Process:
     def __enter__(self) -> "Process":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

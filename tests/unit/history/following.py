@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from types import TracebackType
 from typing import Self
 
 from tests.support.process import PATIENCE, REPOSITORY, uuidfs_words, wait_for
@@ -28,12 +27,7 @@ class Following:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
         with self.process:
