@@ -51,11 +51,8 @@ class NoSuchDomain(UuidfsError):
     def __init__(self, domain: str, reason: str = "", near: Iterable[str] = ()) -> None:
         self.domain = domain
         self.near = tuple(near)
-        what = f": {reason}" if reason else ""
-        if self.near:
-            names = [repr(show(name)) for name in self.near]
-            what += f"; did you mean {' or '.join(names)}?"
-        elif not reason:
+        what = (f": {reason}" if reason else "") + meant(self.near)
+        if not what:
             what = "; uuidfs status lists those that are known"
         super().__init__(f"no domain {show(domain)!r}{what}")
 
@@ -171,6 +168,12 @@ class SystemCallFailed(UuidfsError):
         self.action = action
         self.errno = error.errno
         self.advice = advice
+
+
+def meant(near: Iterable[str]) -> str:
+    """What to add to a message about a name that does not exist; "" where no other is like it."""
+    names = " or ".join(repr(show(name)) for name in near)
+    return f"; did you mean {names}?" if names else ""
 
 
 def _rights(path: str) -> str:

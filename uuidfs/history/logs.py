@@ -224,8 +224,8 @@ class Logs:
         return entries
 
     def _trashed(self, uuid: str, problems: list[Problem]) -> Iterator[LogFile]:
-        for kind, name, label, _ in labels(self.dirs, []):
-            if kind is not Kind.LOG or label.uuid != uuid:
+        for kind, name, label, _ in labels(self.dirs, [], [Kind.LOG]):
+            if label.uuid != uuid:
                 continue
             try:
                 with opened_label(self.dirs, kind, name) as directory:

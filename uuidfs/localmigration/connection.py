@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from uuidfs.errors import AmbiguousDomain, UsageError, UuidfsError, show
+from uuidfs.errors import AmbiguousDomain, UsageError, UuidfsError, meant, show
 from uuidfs.layout.words import alike, beginning_so
 
 KEEPALIVE = (2, 6)  # seconds between two questions, and how many may stay without an answer
@@ -153,9 +153,7 @@ def find(connection: Any, word: str) -> Any:
     if found:
         return known[found[0]]
     near = alike(word, [str(each.name()) for each in known.values()])
-    names = [repr(show(name)) for name in near]
-    hint = f"; did you mean {' or '.join(names)}?" if names else ""
-    raise UsageError(f"libvirt has no domain {show(word)!r}{hint}")
+    raise UsageError(f"libvirt has no domain {show(word)!r}{meant(near)}")
 
 
 def _known(connection: Any) -> dict[str, Any]:

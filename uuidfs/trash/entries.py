@@ -214,14 +214,14 @@ def survey(dirs: TrustedDirs) -> tuple[tuple[TrashEntry, ...], tuple[Problem, ..
 
 
 def labels(
-    dirs: TrustedDirs, strangers: list[Problem]
+    dirs: TrustedDirs, strangers: list[Problem], kinds: Iterable[Bin] = BINS
 ) -> list[tuple[Bin, str, TrashLabel, datetime]]:
-    """The directories of every trash whose name is ours: kind, name, what it says, and when.
+    """The directories of trashes whose name is ours: kind, name, what it says, and when.
 
     The others are put to ``strangers``.
     """
     found = []
-    for kind in BINS:
+    for kind in kinds:
         with _trash(dirs, kind) as trash:
             for name in sorted(trash.list()) if trash is not None else ():
                 label = parse_label(name)
