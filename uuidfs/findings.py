@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuidfs.errors import UuidfsError, show
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.layout.trash_label import Reason
+from uuidfs.plan.draft import IF_IT_STAYS
 from uuidfs.plan.steps import Op, Step
 from uuidfs.survey.scan import Problem
 
@@ -115,8 +116,8 @@ def stranger(path: str) -> Finding:
 def left_alone(problem: Problem, uuid: str, name: str | None, *, rivals: bool) -> Finding:
     """What a conversion leaves alone, and says why."""
     if rivals:
-        advice = f"run: {REPAIR}"
-        return Finding("P6", problem.path, problem.reason, advice, True, uuid, name, REPAIR)
+        what = problem.reason.removesuffix(f"; {IF_IT_STAYS}")
+        return Finding("P6", problem.path, what, IF_IT_STAYS, True, uuid, name, REPAIR)
     command = f"ls -ld {quoted(problem.path)}"
     advice = f"only you can tell what belongs there; look: {command}"
     return Finding("P1", problem.path, problem.reason, advice, False, uuid, name, command)

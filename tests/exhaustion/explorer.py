@@ -103,6 +103,7 @@ class Run:
             return
         self.explorer.ended.add(key)
         self.explorer.figures.ends += 1
+        in_between(self.daemon)  # the last call of all may be the one that breaks something
         self.story.append("-- libvirt goes on to its end, then uuidfs")
         at_the_end(self.daemon, plain="revert" in self.explorer.scenario.does)
 

@@ -1,19 +1,22 @@
 """Puts a run between uuidfs and the kernel: each call and each look goes through it first."""
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from uuidfs.apply import trashing
 from uuidfs.apply.open_dirs import OpenDirs
 from uuidfs.convert import run as convert_run
+from uuidfs.errors import Busy, SystemCallFailed
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.host import libvirtd
 from uuidfs.reconcile import full_pass
-from uuidfs.survey import up_to_date
+from uuidfs.runtime.domain_locks import Locks
+from uuidfs.survey import stamp, up_to_date
 
 CALLS = (
     "exchange",
@@ -41,6 +44,34 @@ def changes_nothing(name: str, arguments: tuple[Any, ...]) -> bool:
     return name == "make_directory"
 
 
+def _holding(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Locks.hold; before a lock is taken anybody may work: what was seen until then may be old."""
+
+    def hold(self: Locks, uuid: str) -> Any:
+        return _held(real, self, uuid)
+
+    return hold
+
+
+@contextmanager
+def _held(real: Callable[..., Any], *arguments: Any) -> Iterator[None]:
+    process = getattr(here, "process", None)
+    if process is None:
+        with real(*arguments):
+            yield
+        return
+    if here.run.arrive(process, look=False, quiet=False) == "fail":
+        raise SystemCallFailed("lock", arguments[1], OSError(errno.EIO, "injected"))
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(real(*arguments))
+        except Busy:
+            process.sees("busy")
+            raise
+        process.sees("locked")
+        yield
+
+
 @contextmanager
 def hooked() -> Iterator[None]:
     """Every call of uuidfs in a process of a run goes through the run; times stand still."""
@@ -62,11 +93,13 @@ def hooked() -> Iterator[None]:
         put(change, name, wrapped(name, getattr(change, name), "call"))
     for name in LOOKS:
         put(Directory, name, wrapped(name, getattr(Directory, name), "look"))
+    put(Locks, "hold", _holding(Locks.hold))
     put(convert_run, "is_up_to_date", wrapped("", up_to_date.is_up_to_date, "look"))
     for owner in (full_pass, libvirtd):  # check imports its own when it repairs
         put(owner, "name_of", lambda layout, uuid: here.run.ask(uuid))
         put(owner, "checkpoints_of", lambda layout, uuid: here.run.ask_checkpoints(uuid))
     put(full_pass, "RENAME_PATIENCE", 0)
+    put(stamp, "_TICK", 10**18)  # no scan is used again, however slow the machine is
     put(OpenDirs, "sync", lambda self: None)
     put(trashing, "now", lambda: "20260101T000000")
     try:

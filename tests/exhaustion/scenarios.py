@@ -195,6 +195,12 @@ def _cleaned(host: Host) -> None:
     (host.store("log") / f"{A}.log").unlink()
 
 
+def _undefined(host: Host) -> None:
+    """Converted, then undefined, and nobody of uuidfs has looked since."""
+    _converted(host)
+    finish(Watched(host).undefine("a"))
+
+
 def _two(host: Host) -> None:
     """A second domain with a snapshot."""
     libvirtd = Watched(host)
@@ -215,6 +221,7 @@ STARTS: dict[str, Callable[[Host], None]] = {
     "two converted": _two_converted,
     "trashed snapshot": _trashed(SCRIPTS["snapshot delete"]),
     "cleaned": _cleaned,
+    "undefined": _undefined,
     "trashed config": _trashed((lambda libvirtd: libvirtd.undefine("a"),)),
 }
 

@@ -60,6 +60,8 @@ SHORT = [
         converted        | o   | rename and define | convert
         converted        | o   | undefine          | convert
         converted        | o   | redefine          | convert
+        undefined        |     | define again      | convert | convert
+        undefined        | l   | define again      | convert | full pass
         trashed snapshot | s   | snapshot          | restore
         trashed snapshot | s   | undefine          | restore
         trashed config   | l   | define            | restore

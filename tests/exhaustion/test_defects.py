@@ -20,6 +20,7 @@ from uuidfs.plan.steps import Op
 from uuidfs.runtime.domain_locks import Locks
 from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.metadata import MetadataView
+from uuidfs.survey.stamp import Stamp
 
 PutBack = Callable[[pytest.MonkeyPatch], None]
 
@@ -87,6 +88,10 @@ def _asks_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(KnownCheckpoints, "has", lambda self, entry, written: True)
 
 
+def _relies_on_an_old_scan(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Stamp, "is_current", lambda self, dirs: True)
+
+
 CASES: dict[str, tuple[PutBack, Scenario]] = {
     "give_back exchanges once": (
         _gives_back_once,
@@ -123,6 +128,10 @@ CASES: dict[str, tuple[PutBack, Scenario]] = {
     "a deleted checkpoint is refiled": (
         _asks_nobody,
         Scenario("converted", "rename and checkpoint delete", ("convert",), "c"),
+    ),
+    "a second scan from before the lock": (
+        _relies_on_an_old_scan,
+        Scenario("undefined", "define again", ("convert", "convert"), ""),
     ),
     "no lock is taken": (
         _takes_no_lock,

@@ -137,14 +137,19 @@ def _grows(host: PrivateHost, log: str = LOG) -> None:
 
 
 class _Pty:
-    """A terminal of the host's, that somebody else holds open."""
+    """A terminal of the host's, that somebody else holds open; he also takes what comes by UDP.
+
+    Without him some writes are refused, and QEMU logs what it could send.
+    """
 
     def __init__(self, host: PrivateHost) -> None:
         self._process = subprocess.Popen(
             host.inside(
                 "/usr/bin/python3",
                 "-c",
-                "import os, sys, tty\n"
+                "import os, socket, tty\n"
+                "udp = socket.socket(type=socket.SOCK_DGRAM)\n"
+                "udp.bind(('127.0.0.1', 5000))\n"
                 "a, b = os.openpty()\n"
                 "tty.setraw(b)\n"
                 "os.chmod(os.ttyname(b), 0o666)\n"

@@ -98,7 +98,7 @@ class Daemon:
         self._command = command
         self._env = env
         self._state = state
-        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - see __exit__
+        self._log = tempfile.TemporaryFile("a+", errors="replace")  # noqa: SIM115 - see __exit__
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

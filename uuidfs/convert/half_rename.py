@@ -77,14 +77,14 @@ class _Names:
             raise Changed(f"{self.dirs.layout.names[Kind.CONFIG].path}/{name}.xml")
         return found
 
-    def _read(self, name: str) -> bytes:
-        """The document that a name opens: its own file, or that of the store."""
+    def _read(self, name: str) -> bytes | None:
+        """The document that a name opens: its own file, or that of the store, if it has one."""
         found = self.configs[name]
         directory, entry = self.directory, f"{name}.xml"
         if found.text is not None:
             directory, entry = self.dirs.store(Kind.CONFIG), found.text.rpartition("/")[2]
         data = directory.read(entry, MAX_BYTES) if directory is not None else None
-        if data is None:
+        if data is None and found.text is None:
             raise Changed(f"{self.dirs.layout.names[Kind.CONFIG].path}/{name}.xml")
         return data
 
@@ -93,12 +93,19 @@ class _Names:
         the name, and a new name has the other one's snapshots. libvirt (9.0 to 12.8) writes those
         first, then the new config with nothing but the name changed. Checkpoints tell nothing: a
         daemon that was restarted after a rename does not know them, and writes none."""
-        path = f"{self.dirs.layout.names[Kind.CONFIG].path}/{loser}.xml"
+        directory = self.dirs.layout.names[Kind.CONFIG].path
+        path = f"{directory}/{loser}.xml"
+        winning, losing = self.documents[winner], self.documents[loser]
+        if winning is None:
+            reason = f"its file is missing from the store, and {loser!r} has the same UUID"
+            advice = f"bring it back; what there is: uuidfs trash list {winner}"
+            raise Refused(f"{directory}/{winner}.xml", reason, advice)
         advice = (
             "one may be a copy of the other: give the copy a UUID of its own, or move it away; "
             "nothing was done to either"
         )
-        if not equal_but_for_the_name(self.documents[winner], self.documents[loser]):
+        # A link that opens nothing has no document to lose.
+        if losing is not None and not equal_but_for_the_name(winning, losing):
             reason = f"it has the UUID of {winner!r}, and differs from it in more than the name"
             raise Refused(path, reason, advice)
         if self.configs[winner].text is None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from uuidfs import workers
 from uuidfs.apply.applier import Applier
-from uuidfs.convert.attempt import attempt
+from uuidfs.convert.attempt import TRIES, attempt
 from uuidfs.convert.handled import Handled
 from uuidfs.convert.remove_stores import remove_stores
 from uuidfs.convert.results import DomainResult, Options, RunResult
@@ -21,6 +21,7 @@ from uuidfs.runtime.known_checkpoints import KnownCheckpoints
 from uuidfs.survey.resolve import uuids_of
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
+from uuidfs.survey.stamp import Stamp, stamp
 from uuidfs.survey.surveyor import Surveyor
 from uuidfs.survey.up_to_date import is_up_to_date
 
@@ -58,7 +59,7 @@ class _Run:
         self.locks = Locks(layout, options.lock_timeout)
         self.process = os.getpid()  # the one that draws
         self.scan = self._scan()
-        self._second_scan: Scan | None = None
+        self._second: tuple[Stamp, Scan] | None = None
         self._misfiled: set[str] = set()  # UUIDs; libvirt has not been asked about them yet
         self._known: dict[str, KnownCheckpoints | None] = {}  # by UUID
         self._keeper = options.keeper(dirs) if options.keeper is not None else None
@@ -69,6 +70,14 @@ class _Run:
         scan = scan_all(self.surveyor.documents)
         scan.skipped = set(Kind) - self.options.kinds
         return scan
+
+    def _scan_again(self) -> Scan:
+        """A second scan that knows all names of now: one that was made is used again only while
+        no name has come or gone since. Who adds a link to a file holds the lock of its UUID."""
+        second = self._second
+        if second is None or not second[0].is_current(self.dirs):
+            second = self._second = stamp(self.dirs), self._scan()
+        return second[1]
 
     def all(self) -> RunResult:
         uuids, unknown = self._chosen()
@@ -159,9 +168,7 @@ class _Run:
             return False
         if uuid in self.scan.names_of or self.scan.incomplete:
             return False
-        if self._second_scan is None:
-            self._second_scan = self._scan()
-        again = self._second_scan
+        again = self._scan_again()
         return uuid not in again.names_of and not again.incomplete
 
     def _one(self, uuid: str) -> DomainResult:
@@ -172,9 +179,9 @@ class _Run:
         done: list[Step] = []
         try:
             if self.options.dry_run or not names:
-                plan = self._plan(uuid)
+                plan = self._look(uuid)
                 if self._asks(uuid):
-                    plan = self._plan(uuid)
+                    plan = self._look(uuid)
                 if self.options.dry_run or not plan.steps:
                     return self._result(name, plan, plan.steps)
             plan = self._attempt(uuid, done)
@@ -188,6 +195,15 @@ class _Run:
             return self._result(name, Plan(uuid, name), done, str(error))._replace(failed=True)
         finally:
             self.applier.close_domain()
+
+    def _look(self, uuid: str) -> Plan:
+        """Plan without the lock: for a dry run, and to see whether there is anything to do."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._plan(uuid)
+            except Changed:
+                self._look_again()
+        return self._plan(uuid)
 
     def _attempt(self, uuid: str, done: list[Step]) -> Plan:
         with self.locks.hold(uuid):
@@ -209,7 +225,7 @@ class _Run:
     def _look_again(self) -> None:
         """Rotated or renamed: there are new names as well."""
         self.scan = self._scan()
-        self._second_scan = None
+        self._second = None
 
     def _plan(self, uuid: str) -> Plan:
         plan = self._plan_from(self.scan, uuid)
@@ -217,12 +233,11 @@ class _Run:
             return plan
         # A listing that runs while libvirt renames a domain, or virtlogd rotates a log, can
         # miss both the old and the new name: nothing is unreferenced before a second scan
-        # has found the same.
-        if self._second_scan is None:
-            self._second_scan = self._scan()
-        again = self._plan_from(self._second_scan, uuid)
+        # has found the same. With the lock held it is one that saw all that happened before:
+        # the hook may have converted a new domain of this UUID while the lock was waited for.
+        again = self._plan_from(self._scan_again(), uuid)
         if not _trashed(again) <= _trashed(plan):
-            self._second_scan = None
+            self._second = None
             raise Changed(next(iter(plan.steps)).path(self.layout))
         return again
 

@@ -89,6 +89,10 @@ def pairs(view: View) -> list[Pair]:
     return ([view.config] if view.config is not None else []) + list(view.metadata)
 
 
+IF_IT_STAYS = "if this stays, run: uuidfs check --repair"
+"""The end of what report_rivals() says."""
+
+
 def report_rivals(draft: Draft) -> None:
     """Say of each name that another one has the same UUID."""
     names = " and ".join(repr(name) for name in draft.view.rivals)
@@ -97,7 +101,7 @@ def report_rivals(draft: Draft) -> None:
             Problem(
                 f"{draft.layout.names[Kind.CONFIG].path}/{name}.xml",
                 f"the configs of {names} carry one UUID: libvirt is renaming the domain, or was "
-                "killed in a rename; if this stays, run: uuidfs check --repair",
+                f"killed in a rename; {IF_IT_STAYS}",
                 name,
             )
         )

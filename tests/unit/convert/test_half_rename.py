@@ -149,6 +149,26 @@ def test_a_copy_without_the_snapshots_is_no_rename(tree: Tree) -> None:
     assert facts(tree.host) == before
 
 
+@pytest.mark.parametrize("told", [None, "shop"])
+def test_a_link_that_opens_nothing_loses(tree: Tree, told: str | None) -> None:
+    """Its file was taken for deleted, and the way back is closed while there are two names."""
+    config = tree.host.config_of("shop").read_bytes()
+    (tree.host.store("config") / f"{WEB.uuid}.xml").unlink()
+    assert finish(tree, says(told)) == FinishedRename(WEB.uuid, "shop", ("web",))
+    assert not os.path.lexists(tree.host.config_of("web"))
+    assert convert(layout(tree), Options()).exit_code == 0
+    assert tree.host.config_of("shop").read_bytes() == config
+
+
+def test_a_link_that_opens_nothing_does_not_win(tree: Tree) -> None:
+    (tree.host.store("config") / f"{WEB.uuid}.xml").unlink()
+    before = facts(tree.host)
+    with pytest.raises(Refused, match="its file is missing from the store"):
+        finish(tree, says("web"))
+    assert facts(tree.host) == before
+    assert tree.host.config_of("web").is_symlink()
+
+
 def test_a_domain_that_takes_the_old_name_while_virsh_is_asked_keeps_its_config(
     tree: Tree,
 ) -> None:

@@ -1,0 +1,79 @@
+"""Whether a scan may be used again: never after a name came or went."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Build
+from tests.support.trees import Tree, sample
+from uuidfs.files import change
+from uuidfs.files.directory import opened
+from uuidfs.files.trusted import TrustedDirs
+from uuidfs.layout.connections import system
+from uuidfs.layout.places import Kind, Place
+from uuidfs.survey.stamp import stamp
+
+
+def test_a_quiet_tree(make_tree: Build) -> None:
+    tree = make_tree(*sample())
+    time.sleep(0.2)
+    with TrustedDirs(system(os.fspath(tree.host.root))) as dirs:
+        first = stamp(dirs)
+        assert first.is_current(dirs)
+        time.sleep(0.2)
+        assert first.is_current(dirs)
+
+
+def test_a_tree_that_was_changed_just_before(make_tree: Build) -> None:
+    """A change in the same tick of the clock would not show."""
+    tree = make_tree(*sample())
+    tree.host.config_of("new").touch()
+    with TrustedDirs(system(os.fspath(tree.host.root))) as dirs:
+        assert not stamp(dirs).is_current(dirs)
+
+
+def _exchange(directory: Path) -> None:
+    held = opened(Place(os.fspath(directory)))
+    assert held is not None
+    with held:
+        change.exchange(held, "one", held, "two")
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "a file comes": lambda directory: (directory / "new").touch(),
+    "a file goes": lambda directory: (directory / "two").unlink(),
+    "a file is replaced": lambda directory: os.rename(directory / "one", directory / "two"),
+    "two are exchanged": _exchange,
+    "a link comes": lambda directory: (directory / "link").symlink_to("two"),
+    "a directory goes": lambda directory: (directory / "dir").rmdir(),
+}
+
+
+@pytest.mark.parametrize("act", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("where", [*(kind.value for kind in Kind), "status"])
+def test_every_change_shows(make_tree: Build, where: str, act: Callable[[Path], None]) -> None:
+    tree = make_tree(*sample())
+    directory = _directory(tree, where)
+    for name in ("one", "two"):
+        (directory / name).touch()
+    (directory / "dir").mkdir()
+    time.sleep(0.2)
+    with TrustedDirs(system(os.fspath(tree.host.root))) as dirs:
+        first = stamp(dirs)
+        assert first.is_current(dirs)
+        act(directory)
+        assert not first.is_current(dirs)
+
+
+def _directory(tree: Tree, where: str) -> Path:
+    host = tree.host
+    return {
+        "config": host.config,
+        "log": host.log,
+        "snapshot": host.snapshot,
+        "checkpoint": host.checkpoint,
+        "status": host.status,
+    }[where]
