@@ -150,10 +150,8 @@ def size(reconciler: Reconciler) -> tuple[int, int]:
     return len(os.listdir(f"/proc/{pid}/fd")), pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-REFUSED = re.compile(
-    r"(/etc/libvirt/qemu/\S+\.xml): it has the UUID of '\S+', and differs from it in"
-)
-"""libvirtd was killed in a rename, and the domain changed before anybody finished it."""
+REFUSED = re.compile(r"(/etc/libvirt/qemu/\S+\.xml): it has the UUID of '\S+'")
+"""libvirtd was killed in a rename, and the domain changed or undefined before it was finished."""
 
 
 def settle(host: PrivateHost, reconciler: Reconciler) -> list[str]:
@@ -162,7 +160,9 @@ def settle(host: PrivateHost, reconciler: Reconciler) -> list[str]:
     moved: list[str] = []
     end = time.monotonic() + PATIENCE
     while (check := host.uuidfs("check", "--json")).code != 0:
-        assert time.monotonic() < end, f"{check}\n{reconciler.said()}"
+        if time.monotonic() > end:
+            tree = host.run("ls", "-lRi", "/etc/libvirt/qemu", "/run/libvirt/qemu").out
+            raise AssertionError(f"{check}\n{tree}\n{reconciler.said()}")
         for path in set(REFUSED.findall(reconciler.said()[before:])) - set(moved):
             host.run("mv", path, "/run/").ok()
             moved.append(path)

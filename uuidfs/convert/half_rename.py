@@ -51,6 +51,7 @@ def finish_rename(
         names = scan.names_of.get(uuid, [])
         if len(names) < 2:
             return None
+        _expect_configs(layout, scan, names)
         seen = _Names(dirs, names)
         winner = _winner(dirs, scan, uuid, names, ask(layout, uuid))
         losers = tuple(name for name in names if name != winner)
@@ -60,6 +61,22 @@ def finish_rename(
             for loser in losers:
                 _retire(dirs, applier, uuid, winner, loser, seen.configs[loser])
         return FinishedRename(uuid, winner, losers)
+
+
+def _expect_configs(layout: Layout, scan: Scan, names: list[str]) -> None:
+    """Raise Refused where one of the names is that of a running domain without a config.
+
+    A half rename whose domain was started and undefined leaves that: libvirt forgets the domain at
+    its end, and a daemon that is started again finds the other name's config.
+    """
+    running = [name for name in names if scan.source_of[name] != "config"]
+    if running:
+        other = next((name for name in names if name not in running), names[0])
+        raise Refused(
+            f"{layout.names[Kind.CONFIG].path}/{other}.xml",
+            f"it has the UUID of {running[0]!r}, which runs and has no config",
+            "if that one was undefined, move this file away: libvirt's next start brings it back",
+        )
 
 
 class _Names:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Build
-from tests.support.libvirt import libvirt_domrename
-from tests.support.trees import Domain, Tree, domain_xml, uuid_for
+from tests.support.libvirt import libvirt_clean_up, libvirt_domrename
+from tests.support.trees import Domain, Tree, domain_xml, status_xml, uuid_for
 from tests.support.truth import broken_promises, fact, facts, trashed
 from uuidfs.convert.half_rename import FinishedRename, finish_rename
 from uuidfs.convert.results import Options
@@ -167,6 +167,17 @@ def test_a_link_that_opens_nothing_does_not_win(tree: Tree) -> None:
         finish(tree, says("web"))
     assert facts(tree.host) == before
     assert tree.host.config_of("web").is_symlink()
+
+
+def test_the_domain_was_started_and_undefined(tree: Tree) -> None:
+    """Its only config is the other name's, which libvirt does not know before its next start."""
+    libvirt_clean_up(tree.host, "web")
+    (tree.host.status / "web.xml").write_bytes(status_xml("web", WEB.uuid))
+    before = facts(tree.host)
+    why = r"shop\.xml: it has the UUID of 'web', which runs and has no config"
+    with pytest.raises(Refused, match=why):
+        finish(tree, says("web"))
+    assert facts(tree.host) == before
 
 
 def test_a_domain_that_takes_the_old_name_while_virsh_is_asked_keeps_its_config(
