@@ -61,6 +61,7 @@ SHORT = [
         converted        | o   | undefine          | convert
         converted        | o   | redefine          | convert
         undefined        |     | define again      | convert | convert
+        converted        |     | save              | revert | fast path
         undefined        | l   | define again      | convert | full pass
         trashed snapshot | s   | snapshot          | restore
         trashed snapshot | s   | undefine          | restore

@@ -2,8 +2,10 @@
 
 import os
 import time
+from functools import partial
 from typing import NamedTuple
 
+from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind
@@ -12,43 +14,51 @@ _TICK = 100_000_000
 """Nanoseconds. File systems take their times from a clock that ticks every 1 to 10 ms, so a
 directory that was changed just before a scan may be changed during it and show the same time."""
 
-_Seen = tuple[int, int, int] | None
-"""Inode number, mtime and ctime in nanoseconds of one directory; None where there is none."""
-
 
 class Stamp(NamedTuple):
     """The directories that libvirt names files in; taken *before* a scan lists them."""
 
     taken: int  # nanoseconds since the epoch
-    seen: tuple[_Seen, ...]
+    seen: tuple[object, ...]  # of each directory
+    newest: int  # of all its times
 
     def is_current(self, dirs: TrustedDirs) -> bool:
         """Whether a scan that began then would find the same names now.
 
         May say no without need, never yes in error. Adding, removing, renaming and exchanging
-        entries changes a directory's mtime (rename(2) and the file systems of Linux). Raises
-        UuidfsError where a directory cannot be looked at.
+        entries changes a directory's mtime (rename(2) and the file systems of Linux). A directory
+        that cannot be looked at makes it no.
         """
-        newest = max((max(seen[1:]) for seen in self.seen if seen is not None), default=0)
-        return newest + _TICK < self.taken and self.seen == _look(dirs)
+        return self.newest + _TICK < self.taken and self.seen == stamp(dirs).seen
 
 
 def stamp(dirs: TrustedDirs) -> Stamp:
-    """What :meth:`Stamp.is_current` is asked of later. Raises UuidfsError."""
-    return Stamp(time.time_ns(), _look(dirs))
+    """What :meth:`Stamp.is_current` is asked of later."""
+    taken, newest = time.time_ns(), 0
+    seen: list[object] = []
+    looks = [partial(_names, dirs, kind) for kind in Kind]
+    for look in (*looks, partial(_status, dirs)):
+        try:
+            status = look()
+        except UuidfsError:
+            seen.append(object())  # the scan reports it; it is equal to nothing
+            continue
+        if status is None:
+            seen.append(None)
+            continue
+        newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
+        seen.append((status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    return Stamp(taken, tuple(seen), newest)
 
 
-def _look(dirs: TrustedDirs) -> tuple[_Seen, ...]:
-    found: list[_Seen] = []
-    for kind in Kind:
-        names = dirs.names(kind)
-        found.append(_seen_of(names.status()) if names is not None else None)
-    status = opened(dirs.layout.status)
-    if status is None:
-        return (*found, None)
-    with status:
-        return (*found, _seen_of(status.status()))
+def _names(dirs: TrustedDirs, kind: Kind) -> os.stat_result | None:
+    names = dirs.names(kind)
+    return names.status() if names is not None else None
 
 
-def _seen_of(status: os.stat_result) -> _Seen:
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+def _status(dirs: TrustedDirs) -> os.stat_result | None:
+    directory = opened(dirs.layout.status)
+    if directory is None:
+        return None
+    with directory:
+        return directory.status()

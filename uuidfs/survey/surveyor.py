@@ -1,9 +1,20 @@
 """A closer view of single domains: what lies at each of their names and in the store."""
 
+from collections.abc import Iterator
+
 from uuidfs.errors import Changed
+from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
-from uuidfs.layout.names import MOVED_MARK, config_target, log_base, log_entry, log_target
+from uuidfs.layout.names import (
+    KEEP_TEMP,
+    LINK_TEMP,
+    MOVED_MARK,
+    config_target,
+    log_base,
+    log_entry,
+    log_target,
+)
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
@@ -177,22 +188,27 @@ class Surveyor:
         return store.look(uuid + MOVED_MARK) if store is not None else None
 
     def _leftovers(self, scan: Scan, uuid: str) -> list[Leftover]:
+        """Of configs and logs. Not from the scan: who held the lock before may have been killed,
+        and left the only name of libvirt's newest version."""
         result = []
-        for kind, waiting, entry in sorted(scan.leftovers.get(uuid, ()), key=str):
-            store = self.dirs.store(kind)
+        for kind in (Kind.CONFIG, Kind.LOG):
+            store = self.dirs.store(kind) if not scan.leaves_out(kind) else None
             if store is None:
                 continue
-            if waiting:
-                room = store.child(STORE)
-                if room is None:
-                    continue
+            for entry in (uuid + KEEP_TEMP, uuid + LINK_TEMP):
+                if (found := store.look(entry)) is not None:
+                    result.append(Leftover(kind, False, entry, found))
+            room = store.child(STORE)
+            if room is not None:
                 with room:
-                    found = room.look(entry)
-            else:
-                found = store.look(entry)
-            if found is not None:
-                result.append(Leftover(kind, waiting, entry, found))
+                    result += _waiting(kind, uuid, room)
         return result
+
+
+def _waiting(kind: Kind, uuid: str, room: Directory) -> Iterator[Leftover]:
+    for entry in sorted(room.list()):
+        if entry.startswith(uuid) and (found := room.look(entry)) is not None:
+            yield Leftover(kind, True, entry, found)
 
 
 def _with_twins(view: View) -> tuple[Leftover, ...]:

@@ -22,6 +22,8 @@ def is_up_to_date(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
     name = names[0]
     if uuid in scan.once_notes or name in (scan.once or ()):
         return False  # few domains have such a mark, and none for long
+    if scan.unreadable:
+        return False  # a whole directory: the view leaves out what it holds, and others go on
     if scan.source_of[name] == "config":
         if scan.configs.get(f"{name}.xml") is None or f"{uuid}.xml" not in scan.config_store:
             return False

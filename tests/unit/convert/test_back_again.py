@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -97,3 +98,13 @@ def test_after_a_scan(make_tree: Build, monkeypatch: pytest.MonkeyPatch, number:
     run(tree)
     assert [tree.host.config_of("web").read_bytes()] == written
     assert not os.path.lexists(tree.host.store("config") / f"{AWAY.uuid}.xml")
+
+
+def test_a_kind_that_cannot_be_handled_stops_no_other(make_tree: Build) -> None:
+    tree = make_tree(WEB, AWAY)
+    run(tree)
+    libvirt_clean_up(tree.host, "away")
+    shutil.rmtree(tree.host.checkpoint)
+    tree.host.checkpoint.touch()
+    result = convert(system(os.fspath(tree.host.root)), Options())
+    assert [domain.error for domain in result.domains if domain.error] == []
