@@ -49,6 +49,9 @@ class Follower:
         self._looks = _LOOKS
         self._told: set[Problem] = set(chain.problems)
         self._seen = chain.keys  # read, or not to be read; all of them are open
+        self._copies: set[tuple[int, int]] = (
+            set()
+        )  # that came before the present file, while that is read
         current = [file for file in chain.files if not file.packed and file.source != Source.TRASH]
         self._place = self._begin(current[-1]) if current else None
 
@@ -112,7 +115,8 @@ class Follower:
         """logrotate has copied the file and cut it (copytruncate): its end is in the copy."""
         self._look()
         for file in reversed(self._chain.files):
-            if file.key in self._seen or file.source is Source.TRASH:
+            is_known = file.key in self._seen and file.key not in self._copies
+            if is_known or file.source is Source.TRASH:
                 continue
             found = False
             for piece in _rest(file, place.offset, place.mark):
@@ -121,6 +125,7 @@ class Follower:
                     yield piece
             if found:
                 self._seen.add(file.key)
+                self._copies.discard(file.key)
                 return
 
     def _newer(self) -> list[LogFile]:
@@ -139,6 +144,9 @@ class Follower:
             if self._place.file.key in keys:
                 files = files[keys.index(self._place.file.key) + 1 :]
         files = [file for file in files if file.key not in self._seen]
+        # logrotate copies a file first and cuts it later: a copy seen in between is not read.
+        self._copies |= self._chain.keys - self._seen - {file.key for file in files}
+        self._copies &= self._chain.keys
         self._seen |= self._chain.keys
         return files
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -73,6 +74,46 @@ def test_it_follows_what_logrotate_copies_and_cuts(host: LogHost) -> None:
         os.truncate(host.stored(), 0)
         host.write(b"second\nthird\n"[::-1])
         follow.has(b"first\nnot seen yet\nsecond\n" + b"second\nthird\n"[::-1])
+
+
+def test_a_copy_that_it_sees_before_the_log_is_cut(
+    host: LogHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """logrotate takes its time for a large log; the line came after the last read."""
+    host.start()
+    host.write(b"first\n" * 100)
+    events: list[Callable[[], object]] = []
+    real = Logs.signature
+
+    def signature(self: Logs) -> tuple[int, ...]:
+        if events:
+            events.pop()()
+        return real(self)
+
+    def line_and_copy() -> None:
+        host.write(b"not seen yet\n")
+        shutil.copy(host.stored(), host.stored(".1"))
+
+    monkeypatch.setattr(Logs, "signature", signature)
+    problems: list[Problem] = []
+    with Logs(host.layout) as logs:
+        subject = find(logs, "a")
+        chain = logs.chain(subject, names_of(logs.scan(), subject))
+        follower = Follower(logs, subject, chain, problems.append)
+        try:
+            chunks = follower.chunks()
+            while next(chunks):
+                pass
+            events.append(line_and_copy)
+            while events:
+                assert next(chunks) == b""
+            os.truncate(host.stored(), 0)
+            host.write(b"second\n")
+            said = b"".join(itertools.islice(chunks, 10))
+            assert said == b"not seen yet\nsecond\n"
+        finally:
+            follower.close()
+    assert problems == []
 
 
 def test_it_waits_for_the_first_log_and_for_a_new_inode_of_an_old_number(host: LogHost) -> None:
