@@ -42,7 +42,9 @@ _ALLOWED = (
 
 def pytest_configure() -> None:
     """Shells start background jobs with SIGINT ignored, and nohup(1) everything with SIGHUP; what
-    tests start would inherit that."""
+    tests start would inherit that. A user with a group of his own makes directories that the group
+    may write to, which root's are not: no lock is taken in those."""
+    os.umask(0o022)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
