@@ -14,6 +14,8 @@ from uuidfs.keepsakes.sources import Source, source_of
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+
 TPM = "tpm~tpm2~tpm2-00.permall"
 
 

@@ -27,6 +27,8 @@ from uuidfs.keepsakes import tend
 from uuidfs.keepsakes.tend import keeper
 from uuidfs.layout.connections import system
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+
 TPM = "tpm~tpm2~tpm2-00.permall"
 
 

@@ -10,6 +10,8 @@ from tests.support.process import Done, uuidfs
 from tests.support.secrets import NAME, NVRAM, UUID, WEB, furnish, kept, undefine, with_secrets
 from tests.support.trees import Domain, Tree, domain_xml, snapshot_xml, uuid_for
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+
 OTHER = Domain("db", uuid_for("db"))
 
 
