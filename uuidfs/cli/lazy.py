@@ -29,7 +29,7 @@ _FIRST = [
     "uuidfs rename --help              a command's options and examples",
 ]
 
-_NOISE = re.compile(r"; x>=\d+|\s*\[(x>=\d+|required)\]$")
+_NOISE = re.compile(r"; x>=\d+|\s*\\?\[(x>=\d+|required)\]$|\\(?=\[default: )")
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
