@@ -32,7 +32,16 @@ MORE = {
     "session": {"render.migration"},
     "outdated": {"render.outdated"},
 }
-SLOW = {"lxml", "watchdog", "libvirt", "rich", "prometheus_client", "filelock", "tomllib"}
+# typer 0.15 imports rich itself where it is installed (Debian 13).
+_TYPERS = subprocess.run(
+    [sys.executable, "-c", "import sys, typer; print(*sys.modules)"],
+    capture_output=True,
+    text=True,
+    check=True,
+).stdout.split()
+SLOW = {"lxml", "watchdog", "libvirt", "rich", "prometheus_client", "filelock", "tomllib"} - {
+    *_TYPERS
+}
 
 # Each command is made in a process of its own, which costs no new start of Python.
 MAKE_EACH = """
