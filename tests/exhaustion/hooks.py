@@ -47,29 +47,25 @@ def changes_nothing(name: str, arguments: tuple[Any, ...]) -> bool:
 def _holding(real: Callable[..., Any]) -> Callable[..., Any]:
     """Locks.hold; before a lock is taken anybody may work: what was seen until then may be old."""
 
-    def hold(self: Locks, uuid: str) -> Any:
-        return _held(real, self, uuid)
+    @contextmanager
+    def hold(self: Locks, uuid: str) -> Iterator[None]:
+        process = getattr(here, "process", None)
+        if process is None:
+            with real(self, uuid):
+                yield
+            return
+        if here.run.arrive(process, look=False, quiet=False) == "fail":
+            raise SystemCallFailed("lock", uuid, OSError(errno.EIO, "injected"))
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(real(self, uuid))
+            except Busy:
+                process.sees("busy")
+                raise
+            process.sees("locked")
+            yield
 
     return hold
-
-
-@contextmanager
-def _held(real: Callable[..., Any], *arguments: Any) -> Iterator[None]:
-    process = getattr(here, "process", None)
-    if process is None:
-        with real(*arguments):
-            yield
-        return
-    if here.run.arrive(process, look=False, quiet=False) == "fail":
-        raise SystemCallFailed("lock", arguments[1], OSError(errno.EIO, "injected"))
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(real(*arguments))
-        except Busy:
-            process.sees("busy")
-            raise
-        process.sees("locked")
-        yield
 
 
 @contextmanager

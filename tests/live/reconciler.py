@@ -4,7 +4,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.live.private_host import ENVIRONMENT, PrivateHost, uuidfs_command
 from tests.live.views import plain_files
@@ -31,13 +31,17 @@ class Reconciler(Daemon):
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
             return int(file.read().split()[0])
 
-    def settle(self, *, clean_only: bool = False) -> None:
+    def settle(
+        self, *, clean_only: bool = False, meanwhile: Callable[[], object] = lambda: None
+    ) -> None:
         """Wait until it has nothing left to do. ``clean_only``: libvirtd was killed, so that
-        half-written files of no domain may stay."""
+        half-written files of no domain may stay. ``meanwhile``: what a person does, again and
+        again."""
         found = ""
 
         def done() -> bool:
             nonlocal found
+            meanwhile()
             check = self.host.uuidfs("check", "--json")
             found = f"{plain_files(self.host)} {check.out if check.code else ''}"
             return check.code == 0 and (clean_only or plain_files(self.host) == [])
@@ -45,7 +49,8 @@ class Reconciler(Daemon):
         try:
             wait_for(done, "the reconciler is done")
         except AssertionError as error:
-            tree = self.host.run("ls", "-lRi", "/etc/libvirt/qemu", "/var/log/libvirt/qemu").out
+            where = ("/etc/libvirt/qemu", "/run/libvirt/qemu", "/var/log/libvirt/qemu")
+            tree = self.host.run("ls", "-lRi", *where).out
             raise AssertionError(f"{error}: {found}\n{tree}") from None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.live.private_host import PrivateHost
 from tests.live.reconciler import Reconciler
-from tests.live.test_rename_killed import UUID, Call, forget, killed, prepare, rename_under_strace
+from tests.live.test_rename_killed import UUID, Call, killed, prepare, undisturbed
 from tests.support.process import wait_for
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
@@ -17,10 +17,8 @@ CONFIGS = "/etc/libvirt/qemu"
 
 def last_step(host: PrivateHost) -> Call:
     """The removal of the old config in a rename that is not disturbed."""
-    prepare(host)
-    trace = rename_under_strace(host, None)
-    forget(host)
-    removed: list[str] = re.findall(r'^\d+ +unlink\("([^"]*)"', trace, re.MULTILINE)
+    pattern = re.compile(r'^\d+ +unlink\("([^"]*)"', re.MULTILINE)
+    removed: list[str] = pattern.findall(undisturbed(host))
     return "unlink", removed.index(f"{CONFIGS}/old.xml") + 1
 
 

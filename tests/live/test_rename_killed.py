@@ -68,11 +68,17 @@ def seen(host: PrivateHost) -> tuple[list[str], list[str], list[str]]:
     return names, sorted(snapshots), sorted(checkpoints)
 
 
-def steps(host: PrivateHost) -> list[Call]:
-    """The calls of a rename that is not disturbed."""
+def undisturbed(host: PrivateHost) -> str:
+    """The trace of a rename that comes to its end; the host is empty before and after it."""
     prepare(host)
     trace = rename_under_strace(host, None)
     forget(host)
+    return trace
+
+
+def steps(host: PrivateHost) -> list[Call]:
+    """The calls of a rename that is not disturbed."""
+    trace = undisturbed(host)
     found: list[tuple[str, str]] = re.findall(r"^(\d+) +(\w+)\(.*$", trace, re.MULTILINE)
     thread = next(line.split()[0] for line in trace.splitlines() if "/new.xml" in line)
     names = [name for number, name in found if number == thread]

@@ -16,7 +16,6 @@ from tests.live.conftest import MakeHost
 from tests.live.private_host import PrivateHost
 from tests.live.reconciler import Reconciler
 from tests.live.views import plain_files
-from tests.support.process import PATIENCE
 
 SECONDS = float(os.environ.get("UUIDFS_SOAK_SECONDS", "30"))
 # UUIDFS_SEED=0 takes another one each time; .ci/run says the same each time.
@@ -154,20 +153,18 @@ REFUSED = re.compile(r"(/etc/libvirt/qemu/\S+\.xml): it has the UUID of '\S+'")
 """libvirtd was killed in a rename, and the domain changed or undefined before it was finished."""
 
 
-def settle(host: PrivateHost, reconciler: Reconciler) -> list[str]:
-    """Wait until check is clean; does what the reconciler asks a person to do, and returns it."""
-    before = len(reconciler.said())
-    moved: list[str] = []
-    end = time.monotonic() + PATIENCE
-    while (check := host.uuidfs("check", "--json")).code != 0:
-        if time.monotonic() > end:
-            tree = host.run("ls", "-lRi", "/etc/libvirt/qemu", "/run/libvirt/qemu").out
-            raise AssertionError(f"{check}\n{tree}\n{reconciler.said()}")
-        for path in set(REFUSED.findall(reconciler.said()[before:])) - set(moved):
-            host.run("mv", path, "/run/").ok()
-            moved.append(path)
-        time.sleep(0.2)
-    return moved
+class Person:
+    """Does what the reconciler asks a person to do, from now on."""
+
+    def __init__(self, host: PrivateHost, reconciler: Reconciler) -> None:
+        self.host, self.reconciler = host, reconciler
+        self.before = len(reconciler.said())
+        self.moved: list[str] = []
+
+    def decides(self) -> None:
+        for path in set(REFUSED.findall(self.reconciler.said()[self.before :])) - {*self.moved}:
+            self.host.run("mv", path, "/run/").ok()
+            self.moved.append(path)
 
 
 def test_soak(make_host: MakeHost, uuidfs_works: None) -> None:
@@ -191,12 +188,15 @@ def test_soak(make_host: MakeHost, uuidfs_works: None) -> None:
         before = size(reconciler)
         for thread in threads:
             thread.join()
-        decided = settle(host, reconciler)
+        person = Person(host, reconciler)
+        reconciler.settle(clean_only=True, meanwhile=person.decides)
         after = size(reconciler)
-    assert len(decided) <= kills["libvirtd"], decided
-    print(f"kills {kills}; decided {decided}; descriptors and KiB {before} -> {after}")
+        found = host.uuidfs("check", "--json").json["findings"]
+    assert len(person.moved) <= kills["libvirtd"], person.moved
+    print(f"kills {kills}; moved away {person.moved}; descriptors and KiB {before} -> {after}")
     for operator in operators:
         print(dict(sorted(operator.done.items())))
+    assert found == []
     assert after[0] <= before[0] + 2
     assert after[1] <= before[1] * 1.2 + 2048
     uuids = host.virsh("list", "--all", "--uuid").ok().out.split()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import REPOSITORY
+from tests.support.rights import root_only
 
 EXPORT = REPOSITORY / "packaging/export"
 
@@ -54,7 +55,7 @@ def test_of_a_checkout_what_git_tracks_goes_into_packages(tmp_path: Path) -> Non
     assert (tmp_path / "out/tracked").read_text() == "edited, and not committed"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+@root_only
 def test_root_builds_in_the_checkout_of_somebody_else(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     (checkout / "packaging").mkdir(parents=True)

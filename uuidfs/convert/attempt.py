@@ -27,18 +27,30 @@ def attempt(
     try ``look_again`` forgets what was known of names. Raises what a step or ``look`` raises;
     Changed only after the last try. Every step that is in ``done`` stays done.
     """
-    for number in range(1, tries + 1):
+
+    def once() -> Plan:
+        plan = look()
+        for step in plan.steps:
+            applier.run(step)
+            done.append(step)
+            change.trace("attempt: step done")
+        return plan
+
+    def forget() -> None:
+        applier.close_domain()
+        look_again()
+
+    return again(once, forget, tries)
+
+
+def again(act: Callable[[], Plan], forget: Callable[[], None], tries: int = TRIES) -> Plan:
+    """Act until libvirt changes nothing meanwhile; ``forget`` what was known before another try.
+
+    Raises what ``act`` raises; Changed only after the last try.
+    """
+    for _ in range(tries - 1):
         try:
-            plan = look()
-            for step in plan.steps:
-                applier.run(step)
-                done.append(step)
-                change.trace("attempt: step done")
+            return act()
         except Changed:
-            if number == tries:
-                raise
-            applier.close_domain()
-            look_again()
-        else:
-            return plan
-    raise AssertionError("tries is at least 1")
+            forget()
+    return act()

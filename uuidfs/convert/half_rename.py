@@ -63,6 +63,11 @@ def finish_rename(
         return FinishedRename(uuid, winner, losers)
 
 
+def _path(layout: Layout, name: str) -> str:
+    """Of a name's config, for messages."""
+    return f"{layout.names[Kind.CONFIG].path}/{name}.xml"
+
+
 def _expect_configs(layout: Layout, scan: Scan, names: list[str]) -> None:
     """Raise Refused where one of the names is that of a running domain without a config.
 
@@ -73,7 +78,7 @@ def _expect_configs(layout: Layout, scan: Scan, names: list[str]) -> None:
     if running:
         other = next((name for name in names if name not in running), names[0])
         raise Refused(
-            f"{layout.names[Kind.CONFIG].path}/{other}.xml",
+            _path(layout, other),
             f"it has the UUID of {running[0]!r}, which runs and has no config",
             "if that one was undefined, move this file away: libvirt's next start brings it back",
         )
@@ -91,7 +96,7 @@ class _Names:
     def _look(self, name: str) -> Entry:
         found = self.directory.look(f"{name}.xml") if self.directory is not None else None
         if found is None:  # libvirt has finished the rename
-            raise Changed(f"{self.dirs.layout.names[Kind.CONFIG].path}/{name}.xml")
+            raise Changed(_path(self.dirs.layout, name))
         return found
 
     def _read(self, name: str) -> bytes | None:
@@ -102,7 +107,7 @@ class _Names:
             directory, entry = self.dirs.store(Kind.CONFIG), found.text.rpartition("/")[2]
         data = directory.read(entry, MAX_BYTES) if directory is not None else None
         if data is None and found.text is None:
-            raise Changed(f"{self.dirs.layout.names[Kind.CONFIG].path}/{name}.xml")
+            raise Changed(_path(self.dirs.layout, name))
         return data
 
     def check(self, winner: str, loser: str) -> None:
@@ -110,13 +115,12 @@ class _Names:
         the name, and a new name has the other one's snapshots. libvirt (9.0 to 12.8) writes those
         first, then the new config with nothing but the name changed. Checkpoints tell nothing: a
         daemon that was restarted after a rename does not know them, and writes none."""
-        directory = self.dirs.layout.names[Kind.CONFIG].path
-        path = f"{directory}/{loser}.xml"
+        path = _path(self.dirs.layout, loser)
         winning, losing = self.documents[winner], self.documents[loser]
         if winning is None:
             reason = f"its file is missing from the store, and {loser!r} has the same UUID"
             advice = f"bring it back; what there is: uuidfs trash list {winner}"
-            raise Refused(f"{directory}/{winner}.xml", reason, advice)
+            raise Refused(_path(self.dirs.layout, winner), reason, advice)
         advice = (
             "one may be a copy of the other: give the copy a UUID of its own, or move it away; "
             "nothing was done to either"
@@ -192,7 +196,7 @@ def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: st
     for name in regular:
         found = config.stat(f"{name}.xml") if config is not None else None
         if found is None:  # libvirt has finished the rename
-            raise Changed(f"{layout.names[Kind.CONFIG].path}/{name}.xml")
+            raise Changed(_path(layout, name))
         written[name] = found.st_mtime_ns
     if written:
         return max(written, key=lambda name: (written[name], name))

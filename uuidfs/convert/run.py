@@ -6,7 +6,7 @@ from functools import partial
 
 from uuidfs import workers
 from uuidfs.apply.applier import Applier
-from uuidfs.convert.attempt import TRIES, attempt
+from uuidfs.convert.attempt import again, attempt
 from uuidfs.convert.handled import Handled
 from uuidfs.convert.remove_stores import remove_stores
 from uuidfs.convert.results import DomainResult, Options, RunResult
@@ -198,12 +198,7 @@ class _Run:
 
     def _look(self, uuid: str) -> Plan:
         """Plan without the lock: for a dry run, and to see whether there is anything to do."""
-        for _ in range(TRIES - 1):
-            try:
-                return self._plan(uuid)
-            except Changed:
-                self._look_again()
-        return self._plan(uuid)
+        return again(partial(self._plan, uuid), self._look_again)
 
     def _attempt(self, uuid: str, done: list[Step]) -> Plan:
         with self.locks.hold(uuid):

@@ -49,9 +49,8 @@ class Follower:
         self._looks = _LOOKS
         self._told: set[Problem] = set(chain.problems)
         self._seen = chain.keys  # read, or not to be read; all of them are open
-        self._copies: set[tuple[int, int]] = (
-            set()
-        )  # that came before the present file, while that is read
+        # Files that came since the present one was begun, and stand before it: maybe its copies.
+        self._copies: set[tuple[int, int]] = set()
         current = [file for file in chain.files if not file.packed and file.source != Source.TRASH]
         self._place = self._begin(current[-1]) if current else None
 
@@ -115,8 +114,7 @@ class Follower:
         """logrotate has copied the file and cut it (copytruncate): its end is in the copy."""
         self._look()
         for file in reversed(self._chain.files):
-            is_known = file.key in self._seen and file.key not in self._copies
-            if is_known or file.source is Source.TRASH:
+            if file.key in self._seen - self._copies or file.source is Source.TRASH:
                 continue
             found = False
             for piece in _rest(file, place.offset, place.mark):

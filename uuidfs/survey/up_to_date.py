@@ -22,15 +22,15 @@ def is_up_to_date(dirs: TrustedDirs, scan: Scan, uuid: str) -> bool:
     name = names[0]
     if uuid in scan.once_notes or name in (scan.once or ()):
         return False  # few domains have such a mark, and none for long
-    if scan.unreadable:
-        return False  # a whole directory: the view leaves out what it holds, and others go on
     if scan.source_of[name] == "config":
         if scan.configs.get(f"{name}.xml") is None or f"{uuid}.xml" not in scan.config_store:
             return False
     elif f"{uuid}.xml" in scan.config_store:
         return False
     return _logs(scan, name, uuid) and all(
-        _metadata(dirs, scan, kind, name, uuid) for kind in scan.meta_names
+        _metadata(dirs, scan, kind, name, uuid)
+        for kind in scan.meta_names
+        if not scan.leaves_out(kind)  # as the view does
     )
 
 

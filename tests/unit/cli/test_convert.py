@@ -11,10 +11,9 @@ import pytest
 
 from tests.conftest import Build
 from tests.support.process import REPOSITORY, uuidfs
+from tests.support.rights import root_only
 from tests.support.trees import domain_xml, uuid_for
 from tests.support.truth import fingerprint
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
 
 
 def test_convert_json_lists_domains_with_what_changed(make_tree: Build) -> None:

@@ -1,7 +1,5 @@
 """Renames that were cut in half, and directories that somebody moved."""
 
-import os
-
 import pytest
 
 from tests.conftest import Build
@@ -9,8 +7,6 @@ from tests.support.libvirt import libvirt_domrename, libvirt_save
 from tests.support.process import uuidfs
 from tests.support.trees import Domain, Tree, domain_xml, uuid_for
 from tests.support.truth import changes, fingerprint, trashed
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
 
 
 def _rename_cut_in_half(tree: Tree) -> None:

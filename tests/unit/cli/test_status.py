@@ -7,9 +7,8 @@ import pytest
 
 from tests.conftest import Build
 from tests.support.process import uuidfs
+from tests.support.rights import root_only
 from tests.support.trees import domain_xml, uuid_for
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
 
 
 def test_status_json_is_what_the_issue_promises(make_tree: Build) -> None:

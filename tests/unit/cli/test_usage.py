@@ -12,8 +12,6 @@ from tests.support.trees import Domain, build, domain_xml, sample, uuid_for
 from uuidfs.cli import options
 from uuidfs.errors import UsageError
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
-
 
 @pytest.mark.parametrize(
     "arguments",

@@ -4,7 +4,8 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -14,6 +15,18 @@ from uuidfs.history.follow import Follower
 from uuidfs.history.logs import Logs
 from uuidfs.history.subject import find, names_of
 from uuidfs.survey.scan import Problem
+
+
+@contextmanager
+def stepped(host: LogHost) -> Iterator[Iterator[bytes]]:
+    """What a follower of "a" reads, one step at a time; it has no problem to tell."""
+    problems: list[Problem] = []
+    with Logs(host.layout) as logs:
+        subject = find(logs, "a")
+        chain = logs.chain(subject, names_of(logs.scan(), subject))
+        with closing(Follower(logs, subject, chain, problems.append)) as follower:
+            yield follower.chunks()
+    assert problems == []
 
 
 def test_it_follows_across_rotations_renames_and_conversions(host: LogHost) -> None:
@@ -95,25 +108,16 @@ def test_a_copy_that_it_sees_before_the_log_is_cut(
         shutil.copy(host.stored(), host.stored(".1"))
 
     monkeypatch.setattr(Logs, "signature", signature)
-    problems: list[Problem] = []
-    with Logs(host.layout) as logs:
-        subject = find(logs, "a")
-        chain = logs.chain(subject, names_of(logs.scan(), subject))
-        follower = Follower(logs, subject, chain, problems.append)
-        try:
-            chunks = follower.chunks()
-            while next(chunks):
-                pass
-            events.append(line_and_copy)
-            while events:
-                assert next(chunks) == b""
-            os.truncate(host.stored(), 0)
-            host.write(b"second\n")
-            said = b"".join(itertools.islice(chunks, 10))
-            assert said == b"not seen yet\nsecond\n"
-        finally:
-            follower.close()
-    assert problems == []
+    with stepped(host) as chunks:
+        while next(chunks):
+            pass
+        events.append(line_and_copy)
+        while events:
+            assert next(chunks) == b""
+        os.truncate(host.stored(), 0)
+        host.write(b"second\n")
+        said = b"".join(itertools.islice(chunks, 10))
+        assert said == b"not seen yet\nsecond\n"
 
 
 def test_it_waits_for_the_first_log_and_for_a_new_inode_of_an_old_number(host: LogHost) -> None:
@@ -138,21 +142,13 @@ def test_a_file_with_the_inode_of_the_one_before_the_last_is_a_new_one(host: Log
         return line
 
     first = write(0)
-    problems: list[Problem] = []
-    with Logs(host.layout) as logs:
-        subject = find(logs, "a")
-        chain = logs.chain(subject, names_of(logs.scan(), subject))
-        follower = Follower(logs, subject, chain, problems.append)
-        try:
-            pieces = filter(None, itertools.islice(follower.chunks(), 100))
-            assert next(pieces) == first
-            for number in range(1, 9):
-                host.path().resolve().unlink()
-                line = write(number)
-                assert next(pieces, b"never printed") == line
-        finally:
-            follower.close()
-    assert problems == []
+    with stepped(host) as chunks:
+        pieces = filter(None, itertools.islice(chunks, 100))
+        assert next(pieces) == first
+        for number in range(1, 9):
+            host.path().resolve().unlink()
+            line = write(number)
+            assert next(pieces, b"never printed") == line
 
 
 def test_it_goes_on_on_a_host_without_uuidfs(host: LogHost) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rights import root_only
 from tests.support.secrets import SWTPM_UID, UUID, kept, nvram, tpm
 from tests.support.trees import QEMU_UID, Tree
 from tests.unit.trash.deleted import kill_at
@@ -14,7 +15,7 @@ from uuidfs.keepsakes.sources import Source, source_of
 from uuidfs.layout.connections import system
 from uuidfs.layout.places import Layout
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+pytestmark = root_only
 
 TPM = "tpm~tpm2~tpm2-00.permall"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import Done, uuidfs
+from tests.support.rights import root_only
 from tests.support.secrets import (
     NAME,
     UUID,
@@ -27,7 +28,7 @@ from uuidfs.keepsakes import tend
 from uuidfs.keepsakes.tend import keeper
 from uuidfs.layout.connections import system
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+pytestmark = root_only
 
 TPM = "tpm~tpm2~tpm2-00.permall"
 

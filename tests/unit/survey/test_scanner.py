@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
+from tests.support.rights import root_only
 from tests.support.trees import QEMU_UID, Domain, Tree, domain_xml, snapshot_xml, uuid_for
 from uuidfs.convert.results import Options
 from uuidfs.convert.run import convert
@@ -110,7 +111,7 @@ def test_somebody_elses_link_is_a_problem_and_ours_is_none(tree: Tree) -> None:
     assert scan.incomplete
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+@root_only
 def test_a_status_file_of_qemus_user_names_no_domain(tree: Tree) -> None:
     os.chown(tree.host.status / "guest.xml", QEMU_UID, QEMU_UID)
     scan = scanned(tree)

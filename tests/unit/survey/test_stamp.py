@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Build
-from tests.support.trees import Tree, sample
+from tests.support.trees import sample
 from uuidfs.files import change
 from uuidfs.files.directory import opened
 from uuidfs.files.trusted import TrustedDirs
@@ -56,7 +56,7 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("where", [*(kind.value for kind in Kind), "status"])
 def test_every_change_shows(make_tree: Build, where: str, act: Callable[[Path], None]) -> None:
     tree = make_tree(*sample())
-    directory = _directory(tree, where)
+    directory: Path = getattr(tree.host, where)
     for name in ("one", "two"):
         (directory / name).touch()
     (directory / "dir").mkdir()
@@ -66,14 +66,3 @@ def test_every_change_shows(make_tree: Build, where: str, act: Callable[[Path], 
         assert first.is_current(dirs)
         act(directory)
         assert not first.is_current(dirs)
-
-
-def _directory(tree: Tree, where: str) -> Path:
-    host = tree.host
-    return {
-        "config": host.config,
-        "log": host.log,
-        "snapshot": host.snapshot,
-        "checkpoint": host.checkpoint,
-        "status": host.status,
-    }[where]

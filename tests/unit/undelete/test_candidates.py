@@ -7,10 +7,11 @@ import pytest
 
 from tests.conftest import Build
 from tests.support.process import Done, uuidfs
+from tests.support.rights import root_only
 from tests.support.secrets import NAME, NVRAM, UUID, WEB, furnish, kept, undefine, with_secrets
 from tests.support.trees import Domain, Tree, domain_xml, snapshot_xml, uuid_for
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+pytestmark = root_only
 
 OTHER = Domain("db", uuid_for("db"))
 
