@@ -121,6 +121,16 @@ def local_migrate_command(
     """
     from uuidfs.localmigration import hop
 
+    # Words are judged before rights: a wrong command is wrong for root, too.
+    if progress and (not as_json or recover):
+        raise UsageError("--progress is for moves with --json")
+    if recover and (only_outdated or started_before is not None):
+        word = "--outdated" if only_outdated else "--started-before"
+        raise UsageError(f"--recover finishes every trip: leave {word} out")
+    if not recover and bool(domains) + all_domains + only_outdated != 1:
+        raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
+    if only_outdated and started_before is not None:
+        raise UsageError("--outdated leaves out by itself what has moved, without --started-before")
     layout = system(layout_of(ctx, root, connect))
     options = hop.MigrationOptions(
         emulator,
@@ -132,16 +142,8 @@ def local_migrate_command(
         None,
         threading.Event(),
     )
-    if progress and (not as_json or recover):
-        raise UsageError("--progress is for moves with --json")
     if recover:
-        if started_before is not None:
-            raise UsageError("--recover finishes every trip: leave --started-before out")
         _recover(layout, domains or (), options, jobs, as_json=as_json)
-    if bool(domains) + all_domains + only_outdated != 1:
-        raise UsageError("give either the names or UUIDs of domains, or --all, or --outdated")
-    if only_outdated and started_before is not None:
-        raise UsageError("--outdated leaves out by itself what has moved, without --started-before")
     wanted = _outdated(layout) if only_outdated else _wanted(layout, domains or (), started_before)
     _operate(layout, wanted, options, jobs, max_failures, as_json=as_json, live=progress)
 

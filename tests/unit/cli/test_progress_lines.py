@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +59,15 @@ def test_the_last_line_has_all_that_json_has_without_it() -> None:
 
 
 @pytest.mark.parametrize("words", [["--progress"], ["--progress", "--json", "--recover"]])
-def test_it_is_refused_where_it_says_nothing(words: list[str], tmp_path: Path) -> None:
+def test_it_is_refused_where_it_says_nothing(words: list[str]) -> None:
+    """Also to who is not root: wrong words come first."""
     said = uuidfs(None, "local-migrate", "--all", *words)
     assert said.code == 2
     assert "--progress is for moves with --json" in said.err + said.out
+
+
+@pytest.mark.parametrize("words", [["--outdated"], ["--started-before", "now"]])
+def test_who_finishes_trips_chooses_no_guests_by_age(words: list[str]) -> None:
+    said = uuidfs(None, "local-migrate", "--recover", *words)
+    assert said.code == 2
+    assert f"--recover finishes every trip: leave {words[0]} out" in said.err + said.out
