@@ -10,6 +10,8 @@ from tests.live import guest
 from tests.live.migration import went_on
 from tests.live.private_host import ENVIRONMENT, PrivateHost
 
+GEHEIM = "Z2VoZWlt"  # by base64
+
 QCOW2 = "<driver name='qemu' type='qcow2'/>"
 
 # Connects to each address (a path, or HOST:PORT); says "up"; reads until the connection ends,
@@ -119,6 +121,15 @@ def disk(
     )
 
 
+def luks(path: str, secret: str, target: str = "vdb") -> str:
+    """A virtio disk that one of libvirt's secrets encrypts."""
+    return (
+        f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'>"
+        f"<encryption format='luks'><secret type='passphrase' uuid='{secret}'/></encryption>"
+        f"</source><target dev='{target}' bus='virtio'/></disk>"
+    )
+
+
 def console(number: int) -> str:
     """The console file that ``migration.counts`` reads."""
     return (
@@ -129,12 +140,13 @@ def console(number: int) -> str:
 
 def define_secret(host: PrivateHost, uuid: str, usage: str, *, ephemeral: str = "no") -> None:
     """Define a private secret, "geheim"; ``usage`` goes below <usage>, with its type."""
-    define(
-        host,
-        f"<secret ephemeral='{ephemeral}' private='yes'><uuid>{uuid}</uuid>{usage}</secret>",
-        "secret-define",
-    )
-    host.virsh("secret-set-value", uuid, "--base64", "Z2VoZWlt").ok()
+    define(host, secret(uuid, usage, ephemeral=ephemeral), "secret-define")
+    host.virsh("secret-set-value", uuid, "--base64", GEHEIM).ok()
+
+
+def secret(uuid: str, usage: str, *, ephemeral: str = "no") -> str:
+    """The XML of a secret that libvirt gives to no client."""
+    return f"<secret ephemeral='{ephemeral}' private='yes'><uuid>{uuid}</uuid>{usage}</secret>"
 
 
 def define(host: PrivateHost, xml: str, verb: str = "define") -> None:

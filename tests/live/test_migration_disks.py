@@ -14,6 +14,7 @@ from tests.live.devices import (
     define_secret,
     disk,
     domain,
+    luks,
 )
 from tests.live.migration import counts, went_on
 from tests.live.moving import ACPI, IMAGES, move, start, wait_counting
@@ -130,12 +131,7 @@ def test_an_encrypted_disk_whose_secret_nobody_can_read(ready: PrivateHost) -> N
     make = ("qemu-img", "create", "-q", "-f", "luks", *keyed, image, "2M")
     # It measures the CPU, and gives up on a busy machine.
     wait_for(lambda: ready.run(*make).code == 0, "an encrypted image is made")
-    luks = (
-        f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{image}'>"
-        f"<encryption format='luks'><secret type='passphrase' uuid='{secret}'/></encryption>"
-        "</source><target dev='vdb' bus='virtio'/></disk>"
-    )
-    start(ready, domain("a", 1, console(1), disks=disk(1) + luks))
+    start(ready, domain("a", 1, console(1), disks=disk(1) + luks(image, secret)))
     wait_counting(ready, 1)
     move(ready, "a")
     move(ready, "a")

@@ -24,7 +24,7 @@ _EXTENDED = b"\x5a" * 32
 
 def prepare(host: PrivateHost, directory: Path, *numbers: int) -> None:
     """Give guests the disk that drives their TPM, and the host what swtpm needs."""
-    raw = _raw(directory)
+    raw = boot_program(directory)
     for number in numbers or (1,):
         path = host.path(guest.disk(number))
         convert = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(path)]
@@ -63,7 +63,8 @@ def slow_once(host: PrivateHost) -> None:
     host.run("mount", "--bind", f"{IMAGES}/slow", "/usr/bin/swtpm").ok()
 
 
-def _raw(directory: Path) -> Path:
+def boot_program(directory: Path) -> Path:
+    """Make the raw disk that uses its TPM, again and again."""
     source = REPOSITORY / "tests/data/tpm-guest.S"
     built, raw = directory / "tpm-guest.o", directory / "tpm-guest.raw"
     subprocess.run(["as", "--32", str(source), "-o", str(built)], check=True)
@@ -89,8 +90,12 @@ def encrypted_by(secret: str) -> str:
 def lines(host: PrivateHost, number: int = 1) -> list[tuple[str, int]]:
     """The PCR and the counter, line for line."""
     path = host.path(f"/var/lib/libvirt/images/{number}.console")
-    text = path.read_text(errors="replace") if path.exists() else ""
-    found = re.findall(r"P([0-9a-f]{64}) N([0-9a-f]{16})\n", text)
+    return said(path.read_text(errors="replace") if path.exists() else "")
+
+
+def said(console: str) -> list[tuple[str, int]]:
+    """The same of what a console's file holds."""
+    found = re.findall(r"P([0-9a-f]{64}) N([0-9a-f]{16})\n", console)
     return [(pcr, int(counter, 16)) for pcr, counter in found]
 
 
