@@ -95,6 +95,7 @@ def _cut(machine: Host, work: str, disks: Path, first: int, pauses: list[float])
 
 def _looks_well(image: Path, cut: Cut, look: Callable[[Host], None]) -> bool:
     print(f"cut {cut.number}, {cut.how} in {cut.phase} after {cut.after:.1f} s", end="", flush=True)
+    began = time.monotonic()
     try:
         if BOOT == "all" or (cut.how == "QEMU killed" and BOOT != "none"):
             with states.machine(image, cut.disk) as machine:
@@ -111,7 +112,7 @@ def _looks_well(image: Path, cut: Cut, look: Callable[[Host], None]) -> bool:
             shutil.copy(cut.disk, where)
             print(f"the disk is kept: {where}", flush=True)
         return False
-    print(", well", flush=True)
+    print(f", well; {time.monotonic() - began:.0f} s", flush=True)
     return True
 
 
