@@ -211,9 +211,15 @@ class Container(Host):
                 stderr=subprocess.STDOUT,
             )
 
-    def _inside(self, command: str) -> list[str]:
-        enter = ["nsenter", "-m", "-u", "-i", "-n", "-p", "-C", "-t", str(self._init), "--"]
-        return [*enter, "env", "-i", *_ENVIRONMENT, "bash", "-c", f"cd; {command}"]
+    def online(self, command: str, *, timeout: float = PATIENCE) -> Done:
+        """Run a command in the container with this machine's network, which it has not itself."""
+        proxies = [f"{k}={v}" for k, v in os.environ.items() if k.lower().endswith("_proxy")]
+        words = self._inside(command, "-muipC", *proxies)
+        return run_here(*words, timeout=timeout)
+
+    def _inside(self, command: str, namespaces: str = "-muinpC", *more: str) -> list[str]:
+        enter = ["nsenter", namespaces, "-t", str(self._init), "--"]
+        return [*enter, "env", "-i", *_ENVIRONMENT, *more, "bash", "-c", f"cd; {command}"]
 
     def put(self, files: Sequence[Path], directory: str) -> None:
         """Copy files into a directory of the container, which is made."""
