@@ -15,12 +15,13 @@ from uuidfs.firmware.presence import may_be_inherited
 from uuidfs.layout.names import NOBODY
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.plan.convert import plan_convert
-from uuidfs.plan.steps import Op, Step
-from uuidfs.runtime import sessions
+from uuidfs.plan.steps import Op
+from uuidfs.runtime import aside, sessions
 from uuidfs.survey.identity import Identity, Reader, read_expat
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
+from uuidfs.survey.view import View
 
 TRIES = 5  # looks at what changes under each
 
@@ -119,7 +120,9 @@ def _domain(
         scan, uuid
     )
     if not plain:
-        found += _to_do(layout, steps, uuid, name)
+        found += [findings.to_do(layout, step, name) for step in steps]
+    if view.set_aside:
+        found += _set_aside(layout, view)
     found += _contents(surveyor, view.name, uuid)
     stored = [view.config.in_store] if view.config is not None else []
     stored += [pair.in_store for pair in view.metadata] + [kept for _, kept in view.log_store]
@@ -135,24 +138,13 @@ def _name(scan: Scan, uuid: str | None) -> str | None:
     return next(iter(scan.names_of.get(uuid or "", ())), None)
 
 
-def _to_do(layout: Layout, steps: list[Step], uuid: str, name: str | None) -> list[Finding]:
-    """What a conversion would do; but what a local migration has set aside is not deleted."""
-    found = []
-    kept = uuid in sessions.set_aside(layout)
-    for step in steps:
-        if kept and step.op is Op.TRASH and step.kind is not Kind.LOG:
-            found.append(_set_aside(layout, step.path(layout), uuid, name))
-        elif not (kept and step.op is Op.PRUNE):  # which follows from the former
-            found.append(findings.to_do(layout, step, name))
-    return found
-
-
-def _set_aside(layout: Layout, path: str, uuid: str, name: str | None) -> Finding:
-    """Whose it is, and how it comes back."""
+def _set_aside(layout: Layout, view: View) -> list[Finding]:
+    """What a local migration has taken out of libvirt: whose it is, and how it comes back."""
     command = "uuidfs local-migrate --recover"
     advice = f"to put it back, run: {command}"
+    alive = False
     try:
-        session = sessions.read(layout, uuid)
+        session = sessions.read(layout, view.uuid)
     except UuidfsError:
         whose = "whose session cannot be read"
     else:
@@ -160,13 +152,25 @@ def _set_aside(layout: Layout, path: str, uuid: str, name: str | None) -> Findin
             whose = "of an earlier boot, whose session is gone"
         else:
             whose = f"(phase {session.phase}, process {session.pid}, {session.tool})"
-            if session.alive:
+            alive = session.alive
+            if alive:
                 command = "uuidfs session list"
                 advice = f"it puts it back at its end; to see how far it is: {command}"
             else:
                 whose += ", whose process has died"
+    pairs = [pair for pair in (view.config, *view.metadata) if pair is not None]
+    paths = [
+        f"{layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}"
+        for pair in pairs
+        if pair.at_name is None and pair.in_store is not None and pair.in_store.is_file
+    ]
+    # Without a file in the store, all that there is is what the migration wrote down.
+    if not paths and not alive:
+        paths = [aside.path_of(layout, view.uuid)]
     problem = f"it is set aside by a local migration {whose}"
-    return Finding("P9", path, problem, advice, False, uuid, name, command)
+    return [
+        Finding("P9", path, problem, advice, False, view.uuid, view.name, command) for path in paths
+    ]
 
 
 def uuid_has_store(scan: Scan, uuid: str) -> bool:

@@ -214,11 +214,11 @@ class Container(Host):
     def online(self, command: str, *, timeout: float = PATIENCE) -> Done:
         """Run a command in the container with this machine's network, which it has not itself."""
         proxies = [f"{k}={v}" for k, v in os.environ.items() if k.lower().endswith("_proxy")]
-        words = self._inside(command, "-muipC", *proxies)
+        words = self._inside(command, "muipC", *proxies)
         return run_here(*words, timeout=timeout)
 
-    def _inside(self, command: str, namespaces: str = "-muinpC", *more: str) -> list[str]:
-        enter = ["nsenter", namespaces, "-t", str(self._init), "--"]
+    def _inside(self, command: str, namespaces: str = "muinpC", *more: str) -> list[str]:
+        enter = ["nsenter", *(f"-{each}" for each in namespaces), "-t", str(self._init), "--"]
         return [*enter, "env", "-i", *_ENVIRONMENT, *more, "bash", "-c", f"cd; {command}"]
 
     def put(self, files: Sequence[Path], directory: str) -> None:

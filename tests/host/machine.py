@@ -25,7 +25,8 @@ HARDWARE = (
     *("-nodefaults", "-no-user-config", "-display", "none"),
     *("-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"),
 )
-_KERNEL = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet systemd.show_status=0"
+# On a busy machine an emulated timer is late, and the kernel that tests it at boot panics.
+_KERNEL = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet systemd.show_status=0 no_timer_check"
 
 
 class Machine(Host):

@@ -142,6 +142,8 @@ def test_a_local_migration(new_host: NewHost) -> None:
     def look(host: Host) -> None:
         host.until("virsh -q domstate web | grep running")  # autostart
         stand(host, "db")
+        # The service brings home what was away: on a slow machine with its second try, a minute on.
+        host.until("uuidfs check")
         world.goes_on(host, "web")
         repaired(host)
         assert before[0].lost(Picture(host)) == []

@@ -11,7 +11,7 @@ from tests.support.trees import Domain, uuid_for
 from uuidfs.check import check, repair
 from uuidfs.convert.half_rename import finish_rename
 from uuidfs.convert.results import Options
-from uuidfs.convert.run import convert
+from uuidfs.convert.run import convert, revert
 from uuidfs.layout.connections import system
 from uuidfs.runtime import sessions
 from uuidfs.runtime.owners import started_at
@@ -73,3 +73,30 @@ def test_what_a_local_migration_set_aside_is_not_called_deleted(
             assert f"(phase peer, process {pid}, uuidfs)" in finding.problem
         assert ("local-migrate --recover" in finding.advice) is (owner != "alive")
     assert repair(layout, Options())[0].findings == findings
+    if owner == "of an earlier boot":
+        # Somebody starts the domain before the recovery, or a full pass comes first.
+        assert convert(layout, Options()).exit_code == 0
+        assert check(layout).findings == findings
+        given = revert(layout, Options())
+        assert given.exit_code
+        assert "set aside by a local migration" in str(given.domains)
+
+
+def test_what_is_set_aside_is_found_where_the_store_has_nothing_of_it(make_tree: Build) -> None:
+    """Before, a conversion after the power cut took the files away; the record alone is left."""
+    tree = make_tree(Domain("web", uuid_for("web")))
+    layout, uuid = system(os.fspath(tree.host.root)), uuid_for("web")
+    convert(layout, Options())
+    aside = Path(layout.aside.path)
+    aside.mkdir(parents=True)
+    (aside / f"{uuid}.json").write_text("{}")
+    (finding,) = check(layout).findings
+    assert finding.path == str(aside / f"{uuid}.json")
+    assert "run: uuidfs local-migrate --recover" in finding.advice
+    sessions.write(
+        layout,
+        Session(
+            uuid, "web", "peer", os.getpid(), started_at(os.getpid()) or 0, 1.0, "uuidfs", "", ""
+        ),
+    )
+    assert check(layout).findings == (), "its owner is at it"

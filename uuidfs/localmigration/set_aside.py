@@ -16,6 +16,7 @@ from uuidfs.host.redefine import Back, renamed_inside
 from uuidfs.layout.places import Kind, Layout
 from uuidfs.localmigration import domain_xml
 from uuidfs.localmigration.connection import doing, module
+from uuidfs.runtime.aside import path_of
 from uuidfs.runtime.records import parse_record, record_bytes
 
 _ROUNDS = 20  # changes of them by others, before that is an error
@@ -39,11 +40,6 @@ class SetAside(NamedTuple):
     autostart: bool = False
     config: str | None = None
     autostart_once: bool = False
-
-
-def path_of(layout: Layout, uuid: str) -> str:
-    """The file of one domain."""
-    return f"{layout.aside.path}/{uuid}.json"
 
 
 def look(domain: Any, new_name: str | None, emulator: str | None) -> SetAside:

@@ -149,6 +149,8 @@ def _orphan(draft: Draft, pair: Pair, stored: Entry | None, holder: bool) -> Non
         return
     if holder:
         draft.in_store(Op.DISCARD, pair.kind, pair.store_entry, stored)
+    elif view.set_aside:
+        return  # a power cut left it so; recovery puts back what belongs at the name
     elif view.orphan_safe and (
         pair.kind is Kind.CONFIG or view.name is None or pair.kind in view.proven
     ):

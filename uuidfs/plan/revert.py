@@ -94,7 +94,12 @@ def _unnamed(draft: Draft, pair: Pair, stored: Entry) -> None:
     """No name refers to a file of the store. It goes only where that is known for sure; nothing
     removes it from the trash, since a revert ends what does."""
     view = draft.view
-    if not view.complete:
+    if view.set_aside:
+        why = (
+            "it is set aside by a local migration that is not over: wait, or to put it back, run: "
+            "uuidfs local-migrate --recover"
+        )
+    elif not view.complete:
         why = "no name refers to it, but something that may could not be read"
     elif pair.kind.is_metadata and view.name is not None and pair.kind not in view.proven:
         why = (

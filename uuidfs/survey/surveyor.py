@@ -16,6 +16,7 @@ from uuidfs.layout.names import (
     log_target,
 )
 from uuidfs.layout.places import STORE, Kind
+from uuidfs.runtime import aside
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.identity import Reader
 from uuidfs.survey.metadata import view_metadata
@@ -93,6 +94,7 @@ class Surveyor:
             ),
             homes=frozenset(view.home for view in found if view.home is not None),
             once=self._once(scan, uuid, names),
+            set_aside=aside.is_kept(self.layout, uuid),
         )
         return view._replace(leftovers=_with_twins(view))
 

@@ -79,6 +79,8 @@ class View(NamedTuple):
     a missing name means that libvirt removed it. ``unrecorded`` are those of them, with the
     directory's inode, that the store does not know yet; ``homes`` the inodes that it knows.
     ``once`` is None where marks for one autostart are left alone, whatever lies there.
+    ``set_aside``: a local migration has taken the domain's metadata out of libvirt, and puts it
+    back; so a missing name does not mean that somebody deleted it.
     """
 
     uuid: str
@@ -105,3 +107,4 @@ class View(NamedTuple):
     unrecorded: tuple[tuple[Kind, int], ...] = ()
     homes: frozenset[int] = frozenset()
     once: Once | None = None
+    set_aside: bool = False
