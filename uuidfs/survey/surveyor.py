@@ -160,6 +160,7 @@ class Surveyor:
         named = sorted(scan.logs_of_name.get(name or "", ()))
         for suffix, entry in named:
             at_name = names.look(entry)
+            _expect_unmoved(scan, uuid, names.at(entry), entry, at_name)
             if at_name is None:
                 continue
             target = log_target(at_name.text) if at_name.text is not None else None
@@ -169,6 +170,7 @@ class Surveyor:
         own = {entry for _, entry in named}
         for entry in sorted(scan.logs_of_uuid.get(uuid, ())):
             at_name = names.look(entry)
+            _expect_unmoved(scan, uuid, names.at(entry), entry, at_name)
             if at_name is None or at_name.text is None or entry in own:
                 continue
             target = log_target(at_name.text)
@@ -203,6 +205,18 @@ class Surveyor:
                 with room:
                     result += _waiting(kind, uuid, room)
         return result
+
+
+def _expect_unmoved(scan: Scan, uuid: str, path: str, entry: str, at_name: Entry | None) -> None:
+    """Raise Changed where a link to a UUID's log has left its name since the scan.
+
+    virtlogd has renamed it, maybe to a name that the scan does not have. The log would seem to have
+    no name any more, and go to the trash as one that fell off the end.
+    """
+    seen, now = scan.logs[entry], at_name.text if at_name is not None else None
+    target = log_target(seen) if seen is not None else None
+    if target is not None and target[0] == uuid and now != seen:
+        raise Changed(path)
 
 
 def _waiting(kind: Kind, uuid: str, room: Directory) -> Iterator[Leftover]:
