@@ -77,14 +77,14 @@ class Chain:
         heads = {file.key: _head(file) for file in self.files}
         left_out = set()
         for copy, other in alike(self.files, heads):
-            if _begins_as(other, copy):
+            if begins_as(other, copy):
                 left_out.add(copy.key)
                 why = f"it is an unfinished copy of {show(other.path)}, and is left out"
                 self.problems.append(Problem(copy.path, why))
         self.files = [f for f in by_time(self.files, heads) if f.key not in left_out]
 
 
-def _begins_as(file: LogFile, copy: LogFile) -> bool:
+def begins_as(file: LogFile, copy: LogFile) -> bool:
     """Whether all that can be read of ``copy`` is the beginning of ``file``."""
     pieces = stream(file.fd, file.suffix, file.path)
     have = b""

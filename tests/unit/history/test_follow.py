@@ -188,3 +188,49 @@ def test_bytes_are_followed_as_they_are(host: LogHost, words: tuple[str, ...]) -
     host.write(data)
     with Following(host, "a", *words) as follow:
         follow.has(data)
+
+
+def _copy_and_cut(host: LogHost, copies: int) -> None:
+    """As logrotate does in the store, with copytruncate."""
+    for number in range(copies, 0, -1):
+        host.stored(f".{number}").rename(host.stored(f".{number + 1}"))
+    shutil.copy(host.stored(), host.stored(".1"))
+    os.truncate(host.stored(), 0)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_several_copies_between_two_looks(host: LogHost, packed: str) -> None:
+    """Nobody reads for days: a pipe is full, or somebody has stopped it."""
+    host.start()
+    host.write(b"0\n" * 100)
+    said = b""
+    with stepped(host) as chunks:
+        while next(chunks):
+            pass
+        for number in range(1, 4):
+            line = b"%d\n" % number
+            host.write(line)
+            said += line
+            _copy_and_cut(host, number - 1)
+        if packed:
+            host.pack(host.stored(".3"), packed)
+            host.pack(host.stored(".2"), packed)
+        host.write(b"end\n")
+        shutil.copy(host.stored(), host.stored(".0"))  # and about to be cut
+        assert b"".join(itertools.islice(chunks, 20)) == said + b"end\n"
+        os.truncate(host.stored(), 0)
+        host.write(b"of all")
+        assert b"".join(itertools.islice(chunks, 20)) == b"of all"
+
+
+def test_a_log_that_is_cut_and_grows_within_one_tick_of_the_clock(host: LogHost) -> None:
+    host.start()
+    with stepped(host) as chunks:
+        host.write(b"first\n" * 100)
+        when = host.stored().stat()
+        while next(chunks):
+            pass
+        shutil.copy(host.stored(), host.stored(".1"))
+        host.stored().write_bytes(b"second\n" * 100)
+        os.utime(host.stored(), ns=(when.st_atime_ns, when.st_mtime_ns))
+        assert b"".join(itertools.islice(chunks, 10)) == b"second\n" * 100
