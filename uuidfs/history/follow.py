@@ -21,7 +21,9 @@ PERIOD = 0.5  # seconds between two looks
 
 _MARK = 256  # bytes before the place that is reached, to know the file again
 
-_LOOKS = 3  # after a change, more looks: time stamps of directories are as coarse as a clock's tick
+# After a change, more looks: time stamps of directories are as coarse as a clock's tick, on ext3 as
+# a second.
+_LOOKS = 4
 
 
 class _Place(NamedTuple):

@@ -26,6 +26,7 @@ from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
+from uuidfs.survey.stamp import shows_later
 from uuidfs.trash.entries import labels, opened_label
 
 _TRIES = 16  # looks at directories in which something is rotated meanwhile
@@ -219,7 +220,7 @@ class Logs:
         if kept is not None and kept[0] == changed:
             return kept[1]
         entries = directory.list()
-        if now - changed > _TICK:
+        if shows_later(changed, now):
             self._lists[key] = (changed, entries)
         return entries
 

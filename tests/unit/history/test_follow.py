@@ -6,12 +6,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.support.coarse import whole_seconds
 from tests.unit.history.following import INTERRUPT, Following
 from tests.unit.history.host import LogHost
-from uuidfs.history.follow import Follower
+from uuidfs.history.follow import PERIOD, Follower
 from uuidfs.history.logs import Logs
 from uuidfs.history.subject import find, names_of
 from uuidfs.survey.scan import Problem
@@ -234,3 +236,24 @@ def test_a_log_that_is_cut_and_grows_within_one_tick_of_the_clock(host: LogHost)
         host.stored().write_bytes(b"second\n" * 100)
         os.utime(host.stored(), ns=(when.st_atime_ns, when.st_mtime_ns))
         assert b"".join(itertools.islice(chunks, 10)) == b"second\n" * 100
+
+
+def test_rotations_in_the_second_of_another_change_where_times_are_whole_seconds(
+    tmp_path: Path,
+) -> None:
+    with whole_seconds(tmp_path) as mount:
+        host = LogHost(mount / "host")
+        host.start()
+        host.write(b"0\n")
+        time.sleep(1.02 - time.time() % 1)
+        host.host.log_of("another").touch()
+        time.sleep(0.1)
+        with stepped(host) as chunks:
+            said = b"".join(iter(lambda: next(chunks), b""))
+            for number in (1, 2):
+                host.rotate()
+                host.write(b"%d\n" % number)
+            for _ in range(3):
+                time.sleep(PERIOD)
+                said += b"".join(iter(lambda: next(chunks), b""))
+        assert said == b"0\n1\n2\n"
