@@ -52,7 +52,7 @@ def finish_rename(
         if len(names) < 2:
             return None
         _expect_configs(layout, scan, names)
-        seen = _Names(dirs, names)
+        seen = _Names(dirs, uuid, names)
         winner = _winner(dirs, scan, uuid, names, ask(layout, uuid))
         losers = tuple(name for name in names if name != winner)
         for loser in losers:
@@ -87,8 +87,9 @@ def _expect_configs(layout: Layout, scan: Scan, names: list[str]) -> None:
 class _Names:
     """The configs of rival names, as they were before libvirt was asked."""
 
-    def __init__(self, dirs: TrustedDirs, names: list[str]) -> None:
+    def __init__(self, dirs: TrustedDirs, uuid: str, names: list[str]) -> None:
         self.dirs = dirs
+        self.uuid = uuid
         self.directory = dirs.names(Kind.CONFIG)
         self.configs = {name: self._look(name) for name in names}
         self.documents = {name: self._read(name) for name in names}
@@ -112,7 +113,7 @@ class _Names:
 
     def check(self, winner: str, loser: str) -> None:
         """Raise Refused unless the two can be one domain before and after a rename: equal but for
-        the name, and a new name has the other one's snapshots. libvirt (9.0 to 12.8) writes those
+        the name, and the winner has the other one's snapshots. libvirt (9.0 to 12.8) writes those
         first, then the new config with nothing but the name changed. Checkpoints tell nothing: a
         daemon that was restarted after a rename does not know them, and writes none."""
         path = _path(self.dirs.layout, loser)
@@ -129,11 +130,20 @@ class _Names:
         if losing is not None and not equal_but_for_the_name(winning, losing):
             reason = f"it has the UUID of {winner!r}, and differs from it in more than the name"
             raise Refused(path, reason, advice)
-        if self.configs[winner].text is None:
-            missing = self._snapshots(loser) - self._snapshots(winner)
-            if missing:
-                reason = f"{winner!r} lacks its snapshot {min(missing)!r}"
-                raise Refused(path, reason, advice)
+        missing = self._snapshots(loser) - self._snapshots(winner)
+        if self.configs[winner].text is not None:
+            missing -= self._stored()  # those were deleted under the winner's name since
+        if missing:
+            reason = f"{winner!r} lacks its snapshot {min(missing)!r}"
+            raise Refused(path, reason, advice)
+
+    def _stored(self) -> set[str]:
+        parent = self.dirs.store(Kind.SNAPSHOT)
+        directory = parent.child(self.uuid) if parent is not None else None
+        if directory is None:
+            return set()
+        with directory:
+            return set(directory.list())
 
     def _snapshots(self, name: str) -> set[str]:
         """The snapshots under a name; a checkpoint that libvirt misfiled there is none."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Build
 from tests.support.libvirt import libvirt_clean_up, libvirt_domrename
-from tests.support.trees import Domain, Tree, domain_xml, status_xml, uuid_for
+from tests.support.trees import Domain, Tree, domain_xml, snapshot_xml, status_xml, uuid_for
 from tests.support.truth import broken_promises, fact, facts, trashed
 from uuidfs.convert.half_rename import FinishedRename, finish_rename
 from uuidfs.convert.results import Options
@@ -147,6 +147,22 @@ def test_a_copy_without_the_snapshots_is_no_rename(tree: Tree) -> None:
     with pytest.raises(Refused, match="'shop' lacks its snapshot"):
         finish(tree, says(None))
     assert facts(tree.host) == before
+
+
+def test_a_snapshot_of_the_losing_name_alone_is_no_leftover(tree: Tree) -> None:
+    """libvirt was started as ``shop``, a snapshot was made, and its next start made it ``web``."""
+    (tree.host.snapshot / "shop/s2.xml").write_bytes(snapshot_xml("s2", "shop", WEB.uuid))
+    before = facts(tree.host)
+    with pytest.raises(Refused, match=r"'web' lacks its snapshot 's2\.xml'"):
+        finish(tree, says("web"))
+    assert facts(tree.host) == before
+
+
+def test_a_snapshot_that_was_deleted_under_the_winning_name_keeps_nobody(tree: Tree) -> None:
+    (tree.host.snapshot / "web/s1.xml").unlink()
+    assert finish(tree, says("web")) == FinishedRename(WEB.uuid, "web", ("shop",))
+    assert convert(layout(tree), Options()).exit_code == 0
+    assert not os.path.lexists(tree.host.snapshot / "web/s1.xml")
 
 
 @pytest.mark.parametrize("told", [None, "shop"])
