@@ -103,6 +103,7 @@ def at_the_end(daemon: Daemon, *, plain: bool = False) -> None:
     _who_is_marked_starts_once(daemon)
     if not plain:
         _every_log_is_its_domains(daemon)
+    _every_log_has_a_name(daemon)
     for path in daemon.libvirtd.truth:
         _demand(path.is_symlink(), f"{_rel(daemon, path)} is no link")
     findings = [(f.path, f.problem) for f in check(daemon.layout).findings]
@@ -153,6 +154,13 @@ def _every_log_is_its_domains(daemon: Daemon) -> None:
         texts = [_read(path) or b"" for path in logs]
         owners = {line.split()[0] for text in texts for line in text.splitlines()}
         _demand(owners <= {known.uuid.encode()}, f"{name} has a stranger's log")
+
+
+def _every_log_has_a_name(daemon: Daemon) -> None:
+    """Whichever, after a rename: what virtlogd has not rotated away is not in the trash."""
+    named = {_read(path) for path in daemon.host.log.glob("*.log*")}
+    for path, text in daemon.libvirtd.logs.items():
+        _demand(text in named, f"{_rel(daemon, path)} opens under no name")
 
 
 def _who_is_marked_starts_once(daemon: Daemon) -> None:
