@@ -176,6 +176,31 @@ def test_a_link_that_opens_nothing_loses(tree: Tree, told: str | None) -> None:
     assert tree.host.config_of("shop").read_bytes() == config
 
 
+def _trash_config(tree: Tree) -> None:
+    """As a run does that takes it for deleted."""
+    store = tree.host.store("config")
+    label = store / "trash" / f"{WEB.uuid}~20260101T000000~undefined~convert"
+    label.mkdir(mode=0o700, parents=True)
+    (store / f"{WEB.uuid}.xml").rename(label / f"{WEB.uuid}.xml")
+
+
+def test_a_link_whose_file_was_taken_for_deleted_loses_to_its_equal(tree: Tree) -> None:
+    _trash_config(tree)
+    assert finish(tree, says(None)) == FinishedRename(WEB.uuid, "shop", ("web",))
+
+
+def test_a_link_whose_file_was_taken_for_deleted_does_not_lose_to_a_copy(tree: Tree) -> None:
+    """Its file would come back to it, and nothing else leads to that."""
+    _trash_config(tree)
+    shop = tree.host.config_of("shop")
+    shop.write_bytes(domain_xml("shop", WEB.uuid, "of another disk"))
+    with pytest.raises(Refused, match="differs from it in more than the name"):
+        finish(tree, says(None))
+    shop.unlink()
+    assert convert(layout(tree), Options()).exit_code == 0
+    assert tree.host.config_of("web").read_bytes().startswith(b"<!--")
+
+
 def test_a_link_that_opens_nothing_does_not_win(tree: Tree) -> None:
     (tree.host.store("config") / f"{WEB.uuid}.xml").unlink()
     before = facts(tree.host)
