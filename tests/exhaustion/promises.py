@@ -103,7 +103,7 @@ def at_the_end(daemon: Daemon, *, plain: bool = False) -> None:
     _who_is_marked_starts_once(daemon)
     if not plain:
         _every_log_is_its_domains(daemon)
-    _every_log_has_a_name(daemon)
+    _no_log_is_in_the_trash(daemon)
     for path in daemon.libvirtd.truth:
         _demand(path.is_symlink(), f"{_rel(daemon, path)} is no link")
     findings = [(f.path, f.problem) for f in check(daemon.layout).findings]
@@ -156,11 +156,12 @@ def _every_log_is_its_domains(daemon: Daemon) -> None:
         _demand(owners <= {known.uuid.encode()}, f"{name} has a stranger's log")
 
 
-def _every_log_has_a_name(daemon: Daemon) -> None:
-    """Whichever, after a rename: what virtlogd has not rotated away is not in the trash."""
-    named = {_read(path) for path in daemon.host.log.glob("*.log*")}
+def _no_log_is_in_the_trash(daemon: Daemon) -> None:
+    """Of what virtlogd has not rotated away. Whose name another domain has, is in the store."""
+    log, store = daemon.host.log, daemon.host.store("log")
+    there = {_read(path) for top in (log, store) for path in top.glob("*.log*")}
     for path, text in daemon.libvirtd.logs.items():
-        _demand(text in named, f"{_rel(daemon, path)} opens under no name")
+        _demand(text in there, f"the log that libvirt left at {_rel(daemon, path)} is in the trash")
 
 
 def _who_is_marked_starts_once(daemon: Daemon) -> None:
