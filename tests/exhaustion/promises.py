@@ -103,6 +103,7 @@ def at_the_end(daemon: Daemon, *, plain: bool = False) -> None:
     _who_is_marked_starts_once(daemon)
     if not plain:
         _every_log_is_its_domains(daemon)
+    _no_log_is_in_the_trash(daemon)
     for path in daemon.libvirtd.truth:
         _demand(path.is_symlink(), f"{_rel(daemon, path)} is no link")
     findings = [(f.path, f.problem) for f in check(daemon.layout).findings]
@@ -153,6 +154,14 @@ def _every_log_is_its_domains(daemon: Daemon) -> None:
         texts = [_read(path) or b"" for path in logs]
         owners = {line.split()[0] for text in texts for line in text.splitlines()}
         _demand(owners <= {known.uuid.encode()}, f"{name} has a stranger's log")
+
+
+def _no_log_is_in_the_trash(daemon: Daemon) -> None:
+    """Of what virtlogd has not rotated away. Whose name another domain has, is in the store."""
+    log, store = daemon.host.log, daemon.host.store("log")
+    there = {_read(path) for top in (log, store) for path in top.glob("*.log*")}
+    for path, text in daemon.libvirtd.logs.items():
+        _demand(text in there, f"the log that libvirt left at {_rel(daemon, path)} is in the trash")
 
 
 def _who_is_marked_starts_once(daemon: Daemon) -> None:

@@ -136,6 +136,7 @@ SCRIPTS: dict[str, Script] = {
     ),
     "rename and snapshot": (_rename, lambda libvirtd: libvirtd.snapshot("b", "c1")),
     "rollover": (lambda libvirtd: libvirtd.rollover("a"),),
+    "rollover twice": (lambda libvirtd: libvirtd.rollover("a"),) * 2,
     "helper rollover": (lambda libvirtd: libvirtd.rollover("a", HELPER),),
     "rename and define": (_rename, lambda libvirtd: libvirtd.define("a", OTHER)),
     "copy": (lambda libvirtd: libvirtd.copy("a", "b"),),

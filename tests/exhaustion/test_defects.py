@@ -11,7 +11,7 @@ from tests.exhaustion.explorer import Explorer
 from tests.exhaustion.scenarios import Scenario
 from tests.exhaustion.state import Bound
 from uuidfs.apply import refile, swap, take, trashing
-from uuidfs.convert.half_rename import _Names
+from uuidfs.convert.rivals import Rivals
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
@@ -81,7 +81,7 @@ def _takes_no_lock(patch: pytest.MonkeyPatch) -> None:
 
 
 def _finishes_any_rename(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_Names, "check", lambda self, winner, loser: None)
+    patch.setattr(Rivals, "check", lambda self, winner, loser: None)
 
 
 def _asks_nobody(patch: pytest.MonkeyPatch) -> None:

@@ -149,7 +149,9 @@ def size(reconciler: Reconciler) -> tuple[int, int]:
     return len(os.listdir(f"/proc/{pid}/fd")), pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-REFUSED = re.compile(r"(/etc/libvirt/qemu/\S+\.xml): it has the UUID of '\S+'")
+REFUSED = re.compile(
+    r"(/etc/libvirt/qemu/\S+\.xml): (?:it has the UUID of '\S+'|'\S+' lacks its snapshot)"
+)
 """libvirtd was killed in a rename, and the domain changed or undefined before it was finished."""
 
 

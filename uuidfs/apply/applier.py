@@ -132,8 +132,11 @@ class Applier:
         try:
             if step.expect is not None:
                 done = replace(names, step.entry, step.expect, store, temp)
-        finally:
-            self._put_away(step, store, temp)
+        except OSError:
+            if store.link_text(temp) is not None:
+                change.unlink(store, temp)
+            raise  # a file that could not be given back stays: the next run gives it back
+        self._put_away(step, store, temp)
         if not done:  # virtlogd rotated in between: what it put there is there again
             raise Changed(step.path(self.layout))
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from uuidfs.apply.applier import Applier
 from uuidfs.convert.results import Options
+from uuidfs.convert.rivals import Rivals, path_of
 from uuidfs.errors import Changed, Refused, SystemCallFailed
 from uuidfs.files import change
-from uuidfs.files.directory import Directory
 from uuidfs.files.entry import Entry
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.names import ONCE, ONCE_MARK, marked_once
@@ -20,7 +20,6 @@ from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.draft import Draft
 from uuidfs.plan.once import plan_once
 from uuidfs.runtime.domain_locks import Locks
-from uuidfs.survey.identity import MAX_BYTES, read_expat
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
 from uuidfs.survey.surveyor import Surveyor
@@ -52,7 +51,7 @@ def finish_rename(
         if len(names) < 2:
             return None
         _expect_configs(layout, scan, names)
-        seen = _Names(dirs, names)
+        seen = Rivals(dirs, uuid, names)
         winner = _winner(dirs, scan, uuid, names, ask(layout, uuid))
         losers = tuple(name for name in names if name != winner)
         for loser in losers:
@@ -61,11 +60,6 @@ def finish_rename(
             for loser in losers:
                 _retire(dirs, applier, uuid, winner, loser, seen.configs[loser])
         return FinishedRename(uuid, winner, losers)
-
-
-def _path(layout: Layout, name: str) -> str:
-    """Of a name's config, for messages."""
-    return f"{layout.names[Kind.CONFIG].path}/{name}.xml"
 
 
 def _expect_configs(layout: Layout, scan: Scan, names: list[str]) -> None:
@@ -78,104 +72,10 @@ def _expect_configs(layout: Layout, scan: Scan, names: list[str]) -> None:
     if running:
         other = next((name for name in names if name not in running), names[0])
         raise Refused(
-            _path(layout, other),
+            path_of(layout, other),
             f"it has the UUID of {running[0]!r}, which runs and has no config",
             "if that one was undefined, move this file away: libvirt's next start brings it back",
         )
-
-
-class _Names:
-    """The configs of rival names, as they were before libvirt was asked."""
-
-    def __init__(self, dirs: TrustedDirs, names: list[str]) -> None:
-        self.dirs = dirs
-        self.directory = dirs.names(Kind.CONFIG)
-        self.configs = {name: self._look(name) for name in names}
-        self.documents = {name: self._read(name) for name in names}
-
-    def _look(self, name: str) -> Entry:
-        found = self.directory.look(f"{name}.xml") if self.directory is not None else None
-        if found is None:  # libvirt has finished the rename
-            raise Changed(_path(self.dirs.layout, name))
-        return found
-
-    def _read(self, name: str) -> bytes | None:
-        """The document that a name opens: its own file, or that of the store, if it has one."""
-        found = self.configs[name]
-        directory, entry = self.directory, f"{name}.xml"
-        if found.text is not None:
-            directory, entry = self.dirs.store(Kind.CONFIG), found.text.rpartition("/")[2]
-        data = directory.read(entry, MAX_BYTES) if directory is not None else None
-        if data is None and found.text is None:
-            raise Changed(_path(self.dirs.layout, name))
-        return data
-
-    def check(self, winner: str, loser: str) -> None:
-        """Raise Refused unless the two can be one domain before and after a rename: equal but for
-        the name, and a new name has the other one's snapshots. libvirt (9.0 to 12.8) writes those
-        first, then the new config with nothing but the name changed. Checkpoints tell nothing: a
-        daemon that was restarted after a rename does not know them, and writes none."""
-        path = _path(self.dirs.layout, loser)
-        winning, losing = self.documents[winner], self.documents[loser]
-        if winning is None:
-            reason = f"its file is missing from the store, and {loser!r} has the same UUID"
-            advice = f"bring it back; what there is: uuidfs trash list {winner}"
-            raise Refused(_path(self.dirs.layout, winner), reason, advice)
-        advice = (
-            "one may be a copy of the other: give the copy a UUID of its own, or move it away; "
-            "nothing was done to either"
-        )
-        # A link that opens nothing has no document to lose.
-        if losing is not None and not equal_but_for_the_name(winning, losing):
-            reason = f"it has the UUID of {winner!r}, and differs from it in more than the name"
-            raise Refused(path, reason, advice)
-        if self.configs[winner].text is None:
-            missing = self._snapshots(loser) - self._snapshots(winner)
-            if missing:
-                reason = f"{winner!r} lacks its snapshot {min(missing)!r}"
-                raise Refused(path, reason, advice)
-
-    def _snapshots(self, name: str) -> set[str]:
-        """The snapshots under a name; a checkpoint that libvirt misfiled there is none."""
-        parent = self.dirs.names(Kind.SNAPSHOT)
-        directory = parent.child(name) if parent is not None else None
-        if directory is None:
-            return set()
-        with directory:
-            return {entry for entry in directory.list() if self._is_snapshot(directory, entry)}
-
-    def _is_snapshot(self, directory: Directory, entry: str) -> bool:
-        text = directory.link_text(entry)
-        if text is not None:
-            return text.startswith(
-                self.dirs.layout.link_prefix(Kind.SNAPSHOT, "").rstrip("/") + "/"
-            )
-        data = directory.read(entry, MAX_BYTES)
-        identity = read_expat(data) if data is not None else "it is gone"
-        return not isinstance(identity, str) and identity.root == "domainsnapshot"
-
-
-def equal_but_for_the_name(one: bytes, other: bytes) -> bool:
-    """Whether two configs say the same, comments and the domain's name left out."""
-    from lxml import etree
-
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_blank_text=True,
-    )
-    texts = []
-    for data in (one, other):
-        try:
-            root = etree.fromstring(data, parser)
-        except etree.XMLSyntaxError:
-            return False
-        for name in root.findall("name"):
-            name.text = ""
-        texts.append(etree.tostring(root, method="c14n"))
-    return texts[0] == texts[1]
 
 
 def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: str | None) -> str:
@@ -196,7 +96,7 @@ def _winner(dirs: TrustedDirs, scan: Scan, uuid: str, names: list[str], told: st
     for name in regular:
         found = config.stat(f"{name}.xml") if config is not None else None
         if found is None:  # libvirt has finished the rename
-            raise Changed(_path(layout, name))
+            raise Changed(path_of(layout, name))
         written[name] = found.st_mtime_ns
     if written:
         return max(written, key=lambda name: (written[name], name))

@@ -4,12 +4,13 @@ The file that is read stays open until the directories say that there is a newer
 to its end: virtlogd (libvirt 9.0 to 12.8) renames a full file first, and then makes the new one.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from uuidfs.errors import UuidfsError
-from uuidfs.history.logs import Chain, Logs, Subject
+from uuidfs.history.logs import Chain, Logs, Subject, begins_as
 from uuidfs.history.read_log import Tell
 from uuidfs.history.rotations import LogFile, Source
 from uuidfs.history.streams import Damaged, plain, stream
@@ -20,17 +21,18 @@ PERIOD = 0.5  # seconds between two looks
 
 _MARK = 256  # bytes before the place that is reached, to know the file again
 
-_LOOKS = 3  # after a change, more looks: time stamps of directories are as coarse as a clock's tick
+# After a change, more looks: time stamps of directories are as coarse as a clock's tick, on ext3 as
+# a second.
+_LOOKS = 4
 
 
 class _Place(NamedTuple):
-    """How far a file is read, and its last bytes; ``mtime`` is in nanoseconds."""
+    """How far a file is read, and its last bytes."""
 
     fd: int
     file: LogFile
     offset: int = 0
     mark: bytes = b""
-    mtime: int = 0
 
 
 class Follower:
@@ -92,14 +94,10 @@ class Follower:
         place = self._place
         if place is None:
             return
-        status = os.fstat(place.fd)
-        if status.st_size < place.offset or (
-            status.st_mtime_ns != place.mtime and not _is_there(place)
-        ):
+        # Whatever its time says: those of two writes can be the same.
+        if os.fstat(place.fd).st_size < place.offset or not _is_there(place):
             yield from self._rest_in_copy(place)
-            place = place._replace(offset=0, mark=b"")
-        place = place._replace(mtime=status.st_mtime_ns)
-        self._place = place
+            place = self._place = place._replace(offset=0, mark=b"")
         try:
             for piece in plain(place.fd, place.offset, place.file.path):
                 place = place._replace(
@@ -111,20 +109,34 @@ class Follower:
             self._say(Problem(error.path, error.reason))
 
     def _rest_in_copy(self, place: _Place) -> Iterator[bytes]:
-        """logrotate has copied the file and cut it (copytruncate): its end is in the copy."""
+        """logrotate has copied the file and cut it (copytruncate): its end is in the copy, and what
+        came between that cut and the next is in the copies after it."""
         self._look()
-        for file in reversed(self._chain.files):
-            if file.key in self._seen - self._copies or file.source is Source.TRASH:
+        files = list(itertools.takewhile(lambda f: f.key != place.file.key, self._chain.files))
+        known = self._seen - self._copies
+        files = [f for f in files if f.key not in known and f.source is not Source.TRASH]
+        for index in reversed(range(len(files))):
+            pieces = _rest(files[index], place.offset, place.mark)
+            if next(pieces, None) is None:
                 continue
-            found = False
-            for piece in _rest(file, place.offset, place.mark):
-                found = True
-                if piece:
-                    yield piece
-            if found:
-                self._seen.add(file.key)
-                self._copies.discard(file.key)
-                return
+            yield from filter(None, pieces)
+            self._read(files[index])
+            present = place.file._replace(fd=place.fd)
+            for file in files[index + 1 :]:
+                if not begins_as(present, file):  # else it is about to be cut
+                    yield from self._whole(file)
+                    self._read(file)
+            return
+
+    def _read(self, file: LogFile) -> None:
+        self._seen.add(file.key)
+        self._copies.discard(file.key)
+
+    def _whole(self, file: LogFile) -> Iterator[bytes]:
+        try:
+            yield from stream(file.fd, file.suffix, file.path)
+        except Damaged as error:
+            self._say(Problem(error.path, error.reason))
 
     def _newer(self) -> list[LogFile]:
         """Files that came after the present one and are not read yet, oldest first."""

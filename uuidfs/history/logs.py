@@ -26,6 +26,7 @@ from uuidfs.survey.identity import Reader
 from uuidfs.survey.identity_lxml import read_lxml
 from uuidfs.survey.scan import Problem, Scan
 from uuidfs.survey.scanner import scan_all
+from uuidfs.survey.stamp import shows_later
 from uuidfs.trash.entries import labels, opened_label
 
 _TRIES = 16  # looks at directories in which something is rotated meanwhile
@@ -77,14 +78,14 @@ class Chain:
         heads = {file.key: _head(file) for file in self.files}
         left_out = set()
         for copy, other in alike(self.files, heads):
-            if _begins_as(other, copy):
+            if begins_as(other, copy):
                 left_out.add(copy.key)
                 why = f"it is an unfinished copy of {show(other.path)}, and is left out"
                 self.problems.append(Problem(copy.path, why))
         self.files = [f for f in by_time(self.files, heads) if f.key not in left_out]
 
 
-def _begins_as(file: LogFile, copy: LogFile) -> bool:
+def begins_as(file: LogFile, copy: LogFile) -> bool:
     """Whether all that can be read of ``copy`` is the beginning of ``file``."""
     pieces = stream(file.fd, file.suffix, file.path)
     have = b""
@@ -219,7 +220,7 @@ class Logs:
         if kept is not None and kept[0] == changed:
             return kept[1]
         entries = directory.list()
-        if now - changed > _TICK:
+        if shows_later(changed, now):
             self._lists[key] = (changed, entries)
         return entries
 

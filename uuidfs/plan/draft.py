@@ -3,11 +3,12 @@
 from collections.abc import Container
 
 from uuidfs.files.entry import Entry
-from uuidfs.layout.places import Kind, Layout
+from uuidfs.layout.names import log_entry, log_target
+from uuidfs.layout.places import STORE, Kind, Layout
 from uuidfs.layout.trash_label import Reason
 from uuidfs.plan.steps import Op, Plan, Step
 from uuidfs.survey.scan import Problem
-from uuidfs.survey.view import Leftover, Pair, View
+from uuidfs.survey.view import Leftover, LogName, Pair, View
 
 
 class Draft:
@@ -149,8 +150,8 @@ def drop_strays(
 def leftovers(draft: Draft) -> None:
     """What a kill left: a second name of a file is removed, an only one is kept in the trash.
 
-    Where the older version is at its name and in the store, it is what libvirt wrote, which an
-    unfold took off before it was killed: that goes back.
+    Where an older version is at its name, it is what libvirt wrote, which a swap took off before it
+    was killed: that goes back.
     """
     for left in draft.view.leftovers:
         if not left.twin and left.found.is_file and (name := _taken_from(draft.view, left)):
@@ -174,8 +175,7 @@ def leftovers(draft: Draft) -> None:
 
 
 def _taken_from(view: View, left: Leftover) -> tuple[str, str, Entry, int] | None:
-    """The one name whose file is the store's as well: directory, name, what is there, inode."""
-    stored = dict(view.log_store)
+    """The one name that shows an older version since: directory, name, what is there, inode."""
     found = [
         (pair.subdir, pair.entry, pair.at_name, pair.inside)
         for pair in pairs(view)
@@ -185,12 +185,25 @@ def _taken_from(view: View, left: Leftover) -> tuple[str, str, Entry, int] | Non
         and pair.at_name.same_inode(pair.in_store)
     ]
     if left.kind is Kind.LOG:
-        found += [
-            ("", log.entry, log.at_name, 0)
-            for log in view.logs
-            if log.at_name.is_file and log.at_name.same_inode(stored.get(log.suffix))
-        ]
+        found += [("", log.entry, log.at_name, 0) for log in view.logs if _is_older(view, log)]
     return found[0] if len(found) == 1 and not left.waiting else None
+
+
+def _is_older(view: View, log: LogName) -> bool:
+    """Whether what a run put at a log's name is older than what came off: virtlogd had rotated in
+    between, so another name, or the store alone, has the same file."""
+    stored = dict(view.log_store)
+    if log.at_name.is_file:
+        return any(log.at_name.same_inode(kept) for kept in stored.values())
+
+    def opened(text: str | None) -> Entry | None:
+        target = log_target(text or "")
+        return stored.get(target[1]) if target is not None and target[0] == view.uuid else None
+
+    mine = opened(log.at_name.text)
+    others = [opened(other.at_name.text) for other in view.logs if other is not log]
+    is_new = log.at_name.text == f"{STORE}/{log_entry(view.uuid, log.suffix)}"
+    return is_new and mine is not None and any(mine.same_inode(other) for other in others)
 
 
 def prune(draft: Draft, kind: Kind) -> bool:

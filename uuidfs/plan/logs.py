@@ -212,6 +212,11 @@ class _Chain:
             taken.same_inode(log.at_name) or self._twin(suffix) is not None
         )
         if taken is not None and not twin:
+            if not self.draft.view.logs_known:
+                why = "no name refers to the file that its store has, but one could not be read"
+                self.draft.leave(Kind.LOG, "", log.entry, why)
+                self.blocked |= {suffix, target if target is not None else suffix}
+                return
             self._displace(suffix, taken)
         if target is None:
             over = suffix in self.stored

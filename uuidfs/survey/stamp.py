@@ -14,27 +14,29 @@ _TICK = 100_000_000
 """Nanoseconds. File systems take their times from a clock that ticks every 1 to 10 ms, so a
 directory that was changed just before a scan may be changed during it and show the same time."""
 
+_SECOND = 1_000_000_000
+
 
 class Stamp(NamedTuple):
     """The directories that libvirt names files in; taken *before* a scan lists them."""
 
-    taken: int  # nanoseconds since the epoch
     seen: tuple[object, ...]  # of each directory
-    newest: int  # of all its times
+    settled: bool  # whether each later change shows
 
     def is_current(self, dirs: TrustedDirs) -> bool:
         """Whether a scan that began then would find the same names now.
 
         May say no without need, never yes in error. Adding, removing, renaming and exchanging
-        entries changes a directory's mtime (rename(2) and the file systems of Linux). A directory
+        entries changes a directory's times (rename(2) and the file systems of Linux). A directory
         that cannot be looked at makes it no.
         """
-        return self.newest + _TICK < self.taken and self.seen == stamp(dirs).seen
+        return self.settled and self.seen == stamp(dirs).seen
 
 
 def stamp(dirs: TrustedDirs) -> Stamp:
     """What :meth:`Stamp.is_current` is asked of later."""
-    taken, newest = time.time_ns(), 0
+    dirs.look_again()  # what was missing may be there by now
+    now, settled = time.time_ns(), True
     seen: list[object] = []
     looks = [partial(_names, dirs, kind) for kind in Kind]
     for look in (*looks, partial(_status, dirs)):
@@ -46,9 +48,20 @@ def stamp(dirs: TrustedDirs) -> Stamp:
         if status is None:
             seen.append(None)
             continue
-        newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
+        # Not the mtime, which a directory's owner can set to a day in the future.
+        settled = settled and shows_later(status.st_ctime_ns, now)
         seen.append((status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
-    return Stamp(taken, tuple(seen), newest)
+    return Stamp(tuple(seen), settled)
+
+
+def shows_later(changed: int, now: int) -> bool:
+    """Whether what is changed from ``now`` on gets another time than ``changed``; both are in
+    nanoseconds since the epoch.
+
+    ext3 keeps whole seconds, and so does ext4 with inodes of 128 bytes, as mke2fs made them on
+    small disks until 1.46.
+    """
+    return changed + (_TICK if changed % _SECOND else _SECOND + _TICK) < now
 
 
 def _names(dirs: TrustedDirs, kind: Kind) -> os.stat_result | None:

@@ -14,6 +14,7 @@ from uuidfs.layout.names import (
     log_base,
     log_entry,
     log_target,
+    split_log,
 )
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.runtime import aside
@@ -162,6 +163,7 @@ class Surveyor:
         named = sorted(scan.logs_of_name.get(name or "", ()))
         for suffix, entry in named:
             at_name = names.look(entry)
+            _expect_unmoved(scan, uuid, names.at(entry), entry, at_name)
             if at_name is None:
                 continue
             target = log_target(at_name.text) if at_name.text is not None else None
@@ -171,6 +173,7 @@ class Surveyor:
         own = {entry for _, entry in named}
         for entry in sorted(scan.logs_of_uuid.get(uuid, ())):
             at_name = names.look(entry)
+            _expect_unmoved(scan, uuid, names.at(entry), entry, at_name)
             if at_name is None or at_name.text is None or entry in own:
                 continue
             target = log_target(at_name.text)
@@ -182,6 +185,13 @@ class Surveyor:
                 kept = store.look(log_entry(uuid, suffix))
                 if kept is not None and not is_anothers(suffix):
                     logs.store.append((suffix, kept))
+        targets = {log.at_name.text for log in (*logs.mine, *logs.away)}
+        texts = {
+            self.layout.link_text(Kind.LOG, uuid, log_entry(uuid, suffix))
+            for suffix, _ in logs.store
+        }
+        if name is not None and not texts <= targets:
+            _expect_listed(scan, name, names)
         return logs
 
     def _mark(self, scan: Scan, uuid: str) -> Entry | None:
@@ -205,6 +215,28 @@ class Surveyor:
                 with room:
                     result += _waiting(kind, uuid, room)
         return result
+
+
+def _expect_unmoved(scan: Scan, uuid: str, path: str, entry: str, at_name: Entry | None) -> None:
+    """Raise Changed where a link to a UUID's log has left its name since the scan.
+
+    virtlogd has renamed it, maybe to a name that the scan does not have. The log would seem to have
+    no name any more, and go to the trash as one that fell off the end.
+    """
+    seen, now = scan.logs[entry], at_name.text if at_name is not None else None
+    target = log_target(seen) if seen is not None else None
+    if target is not None and target[0] == uuid and now != seen:
+        raise Changed(path)
+
+
+def _expect_listed(scan: Scan, name: str, names: Directory) -> None:
+    """Raise Changed where a domain has a log that the scan has not seen: a listing that runs while
+    virtlogd rotates can miss it, and its file in the store would seem to have no name."""
+    for entry in names.list():
+        if entry.startswith(f"{name}.log") and entry not in scan.logs:
+            parts = split_log(entry)
+            if parts is not None and parts[0] == name:
+                raise Changed(names.at(entry))
 
 
 def _waiting(kind: Kind, uuid: str, room: Directory) -> Iterator[Leftover]:

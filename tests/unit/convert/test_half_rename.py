@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Build
 from tests.support.libvirt import libvirt_clean_up, libvirt_domrename
-from tests.support.trees import Domain, Tree, domain_xml, status_xml, uuid_for
+from tests.support.trees import Domain, Tree, domain_xml, snapshot_xml, status_xml, uuid_for
 from tests.support.truth import broken_promises, fact, facts, trashed
 from uuidfs.convert.half_rename import FinishedRename, finish_rename
 from uuidfs.convert.results import Options
@@ -149,6 +149,22 @@ def test_a_copy_without_the_snapshots_is_no_rename(tree: Tree) -> None:
     assert facts(tree.host) == before
 
 
+def test_a_snapshot_of_the_losing_name_alone_is_no_leftover(tree: Tree) -> None:
+    """libvirt was started as ``shop``, a snapshot was made, and its next start made it ``web``."""
+    (tree.host.snapshot / "shop/s2.xml").write_bytes(snapshot_xml("s2", "shop", WEB.uuid))
+    before = facts(tree.host)
+    with pytest.raises(Refused, match=r"'web' lacks its snapshot 's2\.xml'"):
+        finish(tree, says("web"))
+    assert facts(tree.host) == before
+
+
+def test_a_snapshot_that_was_deleted_under_the_winning_name_keeps_nobody(tree: Tree) -> None:
+    (tree.host.snapshot / "web/s1.xml").unlink()
+    assert finish(tree, says("web")) == FinishedRename(WEB.uuid, "web", ("shop",))
+    assert convert(layout(tree), Options()).exit_code == 0
+    assert not os.path.lexists(tree.host.snapshot / "web/s1.xml")
+
+
 @pytest.mark.parametrize("told", [None, "shop"])
 def test_a_link_that_opens_nothing_loses(tree: Tree, told: str | None) -> None:
     """Its file was taken for deleted, and the way back is closed while there are two names."""
@@ -158,6 +174,31 @@ def test_a_link_that_opens_nothing_loses(tree: Tree, told: str | None) -> None:
     assert not os.path.lexists(tree.host.config_of("web"))
     assert convert(layout(tree), Options()).exit_code == 0
     assert tree.host.config_of("shop").read_bytes() == config
+
+
+def _trash_config(tree: Tree) -> None:
+    """As a run does that takes it for deleted."""
+    store = tree.host.store("config")
+    label = store / "trash" / f"{WEB.uuid}~20260101T000000~undefined~convert"
+    label.mkdir(mode=0o700, parents=True)
+    (store / f"{WEB.uuid}.xml").rename(label / f"{WEB.uuid}.xml")
+
+
+def test_a_link_whose_file_was_taken_for_deleted_loses_to_its_equal(tree: Tree) -> None:
+    _trash_config(tree)
+    assert finish(tree, says(None)) == FinishedRename(WEB.uuid, "shop", ("web",))
+
+
+def test_a_link_whose_file_was_taken_for_deleted_does_not_lose_to_a_copy(tree: Tree) -> None:
+    """Its file would come back to it, and nothing else leads to that."""
+    _trash_config(tree)
+    shop = tree.host.config_of("shop")
+    shop.write_bytes(domain_xml("shop", WEB.uuid, "of another disk"))
+    with pytest.raises(Refused, match="differs from it in more than the name"):
+        finish(tree, says(None))
+    shop.unlink()
+    assert convert(layout(tree), Options()).exit_code == 0
+    assert tree.host.config_of("web").read_bytes().startswith(b"<!--")
 
 
 def test_a_link_that_opens_nothing_does_not_win(tree: Tree) -> None:

@@ -6,12 +6,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.support.coarse import whole_seconds
 from tests.unit.history.following import INTERRUPT, Following
 from tests.unit.history.host import LogHost
-from uuidfs.history.follow import Follower
+from uuidfs.history.follow import PERIOD, Follower
 from uuidfs.history.logs import Logs
 from uuidfs.history.subject import find, names_of
 from uuidfs.survey.scan import Problem
@@ -188,3 +190,70 @@ def test_bytes_are_followed_as_they_are(host: LogHost, words: tuple[str, ...]) -
     host.write(data)
     with Following(host, "a", *words) as follow:
         follow.has(data)
+
+
+def _copy_and_cut(host: LogHost, copies: int) -> None:
+    """As logrotate does in the store, with copytruncate."""
+    for number in range(copies, 0, -1):
+        host.stored(f".{number}").rename(host.stored(f".{number + 1}"))
+    shutil.copy(host.stored(), host.stored(".1"))
+    os.truncate(host.stored(), 0)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_several_copies_between_two_looks(host: LogHost, packed: str) -> None:
+    """Nobody reads for days: a pipe is full, or somebody has stopped it."""
+    host.start()
+    host.write(b"0\n" * 100)
+    said = b""
+    with stepped(host) as chunks:
+        while next(chunks):
+            pass
+        for number in range(1, 4):
+            line = b"%d\n" % number
+            host.write(line)
+            said += line
+            _copy_and_cut(host, number - 1)
+        if packed:
+            host.pack(host.stored(".3"), packed)
+            host.pack(host.stored(".2"), packed)
+        host.write(b"end\n")
+        shutil.copy(host.stored(), host.stored(".0"))  # and about to be cut
+        assert b"".join(itertools.islice(chunks, 20)) == said + b"end\n"
+        os.truncate(host.stored(), 0)
+        host.write(b"of all")
+        assert b"".join(itertools.islice(chunks, 20)) == b"of all"
+
+
+def test_a_log_that_is_cut_and_grows_within_one_tick_of_the_clock(host: LogHost) -> None:
+    host.start()
+    with stepped(host) as chunks:
+        host.write(b"first\n" * 100)
+        when = host.stored().stat()
+        while next(chunks):
+            pass
+        shutil.copy(host.stored(), host.stored(".1"))
+        host.stored().write_bytes(b"second\n" * 100)
+        os.utime(host.stored(), ns=(when.st_atime_ns, when.st_mtime_ns))
+        assert b"".join(itertools.islice(chunks, 10)) == b"second\n" * 100
+
+
+def test_rotations_in_the_second_of_another_change_where_times_are_whole_seconds(
+    tmp_path: Path,
+) -> None:
+    with whole_seconds(tmp_path) as mount:
+        host = LogHost(mount / "host")
+        host.start()
+        host.write(b"0\n")
+        time.sleep(1.02 - time.time() % 1)
+        host.host.log_of("another").touch()
+        time.sleep(0.1)
+        with stepped(host) as chunks:
+            said = b"".join(iter(lambda: next(chunks), b""))
+            for number in (1, 2):
+                host.rotate()
+                host.write(b"%d\n" % number)
+            for _ in range(3):
+                time.sleep(PERIOD)
+                said += b"".join(iter(lambda: next(chunks), b""))
+        assert said == b"0\n1\n2\n"

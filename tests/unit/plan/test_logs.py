@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.plan.notation import DB, LAYOUT, Found, told
 from uuidfs.plan.convert import plan_convert
+from uuidfs.plan.revert import plan_revert
 
 ROTATIONS = [
     pytest.param(
@@ -259,3 +260,27 @@ def test_the_first_log_of_a_domain_never_is_another_ones(
     found: Found, bound: Container[str], start: bool, lines: list[str]
 ) -> None:
     assert told(plan_convert(LAYOUT, found.view(), bound, log_link=start)) == lines
+
+
+@pytest.mark.parametrize(
+    ("names", "store"),
+    [
+        ({"web.log": "c", "web.log.0": "-> WEB.log.0"}, {"WEB.log": "a", "WEB.log.0": "a"}),
+        ({"web.log": "c", "web.log.0": "a"}, {"WEB.log": "a"}),
+    ],
+    ids=["by a link", "by the file that a revert gives back"],
+)
+def test_a_log_whose_name_was_taken_before_a_kill_goes_back_first(
+    names: dict[str, str], store: dict[str, str]
+) -> None:
+    """virtlogd had rotated once more: the file that the step was for is at web.log.1 by now."""
+    found = Found({**names, "web.log.1": "-> WEB.log"}, store, leftovers={"log/WEB~link": "b"})
+    for plan in (plan_convert(LAYOUT, found.view()), plan_revert(LAYOUT, found.view())):
+        assert told(plan)[0] == "give back: /log/web.log.0"
+
+
+def test_where_a_name_could_not_be_read_no_file_has_fallen_off_the_end() -> None:
+    found = Found({"web.log": "new"}, {"WEB.log": "old"})
+    assert told(plan_convert(LAYOUT, found.view()))[0].startswith("trash: ")
+    [line] = told(plan_convert(LAYOUT, found.view()._replace(logs_known=False)))
+    assert line.startswith("left alone: /log/web.log: no name refers to the file")
