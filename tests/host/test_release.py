@@ -51,6 +51,7 @@ def test_an_upgrade_of_debian_with_running_domains(uuidfs_host: Host) -> None:
         pytest.skip("an emulated machine has no network, and takes hours")
     if "VERSION_CODENAME=bookworm" not in host.do("cat /etc/os-release"):
         pytest.skip("begins with Debian 12")
+    autostarted(host)
     look = "cat /run/libvirt/qemu/web.pid /run/libvirt/qemu/db.pid"
     pids, before = host.do(look), world.names(host)
     new_archive(host)
@@ -78,12 +79,17 @@ def test_an_upgrade_of_debian_with_running_domains(uuidfs_host: Host) -> None:
         world.goes_on(host, name)
 
     host.reboot()
-    for name in world.RUNNING:
-        host.until(f"virsh -q domstate {name} | grep running")
+    autostarted(host)
     host.until("uuidfs check")
     host.online(f"{APT} purge uuidfs").ok()
     assert not world.names(host)["links"]
     assert world.names(host)["files"] == before["files"]
+
+
+def autostarted(host: Host) -> None:
+    """Wait until libvirt has started those that it starts."""
+    for name in world.RUNNING:
+        host.until(f"virsh -q domstate {name} | grep running")
 
 
 def new_archive(host: Container) -> None:
