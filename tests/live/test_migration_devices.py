@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 
+from tests.live import networks
 from tests.live.devices import (
     console,
     define,
@@ -18,7 +19,7 @@ from tests.live.devices import (
 )
 from tests.live.migration import counts, uuidfs, went_on
 from tests.live.moving import ACPI, IMAGES, move, refused, start, wait_counting
-from tests.live.private_host import Daemon, PrivateHost
+from tests.live.private_host import PrivateHost
 
 
 def test_what_was_tuned_stays_tuned(ready: PrivateHost) -> None:
@@ -125,8 +126,7 @@ print(*seen)
 
 
 def test_cards_on_a_bridge_and_on_a_network(ready: PrivateHost) -> None:
-    if ready.libvirtd.program != "libvirtd":
-        Daemon(ready, "virtnetworkd", "/run/virtnetworkd.pid").start()
+    networks.drivers(ready)
     ready.run("ip", "link", "add", "br0", "type", "bridge").ok()
     ready.run("ip", "link", "set", "br0", "up").ok()
     define(

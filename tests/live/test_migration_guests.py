@@ -14,7 +14,7 @@ from lxml import etree
 from tests.live import networks, tpm_guest
 from tests.live.devices import define, gap
 from tests.live.moving import IMAGES, move
-from tests.live.private_host import PrivateHost
+from tests.live.private_host import DAEMON, PrivateHost
 from tests.live.test_migration_disks import cpu_time
 from tests.support.process import wait_for
 
@@ -64,6 +64,7 @@ def lively(shared: Path, uuidfs_works: None) -> Iterator[PrivateHost]:
             host.run("ip", "link", "add", bridge, "type", "bridge").ok()
             host.run("ip", "link", "set", bridge, "up").ok()
         host.run("ip", "address", "add", "192.0.2.1/24", "dev", "br0").ok()
+        networks.drivers(host)
         define(host, NETWORK, "net-define")
         host.virsh("net-start", "default").ok()
         for path in DOMAINS.values():
@@ -75,6 +76,8 @@ def lively(shared: Path, uuidfs_works: None) -> Iterator[PrivateHost]:
 @pytest.mark.parametrize("name", DOMAINS)
 def test_a_guest_moves(lively: PrivateHost, name: str) -> None:
     xml = DOMAINS[name].read_text()
+    if name == "ovirt" and DAEMON != "libvirtd":
+        pytest.skip("a peer of virtqemud has no network filters")
     define(lively, xml)
     if name == "ovirt":
         define(lively, FILTER, "nwfilter-define")
