@@ -107,6 +107,7 @@ LONG = [
         converted | s   | rename back | convert
         converted | s   | save        | convert | convert
         converted | l   | rename      | convert | repair
+        converted | l   | rollover twice | convert
         """
     ),
     *_table(
