@@ -121,7 +121,10 @@ class LogHost:
 
     def rename(self, name: str) -> None:
         """As libvirt does, of a domain that is shut off: logs keep the old name."""
-        self.host.config_of(name).write_bytes(domain_xml(name, self.uuid))
+        config = self.host.config_of(name)
+        new = config.with_name(f"{config.name}.new")  # nobody reads half of it
+        new.write_bytes(domain_xml(name, self.uuid))
+        new.rename(config)
         self.host.config_of(self.name).unlink()
         self.name = name
 
