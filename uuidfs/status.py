@@ -189,12 +189,12 @@ def domain_state(surveyor: Surveyor, scan: Scan, uuid: str) -> DomainStatus:
 
 
 def _view(surveyor: Surveyor, scan: Scan, uuid: str) -> View:
-    """A view; looks again where libvirt replaces a file meanwhile."""
+    """A view; looks again where libvirt replaces a file, or virtlogd rotates a log, meanwhile."""
     for _ in range(_TRIES):
         try:
             return surveyor.view(scan, uuid)
         except Changed:
-            continue
+            scan = scan_all(surveyor.documents)
     return surveyor.view(scan, uuid)
 
 

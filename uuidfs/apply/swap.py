@@ -22,6 +22,8 @@ from uuidfs.layout.places import STORE, Kind
 from uuidfs.plan.steps import Step
 from uuidfs.survey.identity import MAX_BYTES, read_expat
 
+_SECOND = 1_000_000_000  # nanoseconds
+
 Keep = Callable[[Step, Directory, str], None]
 """Puts a version that came off a name, and now lies in the store, into the trash."""
 
@@ -78,7 +80,7 @@ def _refold_in_room(job: _Job, room: Directory) -> None:
         change.unlink(room, step.store_entry)
         change.link(names, step.entry, room, step.store_entry)
         waiting = room.look(step.store_entry)
-        if not _is_expected(step, waiting):
+        if not _is_expected(job, room, step.store_entry, waiting):
             # Not the file that was looked at: it may even be another domain's.
             change.unlink(room, step.store_entry)
             raise job.changed()
@@ -155,7 +157,7 @@ def _adopt(job: _Job) -> None:
     change.unlink(store, keep)
     change.link(job.names, step.entry, store, keep)
     kept = store.look(keep)
-    if not _is_expected(step, kept):
+    if not _is_expected(job, store, keep, kept):
         raise job.changed()
     change.rename(store, keep, store, step.store_entry)
 
@@ -177,19 +179,32 @@ def _swap(job: _Job) -> None:
         raise
     change.trace("fold: swapped")
     got = store.look(step.store_entry)
-    if not _is_expected(step, got):
+    if not _is_expected(job, store, step.store_entry, got):
         _check_newer(job, got)
 
 
-def _is_expected(step: Step, got: Entry | None) -> bool:
-    """Whether this is the file that was looked at.
+def _is_expected(job: _Job, directory: Directory, entry: str, got: Entry | None) -> bool:
+    """Whether what now lies at ``entry``, in a directory of ours, is the file that was looked at.
 
     libvirt may have removed that one since, and a new domain's file may have its inode's number:
     then it was written later. libvirt never writes into a document, but virtlogd does into a log.
     """
-    if got is None or not got.same_inode(step.expect):
+    expect = job.step.expect
+    if got is None or not got.same_inode(expect):
         return False
-    return step.kind is Kind.LOG or step.expect is None or got.mtime == step.expect.mtime
+    if job.step.kind is Kind.LOG or expect is None:
+        return True
+    # On ext3, and ext4 with small inodes, later may be in the same second.
+    return got.mtime == expect.mtime and (
+        got.mtime % _SECOND != 0 or _is_its(job, directory, entry)
+    )
+
+
+def _is_its(job: _Job, directory: Directory, entry: str) -> bool:
+    """Whether a document is of the step's domain, or tells none."""
+    data = directory.read(entry, MAX_BYTES)
+    identity = read_expat(data) if data is not None else "it is gone"
+    return not isinstance(identity, str) and identity.uuid in {job.step.uuid, None}
 
 
 def _check_newer(job: _Job, got: Entry | None) -> None:
@@ -206,11 +221,7 @@ def _same_owner(job: _Job, got: Entry, entry: str) -> bool:
     step = job.step
     if step.kind is Kind.LOG:
         return False  # a log is never rewritten: another file is another rotation
-    if got.uid not in job.dirs.dirs.trusted:
-        return False
-    data = job.store.read(entry, MAX_BYTES)
-    identity = read_expat(data) if data is not None else "it is gone"
-    return not isinstance(identity, str) and identity.uuid in {step.uuid, None}
+    return got.uid in job.dirs.dirs.trusted and _is_its(job, job.store, entry)
 
 
 def _swap_without_exchange(job: _Job) -> None:

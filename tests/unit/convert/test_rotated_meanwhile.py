@@ -17,6 +17,7 @@ from uuidfs.convert.run import convert, revert
 from uuidfs.files import change
 from uuidfs.files.directory import Directory
 from uuidfs.layout.connections import system
+from uuidfs.status import FileState, status_of
 from uuidfs.survey.documents import Documents
 from uuidfs.survey.scan import Scan
 from uuidfs.survey.scanner import scan_all
@@ -86,3 +87,19 @@ def test_in_the_exchange_of_a_link_that_is_cut_off(
     said = [tree.host.log_of("web", suffix).read_bytes() for suffix in ("", ".0", ".1")]
     assert said == [b"third\n", b"second\n", first]
     assert trashed(tree.host) == []
+
+
+def test_a_status_that_looks_meanwhile(make_tree: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = make_tree(WEB)
+    run(tree)
+
+    def scan(documents: Documents) -> Scan:
+        found = scan_all(documents)
+        if not os.path.lexists(tree.host.log_of("web", ".0")):
+            virtlogd_rollover(tree.host, "web", b"and again\n")
+        return found
+
+    monkeypatch.setattr("uuidfs.status.scan_all", scan)
+    [domain] = status_of(system(os.fspath(tree.host.root))).domains
+    assert domain.problems == ()
+    assert domain.state is not FileState.CONFLICT
