@@ -142,7 +142,7 @@ def _set_aside(layout: Layout, view: View) -> list[Finding]:
     """What a local migration has taken out of libvirt: whose it is, and how it comes back."""
     command = "uuidfs local-migrate --recover"
     advice = f"to put it back, run: {command}"
-    alive = False
+    session = None
     try:
         session = sessions.read(layout, view.uuid)
     except UuidfsError:
@@ -152,20 +152,19 @@ def _set_aside(layout: Layout, view: View) -> list[Finding]:
             whose = "of an earlier boot, whose session is gone"
         else:
             whose = f"(phase {session.phase}, process {session.pid}, {session.tool})"
-            alive = session.alive
-            if alive:
+            if session.alive:
                 command = "uuidfs session list"
                 advice = f"it puts it back at its end; to see how far it is: {command}"
             else:
                 whose += ", whose process has died"
     pairs = [pair for pair in (view.config, *view.metadata) if pair is not None]
     paths = [
-        f"{layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}"
+        layout.store_path(pair.kind, view.uuid, pair.store_entry)
         for pair in pairs
         if pair.at_name is None and pair.in_store is not None and pair.in_store.is_file
     ]
     # Without a file in the store, all that there is is what the migration wrote down.
-    if not paths and not alive:
+    if not paths and not (session is not None and session.alive):
         paths = [aside.path_of(layout, view.uuid)]
     problem = f"it is set aside by a local migration {whose}"
     return [

@@ -217,11 +217,11 @@ def file_states(layout: Layout, view: View) -> list[FileStatus]:
     result += [_pair_state(layout, view, pair) for pair in view.metadata]
     for pair in view.misfiled:
         path = f"{layout.name_place(Kind.SNAPSHOT, pair.subdir).path}/{pair.entry}"
-        target = f"{layout.store_place(Kind.CHECKPOINT, view.uuid).path}/{pair.entry}"
+        target = layout.store_path(Kind.CHECKPOINT, view.uuid, pair.entry)
         result.append(FileStatus(Kind.CHECKPOINT, path, target, FileState.MISFILED))
     for pair in view.strays:
         path = f"{layout.name_place(pair.kind, pair.subdir).path}/{pair.entry}"
-        target = f"{layout.store_place(pair.kind, view.uuid).path}/{pair.entry}"
+        target = layout.store_path(pair.kind, view.uuid, pair.entry)
         result.append(FileStatus(pair.kind, path, target, FileState.STRAY))
     return result
 
@@ -245,7 +245,7 @@ def _pair_state(layout: Layout, view: View, pair: Pair) -> FileStatus:
     return FileStatus(
         pair.kind,
         path if pair.entry and name is not None else None,
-        f"{layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}",
+        layout.store_path(pair.kind, view.uuid, pair.store_entry),
         state,
     )
 

@@ -6,11 +6,17 @@ import subprocess
 from difflib import unified_diff
 from xml.sax.saxutils import escape
 
+import pytest
+
 from tests.live import guest
 from tests.live.migration import went_on
-from tests.live.private_host import ENVIRONMENT, PrivateHost
+from tests.live.private_host import DAEMON, ENVIRONMENT, PrivateHost
 
 GEHEIM = "Z2VoZWlt"  # by base64
+
+asks_for_secrets = pytest.mark.skipif(
+    DAEMON != "libvirtd", reason="a peer of virtqemud cannot ask for secrets"
+)
 
 QCOW2 = "<driver name='qemu' type='qcow2'/>"
 

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.live import guest
 from tests.live.devices import (
+    asks_for_secrets,
     console,
     define_secret,
     disk,
@@ -18,7 +17,7 @@ from tests.live.devices import (
 )
 from tests.live.migration import counts, went_on
 from tests.live.moving import ACPI, IMAGES, move, start, wait_counting
-from tests.live.private_host import DAEMON, PrivateHost
+from tests.live.private_host import PrivateHost
 from tests.support.process import wait_for
 
 
@@ -121,7 +120,7 @@ def open_files(host: PrivateHost, name: str) -> list[str]:
     ]
 
 
-@pytest.mark.skipif(DAEMON != "libvirtd", reason="a peer of virtqemud cannot ask for secrets")
+@asks_for_secrets
 def test_an_encrypted_disk_whose_secret_nobody_can_read(ready: PrivateHost) -> None:
     """A private one: libvirt gives it to no client, and the peer's daemon reads it from disk."""
     secret = "5ec0e7a0-0000-4000-8000-000000000003"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.live import guest, tpm_guest
 from tests.live.attack import PEER_URI, begun, ended, signal_to
-from tests.live.devices import define, define_secret
+from tests.live.devices import asks_for_secrets, define, define_secret
 from tests.live.migration import leftovers, processes, uuidfs
 from tests.live.moving import move, refused, start, wait_counting
 from tests.live.planned import HOME, before, killed, uuidfs_at
@@ -165,7 +165,7 @@ def test_a_helper_that_is_killed_loses_no_state(host: PrivateHost, phase: str) -
     assert leftovers(host) == []
 
 
-@pytest.mark.skipif(DAEMON != "libvirtd", reason="a peer of virtqemud cannot ask for secrets")
+@asks_for_secrets
 def test_an_encrypted_state_and_two_guests_at_once(host: PrivateHost) -> None:
     """The passphrase is libvirt's secret, which the peer's daemon reads, too."""
     secret = "5ec0e7a0-0000-4000-8000-000000000001"
@@ -196,7 +196,7 @@ def test_the_modes_of_what_is_kept(host: PrivateHost) -> None:
     assert re.search(r"(?m)^drwx------ ", said)
 
 
-@pytest.mark.skipif(DAEMON != "libvirtd", reason="a peer of virtqemud cannot ask for secrets")
+@asks_for_secrets
 def test_what_cannot_move_is_refused(host: PrivateHost) -> None:
     secret = "5ec0e7a0-0000-4000-8000-000000000002"
     define_secret(host, secret, "<usage type='vtpm'><name>of b</name></usage>", ephemeral="yes")

@@ -17,12 +17,10 @@ from uuidfs.errors import Changed, UuidfsError
 from uuidfs.files import change
 from uuidfs.files.change import NoExchangeError
 from uuidfs.files.directory import Directory
-from uuidfs.files.entry import Entry
+from uuidfs.files.entry import Entry, is_whole_second
 from uuidfs.layout.places import STORE, Kind
 from uuidfs.plan.steps import Step
 from uuidfs.survey.identity import MAX_BYTES, read_expat
-
-_SECOND = 1_000_000_000  # nanoseconds
 
 Keep = Callable[[Step, Directory, str], None]
 """Puts a version that came off a name, and now lies in the store, into the trash."""
@@ -194,9 +192,9 @@ def _is_expected(job: _Job, directory: Directory, entry: str, got: Entry | None)
         return False
     if job.step.kind is Kind.LOG or expect is None:
         return True
-    # On ext3, and ext4 with small inodes, later may be in the same second.
+    # Later may be in the same second.
     return got.mtime == expect.mtime and (
-        got.mtime % _SECOND != 0 or _is_its(job, directory, entry)
+        not is_whole_second(got.mtime) or _is_its(job, directory, entry)
     )
 
 

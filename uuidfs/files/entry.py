@@ -3,6 +3,17 @@
 import stat
 from typing import NamedTuple
 
+SECOND = 1_000_000_000  # nanoseconds
+
+
+def is_whole_second(time: int) -> bool:
+    """Whether a time in nanoseconds may be one that its file system has cut to seconds.
+
+    ext3 keeps whole seconds, and so does ext4 with inodes of 128 bytes, as mke2fs made them on
+    small disks until 1.46.
+    """
+    return time % SECOND == 0
+
 
 class Entry(NamedTuple):
     """What lies at a name: enough to recognise it again before it is replaced or removed.

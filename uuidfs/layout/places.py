@@ -163,6 +163,10 @@ class Layout(NamedTuple):
         place = self.stores[kind]
         return place.child(uuid) if kind.is_metadata else place
 
+    def store_path(self, kind: Kind, uuid: str, entry: str) -> str:
+        """The path of one of them."""
+        return f"{self.store_place(kind, uuid).path}/{entry}"
+
     def uuid_path(self, kind: Kind, uuid: str) -> str:
         """What ``uuidfs path`` prints: a file for config and log, a directory for the others."""
         path = self.store_place(kind, uuid).path

@@ -119,7 +119,7 @@ def _fold(draft: Draft, pair: Pair) -> None:
     view, name, stored = draft.view, pair.at_name, pair.in_store
     holder = is_placeholder(draft.layout, pair, view.uuid)
     if stored is not None and not stored.is_file and not holder:
-        path = f"{draft.layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}"
+        path = draft.layout.store_path(pair.kind, view.uuid, pair.store_entry)
         draft.problems.append(
             Problem(path, f"{stored.noun} is in the place of the file", view.name)
         )

@@ -109,7 +109,7 @@ def _unnamed(draft: Draft, pair: Pair, stored: Entry) -> None:
     else:
         draft.trash(pair.kind, pair.store_entry, stored, Reason.UNNAMED)
         return
-    path = f"{draft.layout.store_place(pair.kind, view.uuid).path}/{pair.store_entry}"
+    path = draft.layout.store_path(pair.kind, view.uuid, pair.store_entry)
     draft.problems.append(Problem(path, why, view.name))
 
 

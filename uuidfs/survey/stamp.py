@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from uuidfs.errors import UuidfsError
 from uuidfs.files.directory import opened
+from uuidfs.files.entry import SECOND, is_whole_second
 from uuidfs.files.trusted import TrustedDirs
 from uuidfs.layout.places import Kind
 
 _TICK = 100_000_000
 """Nanoseconds. File systems take their times from a clock that ticks every 1 to 10 ms, so a
 directory that was changed just before a scan may be changed during it and show the same time."""
-
-_SECOND = 1_000_000_000
 
 
 class Stamp(NamedTuple):
@@ -56,12 +55,8 @@ def stamp(dirs: TrustedDirs) -> Stamp:
 
 def shows_later(changed: int, now: int) -> bool:
     """Whether what is changed from ``now`` on gets another time than ``changed``; both are in
-    nanoseconds since the epoch.
-
-    ext3 keeps whole seconds, and so does ext4 with inodes of 128 bytes, as mke2fs made them on
-    small disks until 1.46.
-    """
-    return changed + (_TICK if changed % _SECOND else _SECOND + _TICK) < now
+    nanoseconds since the epoch."""
+    return changed + (SECOND + _TICK if is_whole_second(changed) else _TICK) < now
 
 
 def _names(dirs: TrustedDirs, kind: Kind) -> os.stat_result | None:

@@ -284,7 +284,7 @@ class _Restore:
         """The next convert would take a file in the store for an older version, and drop it."""
         there = self._stored(entry)
         if there is not None and not there.same_inode(self.found):
-            path = f"{self.layout.store_place(self.kind, self.entry.uuid).path}/{entry}"
+            path = self.layout.store_path(self.kind, self.entry.uuid, entry)
             raise Refused(path, "another version is there", "run first: uuidfs convert --all")
 
     def _link(self, names: Directory, entry: str, path: str) -> None:
